@@ -1,4 +1,4 @@
-"""Where the files that ship with the repository lie, and how results are written without half files."""
+"""Where the files that ship with the repository lie; how results are written without half files."""
 
 import os
 import tempfile
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toolkit.errors import MissingFileError
 
+PARTIAL_PREFIX = ".partial-"  # names of files being written; safe to delete when found
 DATA_DIR = Path(os.environ.get("TOOLKIT_DATA", Path(__file__).resolve().parents[1] / "data"))
 
 
@@ -36,7 +37,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` only if the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f"{PARTIAL_PREFIX}{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     tmp = Path(name)
     try:

@@ -53,7 +53,7 @@ class Cameras:
         return Cameras(self.viewmats.to(device), self.Ks.to(device), self.width, self.height)
 
     def resized(self, width: int, height: int) -> "Cameras":
-        """The same views at another picture size (aspect may change; pixels then are not square)."""
+        """The same views at another picture size (a new aspect makes pixels non-square)."""
         scale = torch.tensor([width / self.width, height / self.height, 1.0]).to(self.Ks)
         return Cameras(self.viewmats, self.Ks * scale[None, :, None], width, height)
 
@@ -70,7 +70,8 @@ class Cameras:
         return -(self.viewmats[:, :3, :3].mT @ self.viewmats[:, :3, 3:])[..., 0]
 
 
-def intrinsics(fov_y_deg: float, width: int, height: int, *, num: int = 1) -> Float[Tensor, "C 3 3"]:
+def intrinsics(fov_y_deg: float, width: int, height: int, *,
+               num: int = 1) -> Float[Tensor, "C 3 3"]:
     """Square-pixel intrinsics with a centred principal point, from the vertical field of view."""
     focal = 0.5 * height / torch.tan(torch.deg2rad(torch.tensor(float(fov_y_deg))) / 2)
     K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])

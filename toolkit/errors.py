@@ -1,4 +1,4 @@
-"""The one error family. Each message says what is wrong, what was got, what was wanted and how to fix it."""
+"""The one error family. A message says what is wrong, what was got and wanted, how to fix it."""
 
 
 class ToolkitError(Exception):

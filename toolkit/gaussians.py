@@ -23,7 +23,7 @@ class Gaussians:
         quats: rotations, unit, (w, x, y, z).
         scales: standard deviations along the rotated axes, metres, > 0.
         opacities: in [0, 1].
-        sh: spherical-harmonics coefficients of the colour, K = (degree + 1)^2; K = 1 is plain colour.
+        sh: spherical harmonics of the colour, K = (degree + 1)^2; K = 1 is plain colour.
     """
 
     means: Float[Tensor, "N 3"]
@@ -36,9 +36,11 @@ class Gaussians:
         n = self.means.shape[0]
         shapes = {f.name: tuple(getattr(self, f.name).shape) for f in fields(self)}
         k = self.sh.shape[1] if self.sh.ndim == 3 else 0
-        wanted = {"means": (n, 3), "quats": (n, 4), "scales": (n, 3), "opacities": (n,), "sh": (n, k, 3)}
+        wanted = {"means": (n, 3), "quats": (n, 4), "scales": (n, 3), "opacities": (n,),
+                  "sh": (n, k, 3)}
         if shapes != wanted or k not in (1, 4, 9, 16):
-            fail("Gaussians", got=shapes, wanted="(N,3) (N,4) (N,3) (N,) (N,K,3) with K in 1,4,9,16",
+            fail("Gaussians", got=shapes,
+                 wanted="(N,3) (N,4) (N,3) (N,) (N,K,3) with K in 1,4,9,16",
                  fix="Give all tensors the same N.")
 
     def __len__(self) -> int:
@@ -54,7 +56,8 @@ class Gaussians:
         return 0.5 + SH_C0 * self.sh[:, 0]
 
     @classmethod
-    def from_colors(cls, means, quats, scales, opacities, colors: Float[Tensor, "N 3"]) -> "Gaussians":
+    def from_colors(cls, means, quats, scales, opacities,
+                    colors: Float[Tensor, "N 3"]) -> "Gaussians":
         """Gaussians of one plain RGB colour each (degree 0)."""
         return cls(means, quats, scales, opacities, ((colors - 0.5) / SH_C0)[:, None])
 
@@ -126,16 +129,19 @@ def load_ply(path: str | os.PathLike) -> Gaussians:
     needed = [n for n in _property_names(num_rest) if n not in ("nx", "ny", "nz")]
     missing = [n for n in needed if n not in found]
     if missing or num_rest not in (0, 9, 24, 45):
-        fail(f"{path}", got=f"a PLY without {missing[:4]}" if missing else f"{num_rest} f_rest values",
+        fail(f"{path}",
+             got=f"a PLY without {missing[:4]}" if missing else f"{num_rest} f_rest values",
              wanted="the 3DGS properties x y z f_dc_* opacity scale_* rot_*",
              fix="A mesh or point-cloud PLY holds no Gaussians; export the splats.")
-    columns = torch.from_numpy(np.stack([np.asarray(vertex[n], np.float32) for n in needed], axis=1))
+    table = np.stack([np.asarray(vertex[n], np.float32) for n in needed], axis=1)
+    columns = torch.from_numpy(table)
     if len(columns) == 0 or not torch.isfinite(columns).all():
         fail(f"{path}", got="no Gaussians" if len(columns) == 0 else "NaN or Inf",
              wanted="one or more finite Gaussians", fix="Export it again.")
     n = len(columns)
     rest = columns[:, 6:6 + num_rest].reshape(n, 3, num_rest // 3).mT
     tail = columns[:, 6 + num_rest:]
-    return Gaussians(means=columns[:, :3], quats=torch.nn.functional.normalize(tail[:, 4:8], dim=-1),
+    quats = torch.nn.functional.normalize(tail[:, 4:8], dim=-1)
+    return Gaussians(means=columns[:, :3], quats=quats,
                      scales=tail[:, 1:4].exp(), opacities=tail[:, 0].sigmoid(),
                      sh=torch.cat([columns[:, None, 3:6], rest], dim=1))
