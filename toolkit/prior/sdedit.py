@@ -1,0 +1,121 @@
+"""SDEdit, the loop once: noise a coarse clip part of the way, denoise it under a video prior.
+
+Flow-matching notation throughout: `x_s = (1 - s) x0 + s eps`, velocity `v = eps - x0`, sigma `s` in
+[0, 1]. From a velocity the clean clip is `x - s v` and the noise is `x + (1 - s) v`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from toolkit.errors import fail
+
+# velocity(x, sigma, condition) -> v, the one interface of every video prior
+Velocity = Callable[[Tensor, Tensor, Any], Tensor]
+Callback = Callable[[int, float, Tensor], None]
+
+# Share of the predicted noise that a step from sigma s to r replaces by fresh noise.
+RENOISE = {
+    "ode": lambda s, r: 0.0,  # Euler, the paper's solver
+    "ancestral": lambda s, r: 1.0 - (r * (1 - s) / (s * (1 - r))) ** 2,  # DDPM's posterior variance
+    "sigma": lambda s, r: s,  # Ani3DHuman, 2602.19089
+    "full": lambda s, r: 1.0,  # diffusers' stochastic_sampling; loses variance (see the tests)
+}
+
+
+@dataclass(frozen=True)
+class SDEditConfig:
+    """How far a clip is noised and how it comes back."""
+
+    strength: float = 0.8  # share of the schedule that is run; 0 returns the input
+    num_inference_steps: int = 50  # length of the full schedule
+    shift: float = 3.0  # > 1 bends towards high noise: s' = shift s / (1 + (shift-1) s)
+    sampler: str = "ode"  # a key of RENOISE
+    stochasticity: float = 1.0  # scales the fresh noise of the stochastic samplers, [0, 1]
+    guidance: float = 0.0  # pull of the clean estimate towards the input where `keep` is 1, [0, 1]
+
+
+def shift_sigma(sigma: Tensor, shift: float) -> Tensor:
+    """Move noise levels towards 1 by an odds factor: `s/(1-s)` is multiplied by `shift`."""
+    return shift * sigma / (1 + (shift - 1) * sigma)
+
+
+def sigmas_for(num_inference_steps: int, shift: float = 1.0) -> Float[Tensor, " N+1"]:
+    """The full schedule from 1 down to 0, equal to diffusers' FlowMatchEulerDiscreteScheduler.
+
+    The smallest level 1/1000 is shifted twice, as diffusers 0.42 does (their issue 13243).
+    """
+    if num_inference_steps < 1 or shift <= 0:
+        fail("noise schedule", got=f"{num_inference_steps} steps, shift {shift}",
+             wanted="at least one step and shift > 0", fix="Typical: 20 to 50 steps, shift 1 to 8.")
+    last = float(shift_sigma(torch.tensor(1e-3, dtype=torch.float64), shift))
+    even = torch.linspace(1.0, last, num_inference_steps, dtype=torch.float64)
+    return torch.cat([shift_sigma(even, shift), torch.zeros(1, dtype=torch.float64)]).float()
+
+
+def start_index(strength: float, num_inference_steps: int) -> int:
+    """First step that is run: the last `int(N * strength)` of N are kept, as in diffusers.
+
+    Raises:
+        InputError: strength outside [0, 1], or so small that no step is left.
+    """
+    if not 0 <= strength <= 1:
+        fail("strength", got=strength, wanted="a value in [0, 1]", fix="The paper uses 0.8.")
+    kept = int(num_inference_steps * strength)
+    if kept == 0 and strength > 0:
+        fail("strength", got=f"{strength} of {num_inference_steps} steps, which keeps none",
+             wanted="at least one step", fix=f"Use strength >= {1 / num_inference_steps:.3g}.")
+    return num_inference_steps - kept
+
+
+def start_sigma(strength: float, num_inference_steps: int = 50, shift: float = 1.0) -> float:
+    """Noise level at which SDEdit starts; report it beside strength, for strength is not noise."""
+    return float(sigmas_for(num_inference_steps, shift)[start_index(strength, num_inference_steps)])
+
+
+def sdedit(velocity: Velocity, x0: Tensor, condition: Any = None, *,
+           config: SDEditConfig = SDEditConfig(), keep: Tensor | None = None,  # noqa: B008
+           generator: torch.Generator | None = None, callback: Callback | None = None) -> Tensor:
+    """Noise `x0` to the start level of `config.strength` and denoise it under a prior.
+
+    Args:
+        velocity: the prior, `velocity(x, sigma, condition)`; sigma is a 0-d tensor.
+        x0: coarse clip in [-1, 1], e.g. (B,3,T,H,W).
+        condition: handed to the prior untouched.
+        keep: in [0, 1], broadcast to `x0`: where the photo saw, used with `config.guidance`.
+        generator: of all noise; drawn on the CPU.
+        callback: called after each step with (index, next sigma, clean estimate).
+
+    Source: Meng et al. 2022 (SDEdit), Alg. 1, in flow form; guidance: Ani3DHuman, 2602.19089.
+    """
+    sigmas = sigmas_for(config.num_inference_steps, config.shift)
+    sigmas = sigmas[start_index(config.strength, config.num_inference_steps):]
+    _check(config)
+    fresh = lambda: torch.randn(x0.shape, generator=generator, dtype=x0.dtype).to(x0.device)  # noqa: E731
+    x = x0 if len(sigmas) == 1 else (1 - sigmas[0]) * x0 + sigmas[0] * fresh()
+    for index, (s, r) in enumerate(pairwise(sigmas)):
+        v = velocity(x, s, condition)
+        clean, noise = x - s * v, x + (1 - s) * v
+        if keep is not None:
+            clean = clean + config.guidance * keep * (x0 - clean)
+        share = config.stochasticity * RENOISE[config.sampler](float(s), float(r))
+        if share > 0 and r > 0:
+            noise = share**0.5 * fresh() + (1 - share) ** 0.5 * noise
+        x = (1 - r) * clean + r * noise
+        if callback is not None:
+            callback(index, float(r), clean)
+    return x
+
+
+def _check(config: SDEditConfig) -> None:
+    if config.sampler not in RENOISE:
+        fail("sampler", got=repr(config.sampler), wanted=f"one of {sorted(RENOISE)}",
+             fix="The paper's solver is 'ode'.")
+    if not (0 <= config.stochasticity <= 1 and 0 <= config.guidance <= 1):
+        fail("SDEditConfig", wanted="both in [0, 1]",
+             got=f"stochasticity {config.stochasticity}, guidance {config.guidance}", fix="Use guidance 0 to switch the pull off.")
