@@ -1,0 +1,235 @@
+"""Refit the Gaussians of an avatar to pictures; none is added, none removed, their order stays.
+
+The refined turntable (all views in one pose) and the photo (its own pose and camera) are
+`FitTarget`s. Each step poses the Gaussians, renders a few views, and takes one Adam step on
+what 3D Gaussian splatting optimises: logarithms of scales and logits of opacities, here alone
+called `raw_scales` and `raw_opacities`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from toolkit.body.rig import Rig, pose_gaussians
+from toolkit.cameras import Cameras
+from toolkit.errors import fail
+from toolkit.gaussians import Gaussians
+from toolkit.metrics import ssim_map
+from toolkit.render.api import render
+
+
+@dataclass(frozen=True)
+class FitTarget:
+    """Pictures that show the avatar in one pose.
+
+    Attributes:
+        pose: axis-angle of the 55 joints, radians.
+        transl: of the root, metres.
+        cameras: C cameras of the pictures' size.
+        rgb: pictures on *white*, in [0, 1].
+        alpha: share of each pixel that the person covers, in [0, 1].
+        confidence: weight of each pixel, in [0, 1]; 0 takes it out of the loss.
+    """
+
+    pose: Float[Tensor, "55 3"]
+    transl: Float[Tensor, " 3"]
+    cameras: Cameras
+    rgb: Float[Tensor, "C H W 3"]
+    alpha: Float[Tensor, "C H W 1"]
+    confidence: Float[Tensor, "C H W 1"]
+
+    def __post_init__(self):
+        size = (len(self.cameras), self.cameras.height, self.cameras.width)
+        for name, channels in (("rgb", 3), ("alpha", 1), ("confidence", 1)):
+            value = getattr(self, name)
+            if tuple(value.shape) != (*size, channels):
+                fail(f"FitTarget.{name}", got=tuple(value.shape), wanted=(*size, channels),
+                     fix="Resize the pictures, or use cameras.resized(width, height).")
+        if not torch.isfinite(self.rgb).all():
+            fail("FitTarget.rgb", got="NaN or Inf", wanted="finite values in [0, 1]",
+                 fix="Look at the stage that made the pictures.")
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Adam's step sizes; larger than gsplat's because a refit has hundreds of steps, not 30 000."""
+
+    means: float = 3e-4  # metres
+    raw_scales: float = 1e-2  # of the logarithm
+    raw_opacities: float = 3e-2  # of the logit
+    quats: float = 3e-3
+    sh0: float = 2e-2  # colour changes by 0.28 times this
+    sh_rest: float = 1e-3
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """What a refit depends on besides its targets; losses are means over the person's pixels."""
+
+    steps: int = 200
+    views_per_step: int = 4  # of each target; a target with fewer shows them all
+    learning_rates: LearningRates = field(default_factory=LearningRates)
+    final_rate: float = 0.1  # learning rates fall to this share, exponentially
+    l1: float = 0.8
+    dssim: float = 0.2
+    alpha: float = 0.2  # silhouette
+    stay: float = 2e-5  # mean squared way of the centres, mm^2
+    shape: float = 1e-3  # squared change of log-scale and logit-opacity
+    smooth: float = 0.0  # colour change that differs from the neighbours' change
+    random_background: bool = True  # white, black or a colour; a hole then costs
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.steps < 0 or self.views_per_step < 1:
+            fail("FitConfig", got=f"steps {self.steps}, views_per_step {self.views_per_step}",
+                 wanted="steps >= 0 and views_per_step >= 1", fix="Try 200 and 4.")
+
+
+@dataclass(frozen=True)
+class History:
+    """Loss of every step: the total and its weighted parts."""
+
+    loss: Float[Tensor, " T"]
+    parts: dict[str, Float[Tensor, " T"]]
+
+
+def fit(gaussians: Gaussians, rig: Rig, targets: Sequence[FitTarget],
+        config: FitConfig | None = None, *, generator: torch.Generator | None = None,
+        callback: Callable[[int, float], None] | None = None) -> tuple[Gaussians, History]:
+    """Move the Gaussians, one to one, towards the targets.
+
+    Args:
+        gaussians: coarse avatar in the rig's zero pose.
+        rig: how it is posed.
+        targets: at least one.
+        config: defaults if None.
+        generator: draws views and backgrounds; made from `config.seed` if None.
+        callback: called after each step with its index and loss.
+
+    Raises:
+        InputError: no targets, or the rig has another number of Gaussians.
+    """
+    config = config or FitConfig()
+    _check(gaussians, rig, targets)
+    generator = generator or torch.Generator().manual_seed(config.seed)
+    coarse = gaussians.detach()
+    raw = _to_raw(coarse)
+    start = {name: value.detach().clone() for name, value in raw.items()}
+    neighbours = _neighbours(coarse.means) if config.smooth > 0 else None
+    optimizer = _adam(raw, config.learning_rates)
+    decay = config.final_rate ** (1 / max(config.steps, 1))
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, decay)
+    decks = [_deck(len(target.cameras), config.views_per_step, generator) for target in targets]
+    rows: list[dict[str, float]] = []
+    for step in range(config.steps):
+        background = _background(config, generator)
+        posed_from = _from_raw(raw)
+        parts = _stay_losses(raw, start, config, neighbours)
+        for target, deck in zip(targets, decks, strict=True):
+            for name, value in _picture_losses(posed_from, rig, target, next(deck), background):
+                parts[name] = parts[name] + getattr(config, name) * value
+        loss = torch.stack(list(parts.values())).sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        rows.append({name: float(value) for name, value in parts.items()})
+        if callback is not None:
+            callback(step, float(loss))
+    return _from_raw(raw).detach(), _history(rows)
+
+
+def _check(gaussians: Gaussians, rig: Rig, targets: Sequence[FitTarget]) -> None:
+    if not targets:
+        fail("targets", got="none", wanted="one or more FitTarget", fix="Give the turntable.")
+    if len(rig.anchors_rest) != len(gaussians):
+        fail("fit", got=f"{len(gaussians)} Gaussians on {len(rig.anchors_rest)} anchors",
+             wanted="one Gaussian an anchor", fix="Use the rig the Gaussians were made with.")
+
+
+def _to_raw(gaussians: Gaussians) -> dict[str, Tensor]:
+    raw = {"means": gaussians.means, "quats": gaussians.quats,
+           "raw_scales": gaussians.scales.clamp_min(1e-9).log(),
+           "raw_opacities": torch.logit(gaussians.opacities.clamp(1e-4, 1 - 1e-4)),
+           "sh0": gaussians.sh[:, :1], "sh_rest": gaussians.sh[:, 1:]}
+    return {name: value.detach().clone().requires_grad_() for name, value in raw.items()}
+
+
+def _from_raw(raw: dict[str, Tensor]) -> Gaussians:
+    return Gaussians(means=raw["means"], quats=torch.nn.functional.normalize(raw["quats"], dim=-1),
+                     scales=raw["raw_scales"].exp(), opacities=raw["raw_opacities"].sigmoid(),
+                     sh=torch.cat([raw["sh0"], raw["sh_rest"]], dim=1))
+
+
+def _adam(raw: dict[str, Tensor], rates: LearningRates) -> torch.optim.Adam:
+    groups = [{"params": [value], "lr": getattr(rates, name)} for name, value in raw.items()]
+    return torch.optim.Adam(groups, eps=1e-15)  # as 3DGS: gradients of single Gaussians are tiny
+
+
+def _deck(num: int, hand: int, generator: torch.Generator):
+    """Endless hands of view indices; every view is shown once before one is shown again."""
+    hand, cards = min(hand, num), []
+    while True:
+        while len(cards) < hand:
+            cards += torch.randperm(num, generator=generator).tolist()
+        yield cards[:hand]
+        cards = cards[hand:]
+
+
+def _background(config: FitConfig, generator: torch.Generator) -> Float[Tensor, " 3"]:
+    kind, color = torch.rand(1, generator=generator).item(), torch.rand(3, generator=generator)
+    if not config.random_background or kind < 1 / 3:
+        return torch.ones(3)
+    return torch.zeros(3) if kind < 2 / 3 else color
+
+
+def _picture_losses(gaussians: Gaussians, rig: Rig, target: FitTarget, views: list[int],
+                    background: Tensor) -> list[tuple[str, Tensor]]:
+    """L1, D-SSIM and silhouette loss of some views, per pixel of the person."""
+    posed = pose_gaussians(gaussians, rig, target.pose, target.transl)
+    drawn = render(posed, target.cameras[views])
+    rgb, alpha, confidence = (v[views] for v in (target.rgb, target.alpha, target.confidence))
+    # both are on white: swap it for this step's background, and blank what is not trusted
+    shift = background.to(rgb) - 1
+    image = confidence * (drawn.rgb + (1 - drawn.alpha) * shift)
+    wanted = confidence * (rgb + (1 - alpha) * shift)
+    area = alpha.sum((1, 2, 3)).clamp_min(0.01 * alpha[0].numel())
+    def per_person(error: Tensor) -> Tensor:
+        return (error.sum((1, 2)) / area).mean()
+    dissimilar = 0.5 * confidence[..., 0] * (1 - ssim_map(image, wanted))
+    wrong_cover = (confidence * (drawn.alpha - alpha)).abs()[..., 0]
+    return [("l1", per_person((image - wanted).abs().mean(-1))),
+            ("dssim", per_person(dissimilar)), ("alpha", per_person(wrong_cover))]
+
+
+def _stay_losses(raw: dict[str, Tensor], start: dict[str, Tensor], config: FitConfig,
+                 neighbours: Tensor | None) -> dict[str, Tensor]:
+    """How far the Gaussians left the coarse ones, weighted; the pictures' parts start at 0."""
+    moved = {name: raw[name] - start[name] for name in raw}
+    parts = {name: torch.zeros(()).to(raw["means"]) for name in ("l1", "dssim", "alpha")}
+    parts["stay"] = config.stay * (1e3 * moved["means"]).square().sum(-1).mean()
+    parts["shape"] = config.shape * (moved["raw_scales"].square().mean()
+                                     + moved["raw_opacities"].square().mean())
+    if neighbours is not None:
+        color = moved["sh0"][:, 0]
+        parts["smooth"] = config.smooth * (color - color[neighbours].mean(1)).square().mean()
+    return parts
+
+
+def _neighbours(means: Tensor, num: int = 6) -> Tensor:
+    """Indices (N, num) of the nearest other centres."""
+    from scipy.spatial import cKDTree
+
+    points = means.cpu().numpy()
+    num = min(num, len(points) - 1)
+    _, index = cKDTree(points).query(points, k=num + 1)
+    return torch.from_numpy(index.reshape(len(points), -1)[:, 1:]).to(means.device)
+
+
+def _history(rows: list[dict[str, float]]) -> History:
+    names = rows[0].keys() if rows else ()
+    parts = {name: torch.tensor([row[name] for row in rows]) for name in names}
+    return History(torch.stack(list(parts.values())).sum(0) if parts else torch.zeros(0), parts)
