@@ -1,0 +1,56 @@
+"""The command line: `python -m toolkit COMMAND`; a user's mistake is one line and exit code 2."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.errors import ToolkitError
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not spin beside numba's
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+                  help="A single photo to a refined, animatable 3D human.")
+
+
+@app.callback()
+def _root() -> None:
+    """Keep `avatar` a sub-command however few commands there are."""
+
+
+@app.command()
+def avatar(
+    photo: Annotated[Path, typer.Argument(help="a PNG, JPEG or WebP with one person")],
+    out: Annotated[Path, typer.Option(help="folder for the results")],
+    profile: Annotated[str, typer.Option(help="embedded (CPU) or full (GPU and weights)")] = "embedded",
+    seed: Annotated[int, typer.Option(help="same seed, same files")] = 0,
+    strength: Annotated[float, typer.Option(help="SDEdit editing strength, 0..1")] = 0.5,
+    views: Annotated[int, typer.Option(help="frames of the turntable, 4k+1")] = 13,
+    gaussians: Annotated[int, typer.Option(help="number of Gaussians, 10k to 80k")] = 20_000,
+    resume: Annotated[bool, typer.Option("--resume", help="go on where a killed run stopped")] = False,
+) -> None:
+    """Turn PHOTO into coarse and refined animatable Gaussians, with pictures and a report."""
+    from toolkit.pipeline import PipelineConfig, build_avatar
+
+    config = PipelineConfig(profile=profile, seed=seed, strength=strength, num_views=views,
+                            num_gaussians=gaussians)
+    result = build_avatar(photo, out, config, resume=resume)
+    typer.echo(f"Done. Look at {result.out_dir / 'compare.png'} and {result.out_dir / 'animation.mp4'}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code (0 fine, 2 a mistake the user can mend)."""
+    try:
+        return app(args=argv, standalone_mode=False) or 0
+    except ToolkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except typer.Exit as stop:
+        return stop.exit_code
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
+            print(f"error: {error.format_message()} See: python -m toolkit --help", file=sys.stderr)
+            return 2
+        raise
