@@ -1,0 +1,191 @@
+"""The repository itself: one list of packages, one direction of imports, small files."""
+
+import ast
+import hashlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "toolkit").rglob("*.py"))
+SOURCES = sorted([*MODULES, *(ROOT / "tools").glob("*.py"), *(ROOT / "tests").rglob("*.py")])
+MB = 2**20
+
+# The order in which data flows; a module imports only from its own or an earlier layer.
+LAYERS = [
+    {"errors", "assets", "cameras", "gaussians", "metrics"},
+    {"body", "photo", "render", "show"},
+    {"people", "diagnostics"},
+    {"coarse", "prior", "fit"},
+    {"runfolder", "export", "profiles", "report", "pipeline"},
+    {"dataset", "generative", "evaluate", "viewer"},
+    {"doctor", "cli", "__main__"},
+]
+
+
+def tracked() -> list[Path]:
+    """Files git knows (in a checkout), or every file outside of ignored folders (in an archive)."""
+    found = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if found.returncode == 0 and found.stdout:
+        return [p for n in found.stdout.split("\0") if n and (p := ROOT / n).is_file()]
+    skip = {".venv", "runs", ".git", "toolkit.egg-info"}
+    return [p for p in ROOT.rglob("*") if p.is_file() and not skip & set(p.parts)]
+
+
+def names(requirements) -> set[str]:
+    return {r.replace(" ", "").lower() for r in requirements}
+
+
+def pyproject() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def environment_pip() -> list[str]:
+    lines = (ROOT / "environment.yml").read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.strip() == "- pip:")
+    return [line.split("#")[0].strip()[2:].strip() for line in lines[start + 1:] if line.strip()]
+
+
+def test_environment_installs_what_pyproject_says():
+    project = pyproject()
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    assert names(environment_pip()) - {"-e."} == names(wanted)
+
+
+def test_environment_gives_a_reason_per_package():
+    lines = (ROOT / "environment.yml").read_text().splitlines()
+    assert not [line for line in lines if re.search(r"- [\w-]+[=<>]", line) and "#" not in line]
+
+
+def test_torch_is_pinned_and_torchvision_absent():
+    project = pyproject()
+    every = sum(project["optional-dependencies"].values(), project["dependencies"])
+    assert "torch==2.13.0" in every
+    assert not [r for r in every + environment_pip() if "torchvision" in r or "torchaudio" in r]
+
+
+def test_import_of_the_package_loads_nothing_heavy():
+    code = "import sys, toolkit; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True)
+    heavy = {"torch", "numpy", "numba", "matplotlib", "diffusers", "transformers", "scipy", "typer"}
+    assert not heavy & set(loaded.stdout.split())
+
+
+def imports_of(path: Path) -> set[str]:
+    """Names of the toolkit's own modules that a file imports, first part only."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "toolkit":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("toolkit."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("toolkit.")}
+    return found - {"__version__"}
+
+
+def layer_of(name: str) -> int:
+    found = [i for i, layer in enumerate(LAYERS) if name in layer]
+    assert found, f"toolkit/{name} is in no layer: add it to LAYERS where it belongs in the flow"
+    return found[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    parts = path.relative_to(ROOT / "toolkit").with_suffix("").parts
+    if parts == ("__init__",):
+        assert not imports_of(path)
+        return
+    later = {name for name in imports_of(path) if layer_of(name) > layer_of(parts[0])}
+    assert not later, f"{path.name} imports {sorted(later)}, which come later"
+
+
+def functions(tree):
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def body_lines(function) -> int:
+    """Lines of the body without its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_stay_short(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 250 or path.is_relative_to(ROOT / "tests")
+    long = {f.name: body_lines(f) for f in functions(ast.parse(text)) if body_lines(f) > 50}
+    assert not long
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_say_what_they_are_and_keep_annotations(path):
+    text = path.read_text()
+    assert not text.strip() or ast.get_docstring(ast.parse(text)), "no module docstring"
+    assert "from __future__ import annotations" not in text  # it hides shapes from jaxtyping
+
+
+def test_makefile_has_ten_targets_at_most_and_help_is_the_default():
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    targets = [m for line in lines if (m := re.match(r"([a-z][a-z-]*):.*?(##.*)?$", line))]
+    assert len(targets) <= 10
+    assert targets[0][1] == "help" and ".DEFAULT_GOAL := help" in lines
+    assert all(target[2] for target in targets), "a target without a line for `make help`"
+    assert {"setup", "demo", "test", "lint", "clean"} <= {target[1] for target in targets}
+
+
+def test_no_file_is_large():
+    sizes = {p.relative_to(ROOT).as_posix(): p.stat().st_size for p in tracked()}
+    assert not {n: s for n, s in sizes.items() if s > 20 * MB}
+    weights = sum(s for n, s in sizes.items() if n.startswith("data/models/"))
+    assert weights < 60 * MB
+
+
+def artefacts() -> list[Path]:
+    data = ROOT / "data"
+    return [p for p in tracked() if p.is_relative_to(data) and p.suffix not in (".md", "")]
+
+
+def test_every_artefact_has_a_card():
+    """A card is a .md beside the file that names it."""
+    missing = []
+    for path in artefacts():
+        cards = [card.read_text() for card in path.parent.glob("*.md")]
+        if not any(path.name in card for card in cards):
+            missing.append(path.name)
+    assert not missing
+
+
+def test_every_model_file_has_its_licence_and_checksum():
+    rows = (ROOT / "THIRD_PARTY.md").read_text().splitlines()
+    wrong = []
+    for path in artefacts():
+        if path.parent.name != "models":
+            continue
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if not any(path.name in row and digest in row for row in rows):
+            wrong.append(f"{path.name} {digest}")
+    assert not wrong, "rows to add to THIRD_PARTY.md"
+
+
+def test_no_machine_path_is_committed():
+    """Absolute paths of one person's machine break everybody else's."""
+    pattern = re.compile(r"(?<![\w.])/(?:work|home|Users|root|mnt)/[\w.-]+")
+    found = {}
+    for path in tracked():
+        if path.suffix in {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".ipynb", ".cff", ""}:
+            hits = pattern.findall(path.read_text(errors="ignore"))
+            if hits:
+                found[path.relative_to(ROOT).as_posix()] = hits[:3]
+    assert not found
+
+
+def test_tree_in_readme_names_every_module():
+    text = (ROOT / "README.md").read_text()
+    packages = {p.relative_to(ROOT / "toolkit").parts[0].removesuffix(".py") for p in MODULES}
+    assert not [name for name in packages if name not in text and not name.startswith("__")]

@@ -1,0 +1,44 @@
+"""Rewrite the sha256 column of THIRD_PARTY.md from the files in data/; say which rows are missing.
+
+Run it after any file in data/models or data/samples was made anew: python tools/update_third_party.py
+"""
+
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ROW = re.compile(r"^\| `(data/[^`]+)` \|")
+
+
+def refresh(text: str) -> tuple[str, set[str]]:
+    """The text with every row's last column made right, and the paths it has rows for."""
+    lines, seen = [], set()
+    for line in text.splitlines():
+        if match := ROW.match(line):
+            path = ROOT / match[1]
+            if not path.is_file():
+                continue  # the file is gone, so is its row
+            seen.add(match[1])
+            cells = line.strip("|").split("|")
+            cells[-1] = f" {hashlib.sha256(path.read_bytes()).hexdigest()} "
+            line = "|" + "|".join(cells) + "|"
+        lines.append(line)
+    return "\n".join(lines) + "\n", seen
+
+
+def main() -> int:
+    """Write the file; exit code 1 if a file in data/models has no row."""
+    page = ROOT / "THIRD_PARTY.md"
+    text, seen = refresh(page.read_text())
+    page.write_text(text)
+    files = {p.relative_to(ROOT).as_posix() for p in (ROOT / "data").rglob("*") if p.is_file()}
+    missing = sorted(f for f in files - seen if not f.endswith(".md") and "/." not in f)
+    for name in missing:
+        print(f"no row for {name}: add `| \\`{name}\\` | made from | licence | - |`", file=sys.stderr)
+    return int(bool(missing))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
