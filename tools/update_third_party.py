@@ -1,6 +1,6 @@
 """Rewrite the sha256 column of THIRD_PARTY.md from the files in data/; say which rows are missing.
 
-Run it after any file in data/models or data/samples was made anew: python tools/update_third_party.py
+Run it after a file in data/ was made anew: python tools/update_third_party.py
 """
 
 import hashlib
@@ -36,7 +36,7 @@ def main() -> int:
     files = {p.relative_to(ROOT).as_posix() for p in (ROOT / "data").rglob("*") if p.is_file()}
     missing = sorted(f for f in files - seen if not f.endswith(".md") and "/." not in f)
     for name in missing:
-        print(f"no row for {name}: add `| \\`{name}\\` | made from | licence | - |`", file=sys.stderr)
+        print(f"no row in THIRD_PARTY.md for {name}", file=sys.stderr)
     return int(bool(missing))
 
 
