@@ -15,7 +15,7 @@ from toolkit.errors import fail
 
 CYCLE = 84  # views of SV3D's full cycle; clips take a subset of them
 NUM_WAVES = 84  # sinusoids summed for the elevation
-COVERED_M = 2.15  # height of the slice through the target that fills the picture
+COVERED_M = 2.2  # height of the slice through the target that fills the picture
 TARGET_M = (0.0, -0.1, 0.0)  # middle of a standing body relative to its pelvis joint
 
 
@@ -61,7 +61,7 @@ class OrbitConfig:
     num_views: int = 13  # frames; video models want 4k+1
     elevation_deg: float = 0.0  # of the front view, and of every view of a static orbit
     max_amplitude_deg: float | None = 10.0  # peak of the elevation curve; None = as published
-    clip_deg: tuple[float, float] = (-10.0, 30.0)  # allowed elevations when the amplitude is limited
+    clip_deg: tuple[float, float] = (-10.0, 30.0)  # allowed elevations under that limit
     seed: int = 0  # of the dynamic orbit
 
 

@@ -45,7 +45,7 @@ def shift_sigma(sigma: Tensor, shift: float) -> Tensor:
     return shift * sigma / (1 + (shift - 1) * sigma)
 
 
-def sigmas_for(num_inference_steps: int, shift: float = 1.0) -> Float[Tensor, " N+1"]:
+def sigmas_for(num_inference_steps: int, shift: float = 1.0) -> Float[Tensor, " M"]:
     """The full schedule from 1 down to 0, equal to diffusers' FlowMatchEulerDiscreteScheduler.
 
     The smallest level 1/1000 is shifted twice, as diffusers 0.42 does (their issue 13243).
@@ -118,4 +118,5 @@ def _check(config: SDEditConfig) -> None:
              fix="The paper's solver is 'ode'.")
     if not (0 <= config.stochasticity <= 1 and 0 <= config.guidance <= 1):
         fail("SDEditConfig", wanted="both in [0, 1]",
-             got=f"stochasticity {config.stochasticity}, guidance {config.guidance}", fix="Use guidance 0 to switch the pull off.")
+             got=f"stochasticity {config.stochasticity}, guidance {config.guidance}",
+             fix="Use guidance 0 to switch the pull off.")

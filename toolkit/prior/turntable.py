@@ -1,0 +1,169 @@
+"""Our small turntable video prior: one network for two settings.
+
+*Plain*: given the front picture and the view angles, it knows what turning people look like and
+nothing of coarse renders (the paper's setting). *Repairer*: it also sees the coarse clip, and
+predicts what to change in it. Both answer `velocity(x, sigma, condition)` for the one SDEdit loop.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from toolkit.assets import atomic_path, model_path
+from toolkit.errors import MissingFileError, fail
+from toolkit.prior.unet import NUM_ANGLES, ViewUNet, view_features
+
+MADE_BY = "python tools/make_clips.py && python tools/train_turntable.py"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the prior is told about a clip.
+
+    Attributes:
+        azimuths_deg: of each view, 0 = front; (T,) for the whole batch or (B,T).
+        elevations_deg: of each view.
+        reference: front picture in the turntable's framing, [-1, 1], on white.
+        coarse: the coarse clip, [-1, 1], on white; None asks for the plain prior.
+    """
+
+    azimuths_deg: Float[Tensor, "*batch T"]
+    elevations_deg: Float[Tensor, "*batch T"]
+    reference: Float[Tensor, "B 3 H W"]
+    coarse: Float[Tensor, "B 3 T H W"] | None = None
+
+
+@dataclass(frozen=True)
+class TurntableConfig:
+    """Size of the network and scale of the data."""
+
+    channels: tuple[int, int, int] = (32, 64, 128)  # of the three levels, multiples of 8
+    embedding: int = 128  # width of the conditioning vector
+    heads: int = 4  # of the attentions; divides channels[2]
+    data_std: float = 0.5  # rms of clip - white
+    residual_std: float = 0.12  # rms of clip - coarse
+
+
+class TurntablePrior(nn.Module):
+    """Karras preconditioning in flow notation around a U-Net over views.
+
+    With `base` = coarse clip or white, d = rms of (x0 - base), y = x - (1-s) base and
+    n^2 = (1-s)^2 d^2 + s^2, the clean estimate is `base + (1-s) d^2 / n^2 y + s d / n net(y / n)`:
+    it is x itself at s = 0, and nothing divides by s or 1 - s.
+
+    Source: Karras et al. 2022, table 1 (EDM), with t = s / (1 - s).
+    """
+
+    def __init__(self, config: TurntableConfig = TurntableConfig()):  # noqa: B008
+        super().__init__()
+        self.config = config
+        width = config.embedding
+        self.embed = nn.Sequential(nn.Linear(16 + NUM_ANGLES + 1, width), nn.SiLU(),
+                                   nn.Linear(width, width), nn.SiLU())
+        # noisy, coarse, reference, mirrored reference (whose silhouette fits the back view)
+        self.net = ViewUNet(12, config.channels, width, config.heads)
+
+    @torch.no_grad()
+    def velocity(self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float,
+                 condition: Condition) -> Float[Tensor, "B 3 T H W"]:
+        """Flow velocity `E[eps - x0 | x]`; `sigma` in [0, 1], one value or one a clip."""
+        s, d, base = self._scales(x, sigma, condition)
+        variance = (1 - s) ** 2 * d**2 + s**2
+        y = x - (1 - s) * base
+        out = self(y / variance.sqrt(), s.flatten(), condition)
+        return (s - (1 - s) * d**2) / variance * y - base - d / variance.sqrt() * out
+
+    def clean(self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float,
+              condition: Condition) -> Float[Tensor, "B 3 T H W"]:
+        """The clean clip expected behind `x`."""
+        s = torch.as_tensor(sigma, dtype=x.dtype).reshape(-1, 1, 1, 1, 1)
+        return x - s * self.velocity(x, sigma, condition)
+
+    def loss(self, x0: Float[Tensor, "B 3 T H W"], sigma: Float[Tensor, " S"],
+             condition: Condition, noise: Tensor) -> Float[Tensor, ""]:
+        """Mean squared error of the network's own output, flat over noise levels (c_out units)."""
+        s, d, base = self._scales(x0, sigma, condition)
+        n = ((1 - s) ** 2 * d**2 + s**2).sqrt()
+        y = (1 - s) * (x0 - base) + s * noise
+        # solve clean = x0 for the output: (x0 - base) n / (s d) - (1-s) d y / (s n), without 1/s
+        target = (s * (x0 - base) - (1 - s) * d**2 * noise) / (n * d)
+        return (self(y / n, s.flatten(), condition) - target).square().mean()
+
+    def forward(self, scaled: Float[Tensor, "B 3 T H W"], sigma: Float[Tensor, " S"],
+                condition: Condition) -> Float[Tensor, "B 3 T H W"]:
+        """The bare network on unit-variance input."""
+        batch, _, frames, height, width = scaled.shape
+        angles = [a.to(scaled).expand(batch, frames)
+                  for a in (condition.azimuths_deg, condition.elevations_deg)]
+        views = view_features(*angles)
+        embedding = self.embed(torch.cat([
+            _noise_features(sigma.expand(batch))[:, None].expand(-1, frames, -1), views,
+            torch.full_like(views[..., :1], float(condition.coarse is not None))], dim=-1))
+        front = (condition.reference - 1)[:, :, None].expand(-1, -1, frames, -1, -1)
+        coarse = torch.zeros_like(scaled) if condition.coarse is None else condition.coarse - 1
+        stacked = torch.cat([scaled, coarse, front, front.flip(-1)], dim=1).transpose(1, 2)
+        out = self.net(stacked.flatten(0, 1), embedding.flatten(0, 1), views)
+        return out.reshape(batch, frames, 3, height, width).transpose(1, 2)
+
+    def save(self, path, **notes: str) -> None:
+        """Weights with the configuration (and string notes) in the file's metadata."""
+        with atomic_path(path) as tmp:
+            save_file({k: v.contiguous() for k, v in self.state_dict().items()}, tmp,
+                      metadata={"config": json.dumps(asdict(self.config)), **notes})
+
+    @classmethod
+    def load(cls, path) -> "TurntablePrior":
+        """Read `save`'s file; the model comes back in eval mode.
+
+        Raises:
+            MissingFileError, InputError: no such file, or not a turntable prior.
+        """
+        if not Path(path).is_file():
+            raise MissingFileError(f"{path} is missing. Make it with: {MADE_BY}")
+        with safe_open(str(path), "pt") as file:
+            config = json.loads((file.metadata() or {}).get("config", "{}"))
+            if "channels" not in config:
+                fail(f"{path}", got="no turntable config in its metadata",
+                     wanted="a file of TurntablePrior.save", fix=f"Make it with: {MADE_BY}")
+            model = cls(TurntableConfig(**{**config, "channels": tuple(config["channels"])}))
+            model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})
+        return model.eval()
+
+    def _scales(self, x: Tensor, sigma, condition: Condition) -> tuple[Tensor, float, Tensor]:
+        _check(x, condition)
+        s = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1, 1)
+        if condition.coarse is None:
+            return s, self.config.data_std, torch.ones_like(x)
+        return s, self.config.residual_std, condition.coarse
+
+
+@lru_cache(maxsize=2)
+def load_turntable(path: str | Path | None = None) -> TurntablePrior:
+    """The prior that ships with the repository, or the one at `path`."""
+    return TurntablePrior.load(path or model_path("turntable.safetensors", made_by=MADE_BY))
+
+
+def _noise_features(sigma: Float[Tensor, " S"]) -> Float[Tensor, "S 16"]:
+    """Soft one-hot of log(s / (1-s)) on 16 knots from -5 to 5."""
+    level = torch.logit(sigma.clamp(1e-3, 1 - 1e-3)).clamp(-5, 5)
+    return torch.exp(-0.5 * ((level[:, None] - torch.linspace(-5, 5, 16).to(sigma)) / 0.67) ** 2)
+
+
+def _check(x: Tensor, condition: Condition) -> None:
+    wanted = f"(B,3,{condition.azimuths_deg.shape[-1]},H,W) with H and W multiples of 8"
+    if x.ndim != 5 or x.shape[1] != 3 or x.shape[2] != condition.azimuths_deg.shape[-1] \
+            or x.shape[3] % 8 or x.shape[4] % 8:
+        fail("clip", got=tuple(x.shape), wanted=wanted, fix="Views and angles must match.")
+    if condition.coarse is not None and condition.coarse.shape != x.shape:
+        fail("Condition.coarse", got=tuple(condition.coarse.shape), wanted=str(tuple(x.shape)),
+             fix="Render the coarse clip at the clip's size and views.")
+    if condition.reference.shape != (x.shape[0], 3, *x.shape[3:]):
+        fail("Condition.reference", got=tuple(condition.reference.shape),
+             wanted=str((x.shape[0], 3, *x.shape[3:])), fix="Give one front picture a clip.")
