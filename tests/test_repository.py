@@ -17,11 +17,12 @@ MB = 2**20
 
 # The order in which data flows; a module imports only from its own or an earlier layer.
 LAYERS = [
-    {"errors", "assets", "cameras", "gaussians", "metrics"},
-    {"body", "photo", "render", "show"},
+    {"errors", "assets", "cameras", "gaussians", "metrics", "export"},
+    {"body", "photo", "render"},
     {"people", "diagnostics"},
-    {"coarse", "prior", "fit"},
-    {"runfolder", "export", "profiles", "report", "pipeline"},
+    {"coarse", "prior", "fit", "show"},
+    {"refine", "profiles", "runfolder", "report"},
+    {"pipeline"},
     {"dataset", "generative", "evaluate", "viewer"},
     {"doctor", "cli", "__main__"},
 ]

@@ -1,0 +1,44 @@
+"""The notebook turntable: every frame behind the slider, and links that need no kernel."""
+
+import io
+
+import ipywidgets as widgets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from toolkit.errors import InputError
+from toolkit.viewer import turntable_widget
+
+
+def walk(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from walk(child)
+
+
+def test_holds_every_frame_in_order():
+    clip = torch.linspace(0, 1, 5)[:, None, None, None].expand(5, 24, 12, 3)
+    box = turntable_widget({"coarse": clip, "refined": 1 - clip}, torch.arange(5) * 72.0)
+    images = [w for w in walk(box) if isinstance(w, widgets.Image)]
+    shown = [np.asarray(Image.open(io.BytesIO(w.value))).mean() / 255 for w in images]
+    expected = [*torch.linspace(0, 1, 5).tolist(), *torch.linspace(1, 0, 5).tolist()]
+    assert np.allclose(shown, expected, atol=0.02)
+
+
+def test_slider_turns_all_clips_without_a_kernel():
+    from ipywidgets.widgets.widget_link import Link
+
+    before = set(widgets.Widget.widgets) if hasattr(widgets.Widget, "widgets") else set()
+    box = turntable_widget({"a": torch.rand(5, 8, 4, 3), "b": torch.rand(5, 8, 4, 3)}, range(5))
+    slider = next(w for w in walk(box) if isinstance(w, widgets.IntSlider))
+    live = getattr(widgets.Widget, "widgets", None) or widgets.widgets.widget._instances
+    linked = {w.target[0] for key, w in dict(live).items()
+              if key not in before and isinstance(w, Link) and w.source[0] is slider}
+    assert {w for w in walk(box) if isinstance(w, widgets.Stack)} <= linked
+
+
+def test_clips_of_another_length_are_refused():
+    with pytest.raises(InputError, match="one an azimuth"):
+        turntable_widget({"a": torch.rand(4, 8, 4, 3)}, range(5))
