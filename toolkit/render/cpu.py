@@ -1,0 +1,226 @@
+"""The three differentiable steps of the CPU rasteriser as `torch.autograd.Function`s over numba.
+
+covariance (quats, scales -> S), projection (S -> conics in the picture), compositing (-> pixels).
+Everything is float32; images are the flattened (batch, camera) axis I.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from toolkit.render import kernels, projection, threads, tiles
+
+TILE = (16, 16)    # width, height in pixels
+_CHUNK = 8192      # Gaussians a task; fixed, so sums do not depend on the number of threads
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().to(torch.float32).contiguous().numpy()
+
+
+class Covariance(torch.autograd.Function):
+    """(N,4) quaternions and (N,3) scales -> (N,6) upper triangles of R diag(s)^2 R^T."""
+
+    @staticmethod
+    def forward(ctx, quats, scales):
+        q, s = _numpy(quats), _numpy(scales)
+        out = np.empty((len(q), 6), np.float32)
+        threads.run(projection.covariance_forward,
+                    [(q, s, out, *span) for span in threads.spans(len(q), _CHUNK)])
+        ctx.save_for_backward(quats, scales)
+        return torch.from_numpy(out)
+
+    @staticmethod
+    def backward(ctx, grad):
+        q, s = (_numpy(t) for t in ctx.saved_tensors)
+        out = np.empty_like(q), np.empty_like(s)
+        threads.run(projection.covariance_backward,
+                    [(q, s, _numpy(grad), out, *span) for span in threads.spans(len(q), _CHUNK)])
+        return torch.from_numpy(out[0]), torch.from_numpy(out[1])
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What projection needs besides tensors: one row (fx, fy, cx, cy, width, height) an image."""
+
+    cameras: np.ndarray
+    limits: tuple[float, float, float, float, float]  # near, far, eps2d, radius_clip, antialiased
+
+
+class Projection(torch.autograd.Function):
+    """(B,N,3) means, (B,N,6) covariances, (I,4,4) views -> radii, means2d, depths, conics, comps."""
+
+    @staticmethod
+    def forward(ctx, means, covars, opacities, viewmats, lens):
+        m, s, o = _numpy(means), _numpy(covars), _numpy(opacities)
+        views = viewmats.detach().to(torch.float64).contiguous().numpy()
+        images, n = len(views), m.shape[1]
+        out = (np.empty((images, n, 2), np.int32), np.empty((images, n, 2), np.float32),
+               np.empty((images, n), np.float32), np.empty((images, n, 3), np.float32),
+               np.empty((images, n), np.float32))
+        per_batch = images // len(m)
+        threads.run(projection.project_forward, [
+            ((m[i // per_batch], s[i // per_batch], o[i // per_batch]), views[i],
+             tuple(lens.cameras[i]), lens.limits, tuple(a[i] for a in out), *span)
+            for i in range(images) for span in threads.spans(n, _CHUNK)])
+        ctx.lens = lens
+        radii, *rest = (torch.from_numpy(a) for a in out)
+        ctx.mark_non_differentiable(radii)
+        ctx.save_for_backward(means, covars, opacities, viewmats, radii, rest[2], rest[3])
+        return radii, *rest
+
+    @staticmethod
+    def backward(ctx, _, *grads):
+        m, s, o, _, _, conics, comps = (_numpy(t) for t in ctx.saved_tensors)
+        views = ctx.saved_tensors[3].to(torch.float64).contiguous().numpy()
+        radii = ctx.saved_tensors[4].numpy()
+        grads = [_numpy(g) for g in grads]
+        parts = threads.spans(m.shape[1], _CHUNK)
+        sums = np.zeros_like(m), np.zeros_like(s), np.zeros((len(parts), *views.shape))
+        per_batch = len(views) // len(m)
+
+        def one_span(p):  # a span visits all its images in order, so sums are always the same
+            for i in range(len(views)):
+                b = i // per_batch
+                projection.project_backward(
+                    (m[b], s[b], o[b]), views[i], tuple(ctx.lens.cameras[i]), ctx.lens.limits,
+                    (radii[i], conics[i], comps[i]), tuple(g[i] for g in grads),
+                    (sums[0][b], sums[1][b], sums[2][p, i]), *parts[p])
+
+        threads.run(one_span, [(p,) for p in range(len(parts))])
+        v_views = torch.from_numpy(sums[2].sum(0).astype(np.float32))
+        return torch.from_numpy(sums[0]), torch.from_numpy(sums[1]), None, v_views, None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Depth order and tile lists of one image, see `toolkit.render.tiles`."""
+
+    order: np.ndarray
+    splats: np.ndarray
+    boxes: np.ndarray
+    offsets: np.ndarray
+    entries: np.ndarray
+    first_slot: np.ndarray
+    size: tuple[int, int, int, int, int]  # width, height, tiles_x, tile_w, tile_h
+
+    @property
+    def arrays(self):
+        return self.splats, self.boxes, self.offsets, self.entries
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Ranges of tiles with about equal work, a few for each thread."""
+        parts = 1 if threads.num_threads() == 1 else 6 * threads.num_threads()
+        marks = np.linspace(0, self.offsets[-1], parts + 1)[1:-1]
+        cuts = np.searchsorted(self.offsets, marks).tolist()
+        cuts = [0, *cuts, len(self.offsets) - 1]
+        return [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
+
+
+def make_plan(geometry, colors: np.ndarray, width: int, height: int) -> Plan:
+    """Sort and bin one image; `geometry` is radii, means2d, depths, conics, opacities."""
+    radii, means2d, depths, conics, opacities = geometry
+    tiles_x, tiles_y = math.ceil(width / TILE[0]), math.ceil(height / TILE[1])
+    order = tiles.depth_order(radii, depths.view(np.uint32))
+    splats, boxes = tiles.pack_splats(order, means2d, conics, opacities, colors, (width, height))
+    offsets, entries, first_slot = tiles.fill_tiles(boxes, tiles_x, tiles_y, *TILE)
+    return Plan(order, splats, boxes, offsets, entries, first_slot,
+                (width, height, tiles_x, *TILE))
+
+
+@dataclass(frozen=True)
+class Target:
+    """Picture size (width, height), and where compositing leaves its plans."""
+
+    size: tuple[int, int]
+    plans: list[Plan | None]
+
+
+class Compositing(torch.autograd.Function):
+    """Splats of I images -> (I,H,W,X) pictures and (I,H,W,1) alphas.
+
+    Opacities and colours have an image axis of size 1, B or I; radii and depths get no gradient.
+    """
+
+    @staticmethod
+    def forward(ctx, means2d, conics, opacities, colors, backgrounds, radii, depths, target):
+        width, height = target.size
+        images, n = radii.shape[:2]
+        m, q, o, c, d = (_numpy(t) for t in (means2d, conics, opacities, colors, depths))
+        r = radii.numpy()
+        plans = target.plans
+        plans += [None] * images
+
+        def plan_image(i):
+            geometry = r[i], m[i], d[i], q[i], o[i * len(o) // images]
+            plans[i] = make_plan(geometry, c[i * len(c) // images], width, height)
+
+        threads.run(plan_image, [(i,) for i in range(images)])
+        back = np.zeros((images, c.shape[2]), np.float32)
+        if backgrounds is not None:
+            back[:] = _numpy(backgrounds)
+        picture = np.empty((images, height, width, c.shape[2]), np.float32)
+        alpha = np.empty((images, height, width), np.float32)
+        used = [np.empty(len(p.entries), np.uint8) for p in plans]
+        threads.run(kernels.composite_forward, [
+            (plans[i].arrays, plans[i].size, back[i], (picture[i], alpha[i], used[i]), *span)
+            for i in range(images) for span in plans[i].spans()])
+        ctx.state = plans, used
+        ctx.counts = len(o), len(c), n, backgrounds is not None
+        outputs = torch.from_numpy(picture), torch.from_numpy(alpha[..., None])
+        ctx.save_for_backward(*outputs)
+        return outputs
+
+    @staticmethod
+    def backward(ctx, v_picture, v_alpha):
+        plans, used = ctx.state
+        picture, alpha = (t.numpy() for t in ctx.saved_tensors)
+        alpha = alpha[..., 0]
+        num_o, num_c, n, has_background = ctx.counts
+        images, _, _, channels = picture.shape
+        v_p, v_a = _numpy(v_picture), _numpy(v_alpha)[..., 0]
+        slots = [np.empty((len(p.entries), 6 + channels), np.float32) for p in plans]
+        threads.run(kernels.composite_backward, [
+            (plans[i].arrays, plans[i].size, (picture[i], alpha[i], used[i]), (v_p[i], v_a[i]),
+             slots[i], *span) for i in range(images) for span in plans[i].spans()])
+        out = [np.zeros((images, n, k), np.float32) for k in (2, 3, 1, channels)]
+        threads.run(tiles_sum, [(plans[i], slots[i], [a[i] for a in out]) for i in range(images)])
+        v_m, v_q, v_o, v_c = (torch.from_numpy(a) for a in out)
+        v_back = None
+        if has_background:
+            v_back = torch.from_numpy(np.einsum("ihw,ihwk->ik", 1 - alpha, v_p))
+        return (v_m, v_q, _fold(v_o[..., 0], num_o), _fold(v_c, num_c), v_back, None, None, None)
+
+
+def tiles_sum(plan: Plan, slots: np.ndarray, out: list[np.ndarray]) -> None:
+    """Sum the slot gradients of one image into its four gradient arrays."""
+    v_m, v_q, v_o, v_c = out
+    kernels.sum_slots(plan.order, plan.first_slot, slots, (v_m, v_q, v_o[:, 0], v_c))
+
+
+def _fold(grad: Float[Tensor, "I ..."], count: int) -> Tensor:
+    """Sum image gradients back onto the `count` entries they were read from."""
+    return grad if count == len(grad) else grad.unflatten(0, (count, -1)).sum(1)
+
+
+def composite(means2d, conics, opacities, colors, backgrounds, radii, depths, size):
+    """Pictures (I,H,W,X), alphas (I,H,W,1) and the plan of every image; see `Compositing`."""
+    target = Target(size, [])
+    outputs = Compositing.apply(means2d, conics, opacities, colors, backgrounds, radii,
+                                depths.detach(), target)
+    return *outputs, target.plans
+
+
+def tile_lists(plans: list[Plan], n: int) -> dict:
+    """gsplat's meta entries about tiles: sizes, flatten_ids (into I * N), isect_offsets."""
+    ids = [p.order[p.entries[:, 0]].astype(np.int64) + i * n for i, p in enumerate(plans)]
+    starts = np.cumsum([0, *(len(e) for e in ids)])
+    tiles_x = math.ceil(plans[0].size[0] / TILE[0])
+    offsets = np.stack([p.offsets[:-1] + s for p, s in zip(plans, starts, strict=False)])
+    return {"tile_width": tiles_x, "tile_height": offsets.shape[1] // tiles_x, "tile_size": TILE[0],
+            "flatten_ids": torch.from_numpy(np.concatenate(ids).astype(np.int32)),
+            "isect_offsets": torch.from_numpy(offsets.reshape(len(plans), -1, tiles_x))}
