@@ -81,9 +81,9 @@ def compare_figure(photo, mask, stages: Sequence[StageViews], *,
         photo_sharpness: fine contrast of the photo at the renders' size: a line in the chart.
     """
     row_px, rows = 440, len(stages)
-    fig = figure(1600, row_px * rows + 96)
-    top = 1 - 66 / (row_px * rows + 96)
-    fig.text(0.016, 1 - 34 / (row_px * rows + 96), title or "From one photo to a refined avatar",
+    fig = figure(1600, row_px * rows + 110)
+    top = 1 - 84 / (row_px * rows + 110)
+    fig.text(0.016, 1 - 32 / (row_px * rows + 110), title or "From one photo to a refined avatar",
              color=INK, fontsize=17, fontweight="bold", va="center")
     box = person_box(mask)
     grid = fig.add_gridspec(rows, 3 + len(view_names), left=0.016, right=0.988, top=top,
@@ -107,16 +107,21 @@ def _stage_row(axes: Sequence[Axes], stage: StageViews, photo, mask, box, view_n
     if stage.misalignment is None:
         axes[-1].axis("off")
         return
-    _picture(axes[-1], alignment_overlay(photo, mask, stage.photo_alpha)[box], "outlines, shifts x3")
-    _shift_arrows(axes[-1], stage.shifts, box)
+    _misalignment(axes[-1], stage, photo, mask, box)
+
+
+def _misalignment(ax: Axes, stage: StageViews, photo, mask, box) -> None:
+    """Outlines and shifts on the photo, and the numbers under them."""
+    _picture(ax, alignment_overlay(photo, mask, stage.photo_alpha)[box], "outlines, shifts x3")
+    _shift_arrows(ax, stage.shifts, box)
     for y, word, hue in ((0.985, "photo", PHOTO_COLOR), (0.93, "render", RENDER_COLOR)):
-        axes[-1].text(0.02, y, word, color=hue, fontsize=10, fontweight="bold", va="top",
-                      transform=axes[-1].transAxes,
-                      path_effects=[withStroke(linewidth=2.5, foreground=PAPER)])
+        ax.text(0.02, y, word, color=hue, fontsize=10, fontweight="bold", va="top",
+                transform=ax.transAxes,
+                path_effects=[withStroke(linewidth=2.5, foreground=PAPER)])
     m = stage.misalignment
     shift = "no texture to match" if np.isnan(m.shift_px) else f"texture off {m.shift_px:.1f} px"
-    axes[-1].set_xlabel(f"IoU {m.iou:.3f}   outline off {m.chamfer_px:.1f} px\n{shift}   "
-                        f"PSNR {m.psnr_db:.1f} dB", color=INK, fontsize=9.5, labelpad=4)
+    ax.set_xlabel(f"IoU {m.iou:.3f}   outline off {m.chamfer_px:.1f} px\n{shift}   "
+                  f"PSNR {m.psnr_db:.1f} dB", color=INK, fontsize=9.5, labelpad=4)
 
 
 def _picture(ax: Axes, image, label: str, color: str = INK) -> None:
@@ -133,8 +138,10 @@ def _picture(ax: Axes, image, label: str, color: str = INK) -> None:
 def _sharpness_bars(ax: Axes, stages: Sequence[StageViews], photo_sharpness: float | None) -> None:
     """Fine contrast by sector, one bar a stage."""
     shown = [(i, s) for i, s in enumerate(stages) if s.sharpness]
-    sectors = [k for k in (shown[0][1].sharpness if shown else ()) if k != "all"]
-    width = 0.8 / max(len(shown), 1)
+    if not shown:
+        return ax.set_axis_off()
+    sectors = [k for k in shown[0][1].sharpness if k != "all"]
+    width = 0.8 / len(shown)
     for place, (i, stage) in enumerate(shown):
         x = np.arange(len(sectors)) - 0.4 + width * (place + 0.5)
         heights = [100 * stage.sharpness.get(s, np.nan) for s in sectors]
