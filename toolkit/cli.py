@@ -24,12 +24,12 @@ def _root() -> None:
 def avatar(
     photo: Annotated[Path, typer.Argument(help="a PNG, JPEG or WebP with one person")],
     out: Annotated[Path, typer.Option(help="folder for the results")],
-    profile: Annotated[str, typer.Option(help="embedded (CPU) or full (GPU and weights)")] = "embedded",
+    profile: Annotated[str, typer.Option(help="embedded (CPU) or full (GPU)")] = "embedded",
     seed: Annotated[int, typer.Option(help="same seed, same files")] = 0,
     strength: Annotated[float, typer.Option(help="SDEdit editing strength, 0..1")] = 0.5,
     views: Annotated[int, typer.Option(help="frames of the turntable, 4k+1")] = 13,
     gaussians: Annotated[int, typer.Option(help="number of Gaussians, 10k to 80k")] = 20_000,
-    resume: Annotated[bool, typer.Option("--resume", help="go on where a killed run stopped")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on after a kill")] = False,
 ) -> None:
     """Turn PHOTO into coarse and refined animatable Gaussians, with pictures and a report."""
     from toolkit.pipeline import PipelineConfig, build_avatar
@@ -37,7 +37,7 @@ def avatar(
     config = PipelineConfig(profile=profile, seed=seed, strength=strength, num_views=views,
                             num_gaussians=gaussians)
     result = build_avatar(photo, out, config, resume=resume)
-    typer.echo(f"Done. Look at {result.out_dir / 'compare.png'} and {result.out_dir / 'animation.mp4'}")
+    typer.echo(f"Done. Look at compare.png and animation.mp4 in {result.out_dir}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""A run's folder: every stage is computed once, saved whole, and read back, so that a killed run goes on.
+"""A run's folder: every stage is computed once, saved whole, and read back: a kill costs a stage.
 
 A stage's result is always *read back from disk* before the next stage uses it: a resumed run and an
 uninterrupted one then see the very same bytes.
@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from toolkit.assets import PARTIAL_PREFIX, atomic_path
 from toolkit.errors import fail
 
@@ -21,6 +23,16 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON with a stable key order, whole or not at all."""
     with atomic_path(path) as tmp:
         tmp.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write a .npy file, whole or not at all."""
+    with atomic_path(path) as tmp:
+        np.save(tmp, array)
 
 
 def digest(*parts: bytes | str) -> str:
@@ -59,8 +71,8 @@ class RunFolder:
             (self.state / ".write_test").touch()
             (self.state / ".write_test").unlink()
         except OSError as error:
-            fail(f"Output folder {self.path}", got=error.strerror, wanted="a folder that can be written",
-                 fix="Choose another --out.")
+            fail(f"Output folder {self.path}", got=error.strerror,
+                 wanted="a folder that can be written", fix="Choose another --out.")
         for folder in (self.path, self.state):  # what a killed run left half-written
             for stale in folder.glob(f"{PARTIAL_PREFIX}*"):
                 stale.unlink(missing_ok=True)
@@ -90,5 +102,5 @@ class RunFolder:
     def _finished(self, marker: Path) -> dict | None:
         if not (self.resume and marker.is_file()):
             return None
-        record = json.loads(marker.read_text(encoding="utf-8"))
+        record = read_json(marker)
         return record if record.get("key") == self.key else None

@@ -1,0 +1,140 @@
+"""The middle of the method: coarse avatar -> turntable clip -> SDEdit -> pictures to refit to.
+
+What the photo saw is carried along as a clip of its own (`seen_by_photo`): it tells SDEdit what to
+keep and the refit whom to believe, the photo or the prior.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from toolkit.body.motion import a_pose
+from toolkit.body.rig import Avatar
+from toolkit.cameras import Cameras
+from toolkit.fit import FitTarget
+from toolkit.gaussians import Gaussians
+from toolkit.prior.orbit import Orbit, turntable_cameras
+from toolkit.prior.sdedit import Callback, SDEditConfig, Velocity, sdedit
+from toolkit.prior.turntable import Condition
+from toolkit.render.api import render
+
+PHOTO_FIT_PX = 512  # longer side of the photo in the refit
+
+
+@dataclass(frozen=True)
+class Turntable:
+    """The A-posed avatar from all sides.
+
+    Attributes:
+        orbit: directions of the views; view 0 is the front.
+        cameras: of the views.
+        rgb: on white, in [0, 1].
+        alpha: coverage, in [0, 1].
+        seen: how much of a pixel shows what the photo saw, in [0, 1].
+    """
+
+    orbit: Orbit
+    cameras: Cameras
+    rgb: Float[Tensor, "T H W 3"]
+    alpha: Float[Tensor, "T H W 1"]
+    seen: Float[Tensor, "T H W 1"]
+
+
+def render_turntable(avatar: Avatar, orbit: Orbit, visible: Bool[Tensor, " N"]) -> Turntable:
+    """Render the clip that the video prior is to refine.
+
+    Args:
+        avatar: any avatar; it is put into the A pose.
+        orbit: view directions.
+        visible: Gaussians whose anchor the photo's camera saw.
+    """
+    cameras = turntable_cameras(orbit)
+    posed = pose_for_turntable(avatar)
+    drawn = render(posed, cameras)
+    return Turntable(orbit, cameras, drawn.rgb, drawn.alpha, seen_by_photo(posed, visible, cameras))
+
+
+def pose_for_turntable(avatar: Avatar) -> Gaussians:
+    """The avatar in the A pose, pelvis joint at the origin."""
+    return avatar.posed(a_pose(), -avatar.rig.joints[0])
+
+
+def seen_by_photo(posed: Gaussians, visible: Bool[Tensor, " N"],
+                  cameras: Cameras) -> Float[Tensor, "T H W 1"]:
+    """Share of each pixel that is covered by Gaussians the photo saw."""
+    flags = visible.float()[:, None].expand(-1, 3)
+    painted = Gaussians.from_colors(posed.means, posed.quats, posed.scales, posed.opacities, flags)
+    return render(painted, cameras, background=(0.0, 0.0, 0.0)).rgb[..., :1].clamp(0, 1)
+
+
+def to_latents(rgb: Float[Tensor, "T H W 3"]) -> Float[Tensor, "1 3 T H W"]:
+    """A clip in [0, 1] as the prior wants it, in [-1, 1]."""
+    return 2 * rgb.permute(3, 0, 1, 2)[None] - 1
+
+
+def from_latents(x: Float[Tensor, "1 3 T H W"]) -> Float[Tensor, "T H W 3"]:
+    """The prior's clip as pictures in [0, 1]."""
+    return (x[0].permute(1, 2, 3, 0).clamp(-1, 1) + 1) / 2
+
+
+def refine_clip(velocity: Velocity, turntable: Turntable, config: SDEditConfig, *,
+                generator: torch.Generator, callback: Callback | None = None
+                ) -> Float[Tensor, "T H W 3"]:
+    """SDEdit of the whole clip at once, conditioned on the coarse clip and its front view."""
+    x0 = to_latents(turntable.rgb)
+    condition = Condition(turntable.orbit.azimuths_deg, turntable.orbit.elevations_deg,
+                          reference=x0[:, :, 0], coarse=x0)
+    keep = turntable.seen.permute(3, 0, 1, 2)[None]
+    return from_latents(sdedit(velocity, x0, condition, config=config, keep=keep,
+                               generator=generator, callback=callback))
+
+
+def matte(rgb: Float[Tensor, "T H W 3"], coarse_alpha: Float[Tensor, "T H W 1"], *,
+          band_px: int = 4) -> Float[Tensor, "T H W 1"]:
+    """Coverage of refined pictures on white, which come without an alpha channel.
+
+    Deep inside the coarse silhouette it is 1, far outside 0; in the band between, a pixel c that
+    mixes white with the nearby person's darkness d has alpha (1 - c) / d, taken from its darkest
+    channel.
+    """
+    def widest(x: Tensor, px: int) -> Tensor:
+        return F.max_pool2d(x, 2 * px + 1, stride=1, padding=px)
+
+    alpha = coarse_alpha.permute(0, 3, 1, 2)
+    inside = -widest(-(alpha > 0.9).float(), band_px // 2)  # eroded
+    outside = 1 - widest((alpha > 0.1).float(), band_px)
+    darkness = 1 - rgb.permute(0, 3, 1, 2).amin(1, keepdim=True)
+    near = widest(darkness * (alpha > 0.5), band_px).clamp_min(0.15)
+    mixed = (darkness / near).clamp(0, 1)
+    mixed = torch.where(inside > 0.5, 1.0, torch.where(outside > 0.5, 0.0, mixed))
+    return mixed.permute(0, 2, 3, 1)
+
+
+def clip_target(turntable: Turntable, refined: Float[Tensor, "T H W 3"], transl: Tensor, *,
+                trust_seen: float = 0.3) -> FitTarget:
+    """The refined clip as a target; where the photo saw, the photo shall rule (`trust_seen`)."""
+    confidence = 1 - (1 - trust_seen) * turntable.seen
+    return FitTarget(a_pose(), transl, turntable.cameras, refined, matte(refined, turntable.alpha),
+                     confidence)
+
+
+def photo_target(image: Float[Tensor, "H W 3"], mask: Float[Tensor, "H W"],
+                 photo_body) -> FitTarget:
+    """The photo in its own pose and camera, cut out onto white.
+
+    Pixels outside the mask say "nothing here" and count; the mask's own soft rim counts little.
+    """
+    camera = photo_body.camera
+    zoom = min(1.0, PHOTO_FIT_PX / max(camera.width, camera.height))
+    size = (max(1, round(camera.height * zoom)), max(1, round(camera.width * zoom)))
+    stack = torch.cat([image, mask[..., None]], dim=-1).permute(2, 0, 1)[None]
+    stack = F.interpolate(stack, size=size, mode="bilinear", antialias=True, align_corners=False)
+    rgb, alpha = stack[:, :3].permute(0, 2, 3, 1), stack[:, 3:].permute(0, 2, 3, 1)
+    confidence = (2 * (alpha - 0.5).abs()).clamp(0, 1)
+    return FitTarget(photo_body.pose, photo_body.transl, camera.resized(size[1], size[0]),
+                     rgb * alpha + (1 - alpha), alpha, confidence)
+
+
