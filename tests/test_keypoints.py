@@ -1,0 +1,135 @@
+"""One person is found where there is one; cats, noise and crowds give one clear error."""
+
+import matplotlib.cbook
+import numpy as np
+import pytest
+import skimage.data
+
+from toolkit.errors import InputError
+from toolkit.photo.detector import square_iou, upright_roi
+from toolkit.photo.keypoints import KEYPOINT_NAMES, MIRROR, detect
+from toolkit.photo.load import load_photo
+from toolkit.photo.matte import guided_filter
+from toolkit.photo.nets import Roi, crop, paste
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    return (skimage.data.astronaut() / 255.0).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def hopper():
+    return load_photo(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
+
+
+@pytest.fixture(scope="module")
+def found(astronaut):
+    return detect(astronaut)
+
+
+def point(detection, name):
+    return detection.keypoints[KEYPOINT_NAMES.index(name)]
+
+
+def test_roi_round_trip():
+    roi = Roi(np.array([40.0, 70.0]), 55.0, 0.4)
+    points = np.random.default_rng(0).random((20, 2)) * 100
+    np.testing.assert_allclose(roi.to_image(roi.to_crop(points)), points)
+
+
+def test_upright_roi_turns_the_body_up():
+    roi = upright_roi(np.array([50.0, 50.0]), np.array([70.0, 50.0]))  # head to the right
+    np.testing.assert_allclose(roi.to_crop(np.array([[70.0, 50.0]])), [[0.5, 0.1]])
+
+
+def test_square_iou_of_known_squares():
+    a, b = Roi(np.zeros(2), 2.0), Roi(np.array([1.0, 0.0]), 2.0)
+    assert square_iou(a, a) == 1.0 and square_iou(a, b) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("side", [64, 300])
+def test_crop_then_paste_gives_the_picture_back(side):
+    y, x = np.mgrid[:side, :side] / side
+    image = np.stack([x, y, 0.5 * np.sin(6 * x) + 0.5], -1).astype(np.float32)
+    roi = Roi(np.array([side / 2, side / 2]), side * 0.8, 0.3)
+    back = paste(crop(image, roi, 96)[..., 0], roi, (side, side))
+    inside = slice(side // 3, 2 * side // 3)
+    np.testing.assert_allclose(back[inside, inside], image[inside, inside, 0], atol=0.02)
+
+
+def test_guided_filter_moves_a_blurred_edge_to_the_picture_edge():
+    image = np.zeros((60, 60, 3), np.float32)
+    image[:, 30:] = 0.8
+    mask = np.clip((np.arange(60) - 26) / 10, 0, 1) * np.ones((60, 1))
+    sharp = guided_filter(image, mask.astype(np.float32), radius=8)
+    assert sharp[30, 27] < 0.2 and sharp[30, 32] > 0.7
+    flat = guided_filter(np.zeros_like(image), mask.astype(np.float32), radius=4, shrink=2)
+    assert np.isfinite(flat).all() and flat.shape == mask.shape
+
+
+def test_astronaut_is_one_person_with_face_and_shoulders(found, astronaut):
+    # Read off the photo by eye: nose near (222, 125), shoulders left and right of the neck ring.
+    assert np.hypot(*(point(found, "nose")[:2] - [222, 125])) < 15
+    assert point(found, "left_shoulder")[0] > point(found, "right_shoulder")[0]
+    assert point(found, "nose")[2] > 0.8 and point(found, "left_ankle")[2] == 0
+    assert found.mask.shape == astronaut.shape[:2]
+    assert found.mask[125, 222] > 0.9 and found.mask[350, 200] > 0.9
+    assert found.mask[50, 420] < 0.1 and found.mask[20, 20] < 0.1
+    assert found.box[3] == 512 and found.box[1] < 40
+
+
+def test_world_points_have_the_documented_axes(found):
+    assert point(found, "left_shoulder")[0] > 0
+    names = {n: found.world[KEYPOINT_NAMES.index(n)] for n in
+             ("nose", "left_shoulder", "right_shoulder", "left_hip", "right_hip", "left_ear")}
+    assert names["left_shoulder"][0] > names["right_shoulder"][0]
+    assert names["nose"][1] > names["left_shoulder"][1] > names["left_hip"][1]
+    assert names["nose"][2] > names["left_ear"][2]  # she looks at the camera, and z points there
+    assert np.abs(names["left_hip"] + names["right_hip"]).max() < 0.15
+
+
+def test_hopper_is_one_person(hopper):
+    found = detect(hopper)
+    assert point(found, "left_shoulder")[0] > point(found, "right_shoulder")[0] + 200
+    assert 0.4 < found.mask.mean() < 0.75
+
+
+def test_mirror_image_gives_mirrored_points(found, astronaut):
+    mirrored = detect(astronaut[:, ::-1])
+    back = mirrored.keypoints[MIRROR] * [-1, 1, 1] + [512, 0, 0]
+    sure = (found.keypoints[:, 2] > 0.5) & (back[:, 2] > 0.5)
+    assert sure.sum() >= 10
+    assert np.median(np.linalg.norm((back - found.keypoints)[sure, :2], axis=1)) < 10
+
+
+def test_alpha_replaces_the_mask(found, astronaut):
+    alpha = (found.mask > 0.5).astype(np.float32)
+    np.testing.assert_array_equal(detect(astronaut, alpha).mask, alpha)
+
+
+def test_two_people_are_refused(astronaut, hopper):
+    with pytest.raises(InputError, match="2 people of similar size.*Crop"):
+        detect(np.concatenate([astronaut, hopper[:512, :512]], axis=1))
+
+
+def test_tiny_person_is_refused(astronaut):
+    picture = np.full((800, 800, 3), 0.7, np.float32)
+    picture[300:380, 300:380] = astronaut[:480, :480].reshape(80, 6, 80, 6, 3).mean(axis=(1, 3))
+    with pytest.raises(InputError, match="at least 96"):
+        detect(picture)
+
+
+def test_face_alone_is_refused(astronaut):
+    with pytest.raises(InputError, match="face without shoulders"):
+        detect(astronaut[50:220, 100:290])
+
+
+@pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket", "noise", "gradient"])
+def test_no_person_is_refused(name):
+    y, x = np.mgrid[:300, :300] / 300
+    made = {"noise": np.random.default_rng(0).random((300, 300, 3)), "gradient":
+            np.stack([x, y, x * y], -1)}
+    image = made[name] if name in made else getattr(skimage.data, name)() / 255.0
+    with pytest.raises(InputError, match="no person found"):
+        detect(image.astype(np.float32))
