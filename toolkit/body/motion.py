@@ -1,0 +1,153 @@
+"""Poses and motion clips on the 55 joints: recorded ones from motions.npz, and two that are computed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from toolkit.assets import model_path
+from toolkit.body.model import JOINT_NAMES
+from toolkit.errors import fail
+
+FPS = 30.0
+COMPUTED = ("idle", "stroll")  # need no file
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A clip. `poses` are axis-angle, radians; `transl` is the pelvis displacement from standing, m."""
+
+    poses: Float[Tensor, "T J 3"]
+    transl: Float[Tensor, "T 3"]
+    fps: float
+
+    def __len__(self) -> int:
+        return self.poses.shape[0]
+
+    def in_place(self) -> "Motion":
+        """The same clip without its way across the floor; the up and down stays."""
+        return Motion(self.poses, self.transl * torch.tensor([0.0, 1.0, 0.0]), self.fps)
+
+    def facing_camera(self) -> "Motion":
+        """The clip turned about the vertical so that it faces +z on average."""
+        from toolkit.body.model import rodrigues
+
+        forward = rodrigues(self.poses[:, 0])[:, :, 2].mean(0)
+        turn = rodrigues(torch.stack([forward[0] * 0, -torch.atan2(forward[0], forward[2]), forward[0] * 0]))
+        roots = to_axis_angle((turn @ rodrigues(self.poses[:, 0])).numpy())
+        poses = torch.cat([torch.from_numpy(roots).to(self.poses)[:, None], self.poses[:, 1:]], dim=1)
+        return Motion(poses, self.transl @ turn.T, self.fps)
+
+
+def t_pose() -> Float[Tensor, "J 3"]:
+    """All zeros: arms along +-x, palms down."""
+    return torch.zeros(len(JOINT_NAMES), 3)
+
+
+def a_pose(arms_down_deg: float = 65.0, legs_apart_deg: float = 2.0) -> Float[Tensor, "J 3"]:
+    """The turntable pose: arms down from the T-pose, so that a person is less than 1 m wide.
+
+    Args:
+        arms_down_deg: 0 is the T-pose, 90 hangs straight down.
+        legs_apart_deg: added at each hip to the 5.5 deg of the rest pose; the feet stay flat.
+    """
+    pose = t_pose()
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        pose[JOINT_NAMES.index(f"{side}_shoulder"), 2] = -sign * np.radians(arms_down_deg)
+        pose[JOINT_NAMES.index(f"{side}_hip"), 2] = sign * np.radians(legs_apart_deg)
+        pose[JOINT_NAMES.index(f"{side}_ankle"), 2] = -sign * np.radians(legs_apart_deg)
+    return pose
+
+
+def clip_names() -> tuple[str, ...]:
+    """All clips that `load_clip` knows."""
+    with np.load(_motions_path(), allow_pickle=False) as file:
+        recorded = tuple(k.removesuffix("_poses") for k in file.files if k.endswith("_poses"))
+    return recorded + COMPUTED
+
+
+def load_clip(name: str) -> Motion:
+    """A clip at 30 frames/s that starts at the origin and moves along +z.
+
+    Raises:
+        InputError: unknown name; the message lists the known ones.
+    """
+    if name in COMPUTED:
+        return {"idle": _idle, "stroll": _stroll}[name]()
+    if name not in clip_names():
+        fail("load_clip", got=repr(name), wanted=f"one of {', '.join(clip_names())}", fix="Check the spelling.")
+    with np.load(_motions_path(), allow_pickle=False) as file:
+        poses, transl = (torch.from_numpy(file[f"{name}_{k}"].astype(np.float32)) for k in ("poses", "transl"))
+    return Motion(poses, transl, FPS)
+
+
+def _motions_path():
+    return model_path("motions.npz", made_by="python tools/bake_motions.py")
+
+
+def _idle(num_frames: int = 90) -> Motion:
+    """Standing and breathing, 3 s, loops. Source: ours."""
+    t = torch.arange(num_frames) / num_frames * 2 * torch.pi
+    poses = a_pose(78.0, -2.0).repeat(num_frames, 1, 1)
+    breath = 0.02 * torch.sin(t)
+    for name, share in (("spine2", -1.0), ("spine3", -1.0), ("neck", 1.5)):
+        poses[:, JOINT_NAMES.index(name), 0] += share * breath
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        poses[:, JOINT_NAMES.index(f"{side}_shoulder"), 2] += sign * breath
+        poses[:, JOINT_NAMES.index(f"{side}_elbow"), 1] = -sign * 0.25
+    poses[:, JOINT_NAMES.index("head"), 1] = 0.06 * torch.sin(t)
+    return Motion(poses, torch.zeros(num_frames, 3), FPS)
+
+
+def _stroll(num_frames: int = 36, speed_m_per_s: float = 1.1) -> Motion:
+    """One walking cycle of 1.2 s from sines, loops: thigh swing, knee flexion in swing, opposite arms. Source: ours."""
+    phase = torch.arange(num_frames) / num_frames * 2 * torch.pi
+    poses = a_pose(80.0, -4.5).repeat(num_frames, 1, 1)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        p = phase + (0.0 if side == "left" else torch.pi)
+        hip, knee, ankle = (JOINT_NAMES.index(f"{side}_{j}") for j in ("hip", "knee", "ankle"))
+        poses[:, hip, 0] = -0.08 - 0.42 * torch.sin(p)
+        poses[:, knee, 0] = 0.12 + 0.75 * torch.exp(3 * (torch.cos(p + 0.15) - 1))
+        poses[:, ankle, 0] = -poses[:, hip, 0] * 0.2 - poses[:, knee, 0] * 0.15
+        poses[:, JOINT_NAMES.index(f"{side}_elbow"), 1] = -sign * (0.35 - 0.15 * torch.sin(p))
+        poses[:, JOINT_NAMES.index(f"{side}_collar"), 1] = sign * 0.05 * torch.sin(p)
+        shoulder = JOINT_NAMES.index(f"{side}_shoulder")
+        swing = rotation_about("x", (0.4 * torch.sin(p)).numpy())
+        down = rotation_about("z", np.full(num_frames, -sign * np.radians(80.0)))
+        poses[:, shoulder] = torch.from_numpy(to_axis_angle(swing @ down)).float()
+    poses[:, 0, 1] = 0.06 * torch.sin(phase)
+    poses[:, JOINT_NAMES.index("spine3"), 1] = -0.1 * torch.sin(phase)
+    transl = torch.zeros(num_frames, 3)
+    transl[:, 1] = -0.02 - 0.015 * torch.cos(2 * phase)
+    transl[:, 2] = torch.arange(num_frames) / FPS * speed_m_per_s
+    return Motion(poses, transl, FPS)
+
+
+def rotation_about(axis: str, angles_rad: Float[np.ndarray, " T"]) -> Float[np.ndarray, "T 3 3"]:
+    """Rotation matrices about one coordinate axis, "x", "y" or "z"."""
+    i = "xyz".index(axis)
+    a, b = (i + 1) % 3, (i + 2) % 3
+    out = np.tile(np.eye(3), (len(angles_rad), 1, 1))
+    out[:, a, a] = out[:, b, b] = np.cos(angles_rad)
+    out[:, b, a], out[:, a, b] = np.sin(angles_rad), -np.sin(angles_rad)
+    return out
+
+
+def to_axis_angle(rotmats: Float[np.ndarray, "*T 3 3"]) -> Float[np.ndarray, "*T 3"]:
+    """Axis-angle vectors, angle in [0, pi], of rotation matrices; inverse of `rodrigues`."""
+    from toolkit.body.rig import matrix_to_quat
+
+    quats = matrix_to_quat(torch.from_numpy(np.asarray(rotmats, np.float64))).numpy()
+    quats = quats * np.where(quats[..., :1] < 0, -1.0, 1.0)
+    sine = np.linalg.norm(quats[..., 1:], axis=-1, keepdims=True)
+    angle = 2 * np.arctan2(sine, quats[..., :1])
+    return quats[..., 1:] * np.where(sine < 1e-8, 2.0, angle / np.maximum(sine, 1e-8))
+
+
+def from_rotmats(rotmats: Float[np.ndarray, "T 3 3"], share: float) -> Float[np.ndarray, "T 3 3"]:
+    """The rotation by `share` of each rotation's angle, about the same axis."""
+    from toolkit.body.model import rodrigues
+
+    return rodrigues(torch.from_numpy(to_axis_angle(rotmats) * share)).numpy()
