@@ -136,9 +136,9 @@ def fit(gaussians: Gaussians, rig: Rig, targets: Sequence[FitTarget],
         loss.backward()
         optimizer.step()
         schedule.step()
-        rows.append({name: float(value) for name, value in parts.items()})
+        rows.append({name: value.item() for name, value in parts.items()})
         if callback is not None:
-            callback(step, float(loss))
+            callback(step, loss.item())
     return _from_raw(raw).detach(), _history(rows)
 
 

@@ -1,0 +1,49 @@
+"""Metrics against scikit-image and against values known by hand."""
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+
+from toolkit.errors import InputError
+from toolkit.metrics import masked_l1, masked_psnr, masked_ssim, ssim_map
+
+
+def pictures(seed=0):
+    g = torch.Generator().manual_seed(seed)
+    first = torch.rand(2, 40, 30, 3, generator=g)
+    return first, (first + 0.1 * torch.randn(first.shape, generator=g)).clamp(0, 1)
+
+
+def test_ssim_equals_scikit_image_inside_the_border():
+    first, second = pictures()
+    ours = ssim_map(first, second)
+    for view in range(2):
+        _, theirs = structural_similarity(
+            first[view].double().numpy(), second[view].double().numpy(), channel_axis=-1,
+            data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+            full=True)
+        inner = (slice(5, -5), slice(5, -5))
+        assert np.abs(ours[view].numpy() - theirs.mean(-1))[inner].max() < 1e-4
+
+
+def test_identity_and_known_error():
+    first, _ = pictures()
+    assert torch.allclose(ssim_map(first, first), torch.ones(2, 40, 30), atol=1e-4)
+    assert (masked_psnr(first, first) == 100).all()
+    assert torch.allclose(masked_psnr(first, first + 0.1), torch.full((2,), 20.0), atol=1e-4)
+    assert torch.allclose(masked_l1(first, first + 0.1), torch.full((2,), 0.1))
+
+
+def test_mask_hides_errors():
+    first, _ = pictures()
+    mask = torch.zeros(2, 40, 30, 1)
+    mask[:, :20] = 1
+    broken = torch.where(mask > 0, first, 1 - first)
+    assert (masked_psnr(first, broken, mask) == 100).all()
+    assert (masked_psnr(first, broken) < 30).all()
+    assert (masked_ssim(first, broken, mask) > masked_ssim(first, broken)).all()
+    with pytest.raises(InputError, match="one mask value a pixel"):
+        masked_psnr(first, broken, mask[:, :10])
+    with pytest.raises(InputError, match="one size"):
+        ssim_map(first, first[:, :10])
