@@ -1,0 +1,99 @@
+"""Turntable clips on disk and as training batches: what `tools/make_clips.py` writes."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from toolkit.errors import MissingFileError
+from toolkit.prior.turntable import Condition
+
+
+@dataclass(frozen=True)
+class ClipPair:
+    """True and coarse clips of B people in model units, with what the prior is told.
+
+    Attributes:
+        truth: [-1, 1], on white.
+        coarse: the same views of the coarse avatar.
+        reference: front picture.
+        azimuths_deg, elevations_deg: of each view.
+    """
+
+    truth: Float[Tensor, "B 3 T H W"]
+    coarse: Float[Tensor, "B 3 T H W"]
+    reference: Float[Tensor, "B 3 H W"]
+    azimuths_deg: Float[Tensor, "B T"]
+    elevations_deg: Float[Tensor, "B T"]
+
+    def condition(self, *, repair: bool) -> Condition:
+        """For the repairer (sees the coarse clip) or for the plain prior."""
+        return Condition(self.azimuths_deg, self.elevations_deg, self.reference,
+                         self.coarse if repair else None)
+
+    def mirrored(self) -> "ClipPair":
+        """The mirror people: pictures flipped, azimuths negated."""
+        return replace(self, truth=self.truth.flip(-1), coarse=self.coarse.flip(-1),
+                       reference=self.reference.flip(-1), azimuths_deg=-self.azimuths_deg)
+
+    def views(self, index: Tensor) -> "ClipPair":
+        """The same people seen from a subset of the views."""
+        return replace(self, truth=self.truth[:, :, index], coarse=self.coarse[:, :, index],
+                       azimuths_deg=self.azimuths_deg[:, index],
+                       elevations_deg=self.elevations_deg[:, index])
+
+
+class ClipStore:
+    """All shards of one split in a folder, as uint8 in memory; `refresh` picks up new ones."""
+
+    def __init__(self, folder: str | Path, split: str = "train"):
+        self.folder, self.split = Path(folder), split
+        self._shards: dict[str, dict[str, np.ndarray]] = {}
+        self.refresh()
+        if not self._shards:
+            raise MissingFileError(f"{self.folder} holds no {split}_*.npz. "
+                                   f"Make them with: python tools/make_clips.py --split {split}")
+
+    def refresh(self) -> int:
+        """Load shards written since the last call; the number of people."""
+        for path in sorted(self.folder.glob(f"{self.split}_*.npz")):
+            if path.name not in self._shards:
+                with np.load(path, allow_pickle=False) as file:
+                    self._shards[path.name] = dict(file)
+        self._people = [(shard, row) for shard in self._shards.values()
+                        for row in range(len(shard["seeds"]))]
+        return len(self._people)
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    def pair(self, indices: list[int], *, coarse_reference: bool = False) -> ClipPair:
+        """Clips of the people at `indices`; the reference is the true or the coarse front view."""
+        rows = [self._people[i] for i in indices]
+        clips = torch.stack([to_model(torch.from_numpy(s["clips"][r])) for s, r in rows])
+        truth, coarse = clips.unbind(dim=1)
+        angles = [torch.from_numpy(np.stack([s[key][r] for s, r in rows]))
+                  for key in ("azimuths_deg", "elevations_deg")]
+        return ClipPair(truth, coarse, (coarse if coarse_reference else truth)[:, :, 0], *angles)
+
+    def draw(self, batch: int, num_views: int, generator: torch.Generator) -> ClipPair:
+        """A random training batch: people, views, mirror and kind of reference."""
+        people = torch.randint(len(self), (batch,), generator=generator).tolist()
+        flip, coarse_reference = (torch.rand(2, generator=generator) < 0.5).tolist()
+        pair = self.pair(people, coarse_reference=coarse_reference)
+        views = torch.randperm(pair.truth.shape[2], generator=generator)[:num_views]
+        pair = pair.views(views)
+        return pair.mirrored() if flip else pair
+
+
+def to_model(clips: UInt8[Tensor, "N T H W 3"]) -> Float[Tensor, "N 3 T H W"]:
+    """uint8 pictures to model units in [-1, 1], channels before frames."""
+    return clips.permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+
+
+def to_pictures(clip: Float[Tensor, "3 T H W"]) -> Float[Tensor, "T H W 3"]:
+    """Model units back to pictures in [0, 1]."""
+    return ((clip + 1) / 2).clamp(0, 1).permute(1, 2, 3, 0)

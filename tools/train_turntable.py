@@ -1,0 +1,169 @@
+"""Train the turntable prior (plain and repairer in one network) on clips of procedural people.
+
+The learning rate follows a cosine over --minutes of training time, counted across restarts; a
+checkpoint and EMA weights are written every --every minutes, and the command resumes from it. New
+shards in --clips are picked up while it runs.
+
+    python tools/train_turntable.py --minutes 80
+"""
+
+import argparse
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from toolkit.assets import atomic_path
+from toolkit.prior.clips import ClipStore
+from toolkit.prior.turntable import TurntablePrior
+
+VAL_SIGMAS = (0.3, 0.5, 0.7, 0.9)
+
+
+@dataclass
+class State:
+    """All that a restart needs."""
+
+    model: TurntablePrior
+    optimiser: torch.optim.AdamW
+    ema: dict[str, Tensor] = field(default_factory=dict)
+    step: int = 0
+    seconds: float = 0.0
+
+
+def main() -> None:
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(args.seed)
+    model = TurntablePrior().to(memory_format=torch.channels_last)
+    state = State(model, torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01))
+    state.ema = {k: v.clone() for k, v in model.state_dict().items()}
+    if (args.out / "checkpoint.safetensors").exists():
+        load_checkpoint(state, args.out / "checkpoint.safetensors")
+    store, val = ClipStore(args.clips), ClipStore(args.clips, "val")
+    train(state, store, val, args)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, default=Path("runs/clips"))
+    parser.add_argument("--out", type=Path, default=Path("runs/turntable"))
+    parser.add_argument("--minutes", type=float, default=80, help="total, restarts included")
+    parser.add_argument("--every", type=float, default=5, help="minutes between checkpoints")
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--views", type=int, default=5, help="views of a clip in one step")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--repair", type=float, default=0.7, help="share of repairer steps")
+    parser.add_argument("--ema", type=float, default=0.997)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def train(state: State, store: ClipStore, val: ClipStore, args) -> None:
+    generator = torch.Generator().manual_seed(args.seed + state.step)
+    losses: dict[bool, list[float]] = {True: [], False: []}
+    last_save, clock = state.seconds, time.monotonic()
+    while state.seconds < 60 * args.minutes:
+        repair = float(torch.rand((), generator=generator)) < args.repair
+        losses[repair].append(train_step(state, store, repair, generator, args))
+        now = time.monotonic()
+        state.seconds, clock = state.seconds + now - clock, now
+        if state.seconds - last_save > 60 * args.every or state.seconds >= 60 * args.minutes:
+            last_save = state.seconds
+            report(state, losses, val, store.refresh(), args)
+            losses = {True: [], False: []}
+
+
+def train_step(state: State, store: ClipStore, repair: bool, generator, args) -> float:
+    pair = store.draw(args.batch, args.views, generator)
+    # log-normal in t = s / (1 - s), centred where the strength sweep works
+    sigma = torch.sigmoid(0.2 + 1.3 * torch.randn(args.batch, generator=generator))
+    noise = torch.randn(pair.truth.shape, generator=generator)
+    loss = state.model.loss(pair.truth, sigma, pair.condition(repair=repair), noise)
+    state.optimiser.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
+    state.optimiser.param_groups[0]["lr"] = learning_rate(state, args)
+    state.optimiser.step()
+    state.step += 1
+    decay = min(args.ema, (1 + state.step) / (10 + state.step))
+    for key, value in state.model.state_dict().items():
+        state.ema[key].lerp_(value, 1 - decay)
+    return loss.item()
+
+
+def learning_rate(state: State, args) -> float:
+    progress = min(1.0, state.seconds / (60 * args.minutes))
+    return args.lr * min(1.0, (state.step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * progress))
+
+
+def report(state: State, losses, val: ClipStore, num_people: int, args) -> None:
+    """Write checkpoint and EMA weights, validate them, append a line to the log."""
+    save_checkpoint(state, args.out / "checkpoint.safetensors")
+    smooth = TurntablePrior(state.model.config)
+    smooth.load_state_dict(state.ema)
+    smooth.save(args.out / "turntable.safetensors", step=str(state.step),
+                minutes=f"{state.seconds / 60:.1f}", people=str(num_people))
+    row = {"step": state.step, "minutes": round(state.seconds / 60, 1), "people": num_people,
+           "lr": round(learning_rate(state, args), 6)}
+    for repair, name in ((True, "repair"), (False, "plain")):
+        row[f"loss_{name}"] = round(sum(losses[repair]) / max(1, len(losses[repair])), 4)
+        row[f"val_{name}"] = validate(smooth, val, repair)
+    with open(args.out / "log.jsonl", "a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(json.dumps(row), flush=True)
+
+
+@torch.no_grad()
+def validate(model: TurntablePrior, val: ClipStore, repair: bool, num_people: int = 4) -> list:
+    """Loss (c_out units) at each of VAL_SIGMAS, always with the same people and noise."""
+    generator = torch.Generator().manual_seed(1)
+    rows = []
+    for index in range(min(num_people, len(val))):
+        pair = val.pair([index]).views(torch.arange(0, 13, 3))
+        noise = torch.randn(pair.truth.shape, generator=generator)
+        condition = pair.condition(repair=repair)
+        rows.append([model.loss(pair.truth, torch.tensor([s]), condition, noise).item()
+                     for s in VAL_SIGMAS])
+    return [round(x, 4) for x in torch.tensor(rows).mean(dim=0).tolist()]
+
+
+def save_checkpoint(state: State, path: Path) -> None:
+    tensors = {f"model.{k}": v for k, v in state.model.state_dict().items()}
+    tensors |= {f"ema.{k}": v for k, v in state.ema.items()}
+    for name, parameter in state.model.named_parameters():
+        moments = state.optimiser.state[parameter]
+        tensors |= {f"first.{name}": moments["exp_avg"], f"second.{name}": moments["exp_avg_sq"]}
+    with atomic_path(path) as tmp:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, tmp,
+                  metadata={"step": str(state.step), "seconds": str(state.seconds)})
+
+
+def load_checkpoint(state: State, path: Path) -> None:
+    with safe_open(str(path), "pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+        state.step = int(file.metadata()["step"])
+        state.seconds = float(file.metadata()["seconds"])
+
+    def part(name: str) -> dict[str, Tensor]:
+        return {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
+
+    state.model.load_state_dict(part("model."))
+    state.ema = part("ema.")
+    first, second = part("first."), part("second.")
+    for name, parameter in state.model.named_parameters():
+        state.optimiser.state[parameter] = {"step": torch.tensor(float(state.step)),
+                                            "exp_avg": first[name], "exp_avg_sq": second[name]}
+
+
+if __name__ == "__main__":
+    main()
