@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from toolkit.body.motion import a_pose
-from toolkit.people.render import photo_of, render_person
+from toolkit.people.render import render_person
 from toolkit.people.sample import sample_person
 from tqdm import tqdm
 
@@ -82,7 +82,7 @@ def degraded_truth(person, views, cameras) -> torch.Tensor:
 
 def coarse_clips(path: str):
     """The coarse model's own turntables, from the person's photo and true body."""
-    raise NotImplementedError(path, photo_of)
+    raise NotImplementedError(path)
 
 
 if __name__ == "__main__":

@@ -75,11 +75,13 @@ def train(state: State, store: ClipStore, val: ClipStore, args) -> None:
     while state.seconds < 60 * args.minutes:
         repair = float(torch.rand((), generator=generator)) < args.repair
         losses[repair].append(train_step(state, store, repair, generator, args))
+        if state.step % 50 == 0:
+            store.refresh()
         now = time.monotonic()
         state.seconds, clock = state.seconds + now - clock, now
         if state.seconds - last_save > 60 * args.every or state.seconds >= 60 * args.minutes:
             last_save = state.seconds
-            report(state, losses, val, store.refresh(), args)
+            report(state, losses, val, len(store), args)
             losses = {True: [], False: []}
 
 

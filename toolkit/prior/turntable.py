@@ -47,8 +47,8 @@ class TurntableConfig:
     channels: tuple[int, int, int] = (32, 64, 128)  # of the three levels, multiples of 8
     embedding: int = 128  # width of the conditioning vector
     heads: int = 4  # of the attentions; divides channels[2]
-    data_std: float = 0.5  # rms of clip - white
-    residual_std: float = 0.12  # rms of clip - coarse
+    data_std: float = 0.65  # rms of clip - white
+    residual_std: float = 0.15  # rms of clip - coarse
 
 
 class TurntablePrior(nn.Module):
