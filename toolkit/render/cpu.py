@@ -106,7 +106,7 @@ class Plan:
     offsets: np.ndarray
     entries: np.ndarray
     first_slot: np.ndarray
-    size: tuple[int, int, int, int, int]  # width, height, tiles_x, tile_w, tile_h
+    size: tuple[int, int, int]  # tiles_x, tile_w, tile_h
 
     @property
     def arrays(self):
@@ -128,8 +128,7 @@ def make_plan(geometry, colors: np.ndarray, width: int, height: int) -> Plan:
     order = tiles.depth_order(radii, depths.view(np.uint32))
     splats, boxes = tiles.pack_splats(order, means2d, conics, opacities, colors, (width, height))
     offsets, entries, first_slot = tiles.fill_tiles(boxes, tiles_x, tiles_y, *TILE)
-    return Plan(order, splats, boxes, offsets, entries, first_slot,
-                (width, height, tiles_x, *TILE))
+    return Plan(order, splats, boxes, offsets, entries, first_slot, (tiles_x, *TILE))
 
 
 @dataclass(frozen=True)
@@ -167,8 +166,8 @@ class Compositing(torch.autograd.Function):
         alpha = np.empty((images, height, width), np.float32)
         used = [np.empty(len(p.entries), np.uint8) for p in plans]
         threads.run(kernels.composite_forward, [
-            (plans[i].arrays, plans[i].size, back[i], (picture[i], alpha[i], used[i]), *span)
-            for i in range(images) for span in plans[i].spans()])
+            (plans[i].arrays, plans[i].size, back[i], (picture[i], alpha[i], used[i]),
+             kernels.scratch(TILE), *span) for i in range(images) for span in plans[i].spans()])
         ctx.state = plans, used
         ctx.counts = len(o), len(c), n, backgrounds is not None
         outputs = torch.from_numpy(picture), torch.from_numpy(alpha[..., None])
@@ -183,23 +182,19 @@ class Compositing(torch.autograd.Function):
         num_o, num_c, n, has_background = ctx.counts
         images, _, _, channels = picture.shape
         v_p, v_a = _numpy(v_picture), _numpy(v_alpha)[..., 0]
-        slots = [np.empty((len(p.entries), 6 + channels), np.float32) for p in plans]
+        slots = [np.empty((len(p.entries), 6 + kernels.CHANNELS), np.float32) for p in plans]
         threads.run(kernels.composite_backward, [
             (plans[i].arrays, plans[i].size, (picture[i], alpha[i], used[i]), (v_p[i], v_a[i]),
-             slots[i], *span) for i in range(images) for span in plans[i].spans()])
+             slots[i], kernels.scratch(TILE), *span) for i in range(images) for span in plans[i].spans()])
         out = [np.zeros((images, n, k), np.float32) for k in (2, 3, 1, channels)]
-        threads.run(tiles_sum, [(plans[i], slots[i], [a[i] for a in out]) for i in range(images)])
+        threads.run(kernels.sum_slots, [
+            ((plans[i].order, plans[i].first_slot, plans[i].splats), used[i], slots[i],
+             (out[0][i], out[1][i], out[2][i, :, 0], out[3][i])) for i in range(images)])
         v_m, v_q, v_o, v_c = (torch.from_numpy(a) for a in out)
         v_back = None
         if has_background:
             v_back = torch.from_numpy(np.einsum("ihw,ihwk->ik", 1 - alpha, v_p))
         return (v_m, v_q, _fold(v_o[..., 0], num_o), _fold(v_c, num_c), v_back, None, None, None)
-
-
-def tiles_sum(plan: Plan, slots: np.ndarray, out: list[np.ndarray]) -> None:
-    """Sum the slot gradients of one image into its four gradient arrays."""
-    v_m, v_q, v_o, v_c = out
-    kernels.sum_slots(plan.order, plan.first_slot, slots, (v_m, v_q, v_o[:, 0], v_c))
 
 
 def _fold(grad: Float[Tensor, "I ..."], count: int) -> Tensor:
@@ -219,7 +214,7 @@ def tile_lists(plans: list[Plan], n: int) -> dict:
     """gsplat's meta entries about tiles: sizes, flatten_ids (into I * N), isect_offsets."""
     ids = [p.order[p.entries[:, 0]].astype(np.int64) + i * n for i, p in enumerate(plans)]
     starts = np.cumsum([0, *(len(e) for e in ids)])
-    tiles_x = math.ceil(plans[0].size[0] / TILE[0])
+    tiles_x = plans[0].size[0]
     offsets = np.stack([p.offsets[:-1] + s for p, s in zip(plans, starts, strict=False)])
     return {"tile_width": tiles_x, "tile_height": offsets.shape[1] // tiles_x, "tile_size": TILE[0],
             "flatten_ids": torch.from_numpy(np.concatenate(ids).astype(np.int32)),

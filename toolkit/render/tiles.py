@@ -56,15 +56,16 @@ def depth_order(radii, depth_bits):
 
 @_fast
 def pack_splats(order, means2d, conics, opacities, colors, size):
-    """Splats in depth order, and the half-open pixel boxes outside which they are fainter than 1/255.
+    """Splats in depth order, and the half-open pixel boxes outside which they are too faint.
 
     Returns:
-        splats (R, 6 + X): mean x, mean y, a/2, b, c/2, opacity, colour.
+        splats (R, 12): mean x, mean y, a/2, b, c/2, opacity, reach (the largest exponent that
+            is visible), unused, four channels (zeros after X).
         boxes (R, 4) int32: x0, x1, y0, y1; empty boxes have x1 <= x0.
     """
     width, height = size
     channels = colors.shape[1]
-    splats = np.empty((order.size, 6 + channels), np.float32)
+    splats = np.zeros((order.size, 12), np.float32)
     boxes = np.empty((order.size, 4), np.int32)
     for r in range(order.size):
         n = order[r]
@@ -74,10 +75,11 @@ def pack_splats(order, means2d, conics, opacities, colors, size):
         splats[r, 2], splats[r, 3], splats[r, 4] = 0.5 * a, b, 0.5 * c
         splats[r, 5] = opacities[n]
         for k in range(channels):
-            splats[r, 6 + k] = colors[n, k]
-        reach = 2.0 * math.log(max(opacities[n] / ALPHA_MIN, 1.0)) * 1.0001 + 1e-4
+            splats[r, 8 + k] = colors[n, k]
+        reach = math.log(max(opacities[n] / ALPHA_MIN, 1.0)) * 1.0001 + 1e-4
+        splats[r, 6] = reach
         det = max(a * c - b * b, 1e-30)
-        hx, hy = math.sqrt(reach * c / det), math.sqrt(reach * a / det)
+        hx, hy = math.sqrt(2 * reach * c / det), math.sqrt(2 * reach * a / det)
         boxes[r, 0] = max(0.0, math.ceil(max(mx - hx, -1.0) - 0.5))
         boxes[r, 1] = math.floor(min(mx + hx, width + 1.0) - 0.5) + 1
         boxes[r, 2] = max(0.0, math.ceil(max(my - hy, -1.0) - 0.5))
