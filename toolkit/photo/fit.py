@@ -1,0 +1,236 @@
+"""SMPLify with a silhouette: shape, pose and camera of the person in one photo.
+
+    points in metres --turn--> torso --linear--> camera --Adam, three stages--> body
+
+The stages: (1) the net's bone directions set the pose, (2) the 2D points pull, robustly, and the
+camera moves, (3) shape joins and the body is brought inside the mask and out to its contour.
+Source: Bogo et al. 2016 (SMPLify), eq 1; the silhouette term follows Lassner et al. 2017, sec 4.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from toolkit.body.model import BodyModel, rodrigues
+from toolkit.body.motion import a_pose
+from toolkit.cameras import Cameras, intrinsics
+from toolkit.photo import energy
+from toolkit.photo.energy import Silhouette
+from toolkit.photo.keypoints import KEYPOINT_NAMES, Detection
+from toolkit.photo.photo_body import PhotoBody
+from toolkit.photo.reduced_body import ReducedBody
+
+__all__ = ["PhotoBody", "fit_body"]
+ASSUMED_FOV_DEG = 30.0  # of the picture padded to a square
+VIEW = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # world to camera axes
+TORSO = [KEYPOINT_NAMES.index(n) for n in
+         ("left_shoulder", "right_shoulder", "left_hip", "right_hip")]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Weights of one run of Adam; a weight of 0 drops the term.
+
+    Attributes:
+        steps: number of steps. lr: learning rate of the pose, radians a step.
+        sigma: where a 2D residual stops to count more, in body heights.
+    """
+
+    steps: int
+    lr: float
+    points: float = 0.0
+    sigma: float = 0.1
+    bones: float = 0.0
+    prior: float = 1e-4
+    shape: float = 0.0
+    inside: float = 0.0
+    cover: float = 0.0
+
+
+STAGES = (
+    Stage(steps=60, lr=0.08, bones=1.0, prior=2e-4),
+    Stage(steps=90, lr=0.04, points=4.0, sigma=0.15, bones=0.3, prior=2e-4, shape=3e-3),
+    Stage(steps=150, lr=0.02, points=8.0, sigma=0.05, bones=0.06, prior=2e-4, shape=2e-3,
+          inside=4.0, cover=1.5),
+)
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """What Adam moves: pose, shape, and the camera as picture shift and log depth."""
+
+    pose: Tensor
+    betas: Tensor
+    camera: Tensor
+
+    @property
+    def translation(self) -> Float[Tensor, " 3"]:
+        """Pelvis in camera coordinates, m."""
+        depth = self.camera[2].exp()
+        return torch.stack([self.camera[0] * depth, self.camera[1] * depth, depth])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The photo as the energies need it; lengths in pixels are those of the photo."""
+
+    keypoints: Float[Tensor, "33 2"]
+    weights: Float[Tensor, " 33"]
+    world: Float[Tensor, "33 3"]
+    silhouette: Silhouette
+    K: Float[Tensor, "3 3"]
+    scale_px: float
+
+
+def fit_body(detection: Detection, image_size: tuple[int, int], body: BodyModel, *,
+             focal_px: float | None = None, stages: tuple[Stage, ...] = STAGES) -> PhotoBody:
+    """Fit the body to one detected person.
+
+    Args:
+        detection: points and mask, in pixels of the photo.
+        image_size: height and width of the photo in pixels.
+        body: the body model; needs our file's point regressor.
+        focal_px: focal length if known; else 30 deg over the longer side are assumed.
+        stages: runs of Adam, in order.
+
+    Source: Bogo et al. 2016, eq 1.
+    """
+    height, width = image_size
+    K = intrinsics(ASSUMED_FOV_DEG, max(image_size), max(image_size))[0]
+    K[:2, 2] = torch.tensor([width / 2, height / 2])
+    if focal_px is not None:
+        K[0, 0] = K[1, 1] = focal_px
+    evidence = _evidence(detection, K)
+    small = ReducedBody.of(body)
+    unknowns = _start(small, evidence, body.num_betas)
+    for index, stage in enumerate(stages):
+        unknowns = _minimise(small, evidence, unknowns, stage)
+        if index == 0:
+            unknowns = _place_camera(small, evidence, unknowns)
+    return _result(unknowns, evidence, detection, body, image_size)
+
+
+def _evidence(detection: Detection, K: Tensor) -> Evidence:
+    keypoints = torch.from_numpy(np.asarray(detection.keypoints, np.float32))
+    weights = keypoints[:, 2] ** 2 * energy.reliability()
+    x0, y0, x1, y1 = detection.box
+    # A cropped person's box is too small a ruler; the trunk in metres against pixels is not.
+    world = torch.from_numpy(np.asarray(detection.world, np.float32))
+    scale = max(float(np.hypot(x1 - x0, y1 - y0)), _person_px(keypoints, world))
+    silhouette = Silhouette(detection.mask, scale)
+    return Evidence(keypoints[:, :2], weights, world, silhouette, K, scale)
+
+
+def _person_px(keypoints: Tensor, world: Tensor, height_m: float = 1.7) -> float:
+    """Height in pixels that a whole standing person would have, from the seen points' spread."""
+    weights = keypoints[:, 2:3] + 1e-6
+    spreads = [((p - (weights * p).sum(0) / weights.sum()) ** 2 * weights).sum().sqrt()
+               for p in (keypoints[:, :2], world[:, :2])]
+    return float(spreads[0] / spreads[1].clamp_min(1e-3) * height_m)
+
+
+def _start(small: ReducedBody, evidence: Evidence, num_betas: int) -> Unknowns:
+    """The A-pose, turned so that shoulders and hips lie as the net says."""
+    pose = a_pose()[:22].clone()
+    points, _, _ = small.posed(torch.zeros(num_betas), pose)
+    pose[0] = _rotation_vector(_kabsch(points[TORSO], evidence.world[TORSO]))
+    return Unknowns(pose, torch.zeros(num_betas), torch.tensor([0.0, 0.0, 1.5]))
+
+
+def _kabsch(source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -> Float[Tensor, "3 3"]:
+    """Rotation that best turns centred `source` into centred `target`. Source: Kabsch 1976."""
+    U, _, Vt = torch.linalg.svd((target - target.mean(0)).T @ (source - source.mean(0)))
+    flip = torch.diag(torch.tensor([1.0, 1.0, float(torch.det(U @ Vt))]))
+    return U @ flip @ Vt
+
+
+def _rotation_vector(rotation: Float[Tensor, "3 3"]) -> Float[Tensor, " 3"]:
+    from scipy.spatial.transform import Rotation
+
+    return torch.from_numpy(Rotation.from_matrix(rotation.double().numpy()).as_rotvec()).float()
+
+
+def _place_camera(small: ReducedBody, evidence: Evidence, unknowns: Unknowns) -> Unknowns:
+    """Linear least squares for the translation that puts the 3D points on the 2D ones.
+
+    From f (X + tx) = (u - cx) (Z + tz), and the same in y.
+    """
+    with torch.no_grad():
+        points = small.posed(unknowns.betas, unknowns.pose)[0] @ VIEW
+    focal, rays = evidence.K[0, 0], evidence.keypoints - evidence.K[:2, 2]
+    rows, values = [], []
+    for axis in (0, 1):
+        row = torch.zeros(33, 3)
+        row[:, axis], row[:, 2] = focal, -rays[:, axis]
+        rows.append(row)
+        values.append(rays[:, axis] * points[:, 2] - focal * points[:, axis])
+    weights = evidence.weights.sqrt().repeat(2)[:, None]
+    solution = torch.linalg.lstsq(weights * torch.cat(rows), weights * torch.cat(values)[:, None])
+    x, y, z = solution.solution[:, 0]
+    z = z.clamp(0.8, 60.0)
+    return replace(unknowns, camera=torch.stack([x / z, y / z, z.log()]))
+
+
+def _project(points: Float[Tensor, "N 3"], unknowns: Unknowns, K: Tensor) -> Float[Tensor, "N 2"]:
+    """World points to pixels."""
+    cam = points @ VIEW + unknowns.translation
+    return cam[:, :2] / cam[:, 2:].clamp_min(0.1) * K[0, 0] + K[:2, 2]
+
+
+def _minimise(small: ReducedBody, evidence: Evidence, start: Unknowns, stage: Stage) -> Unknowns:
+    """One run of Adam with a falling learning rate."""
+    unknowns = Unknowns(*(t.clone().requires_grad_() for t in
+                          (start.pose, start.betas, start.camera)))
+    table = [  # name, learning rate relative to the pose's
+        ("pose", 1.0), ("betas", 2.0 if stage.shape else 0.0),
+        ("camera", 0.3 if stage.points else 0.0)]
+    optimizer = torch.optim.Adam([{"params": [getattr(unknowns, name)], "lr": stage.lr * rate}
+                                  for name, rate in table], betas=(0.9, 0.95))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, stage.steps, 0.05 * stage.lr)
+    statistics, nearest = energy.pose_statistics(), None
+    for step in range(stage.steps):
+        points, surface, _ = small.posed(unknowns.betas, unknowns.pose)
+        outline = _project(surface, unknowns, evidence.K) if stage.inside else None
+        if outline is not None and step % 10 == 0:
+            nearest = evidence.silhouette.nearest(outline)
+        loss = _energy(unknowns, evidence, stage, (points, outline, nearest), statistics)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return Unknowns(*(t.detach() for t in (unknowns.pose, unknowns.betas, unknowns.camera)))
+
+
+def _energy(unknowns: Unknowns, evidence: Evidence, stage: Stage, drawn: tuple,
+            statistics: tuple[Tensor, Tensor]) -> Tensor:
+    """The weighted sum of all terms."""
+    points, outline, nearest = drawn
+    upright = rodrigues(unknowns.pose[0])[:, 1]
+    loss = stage.prior * (energy.pose_term(unknowns.pose, *statistics)
+                          + 4.0 * (upright[[0, 2]] ** 2).sum())
+    loss = loss + stage.bones * energy.bone_term(points, evidence.world, evidence.weights)
+    if stage.points:
+        pixels = _project(points, unknowns, evidence.K)
+        loss = loss + stage.points * energy.keypoint_term(
+            pixels / evidence.scale_px, evidence.keypoints / evidence.scale_px, evidence.weights,
+            stage.sigma)
+        loss = loss + stage.shape * (unknowns.betas**2).sum()
+    if outline is not None:
+        loss = loss + stage.inside * evidence.silhouette.inside_term(outline)
+        loss = loss + stage.cover * evidence.silhouette.cover_term(outline, nearest, 0.03)
+    return loss
+
+
+def _result(unknowns: Unknowns, evidence: Evidence, detection: Detection, body: BodyModel,
+            image_size: tuple[int, int]) -> PhotoBody:
+    pose = torch.zeros(55, 3)
+    pose[:22] = unknowns.pose
+    viewmat = torch.eye(4)
+    viewmat[:3, :3], viewmat[:3, 3] = VIEW, unknowns.translation
+    camera = Cameras(viewmat[None], evidence.K[None], image_size[1], image_size[0])
+    keypoints = torch.from_numpy(np.asarray(detection.keypoints, np.float32))
+    return PhotoBody(unknowns.betas, pose, -body.rest_joints(unknowns.betas)[0], camera, keypoints,
+                     detection.mask, energy.seen_joints(keypoints[:, 2]))

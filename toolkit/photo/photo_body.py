@@ -1,0 +1,95 @@
+"""What a photo told about its person: shape, pose, camera, points and mask; saved as JSON + PNG."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from PIL import Image
+from torch import Tensor
+
+from toolkit.assets import atomic_path
+from toolkit.cameras import Cameras
+from toolkit.errors import MissingFileError, fail
+
+FORMAT = "toolkit-photo-body-1"
+
+
+@dataclass(frozen=True)
+class PhotoBody:
+    """The body that explains a photo, in the photo's world: pelvis at the origin, y up.
+
+    Attributes:
+        betas: shape, roughly N(0, 1).
+        pose: axis-angle rotations in radians; row 0 is the global orientation.
+        transl: metres, minus the rest pelvis, so that the posed pelvis lies at the origin.
+        camera: one camera of the photo's size, rotation diag(1, -1, -1).
+        keypoints: x, y in pixels and score of the 33 detected points.
+        mask: probability of person, a pixel.
+        seen: joints that the photo shows; the others are guessed.
+    """
+
+    betas: Float[Tensor, " S"]
+    pose: Float[Tensor, "55 3"]
+    transl: Float[Tensor, " 3"]
+    camera: Cameras
+    keypoints: Float[Tensor, "33 3"]
+    mask: Float[np.ndarray, "H W"]
+    seen: Bool[Tensor, " 55"]
+
+    def __post_init__(self):
+        shapes = tuple(map(tuple, (self.pose.shape, self.transl.shape, self.seen.shape)))
+        size = (self.camera.height, self.camera.width)
+        if shapes != ((55, 3), (3,), (55,)) or len(self.camera) != 1 or self.mask.shape != size:
+            fail("PhotoBody", got=f"pose, transl, seen {shapes}, mask {self.mask.shape}",
+                 wanted=f"(55, 3), (3,), (55,) and a mask of {size}", fix="Fit the photo again.")
+
+    def save_json(self, path: str | os.PathLike) -> None:
+        """Write `path` and, beside it, the mask as `<stem>_mask.png` (16 bit)."""
+        path = Path(path)
+        mask_name = f"{path.stem}_mask.png"
+        with atomic_path(path.with_name(mask_name)) as file:
+            Image.fromarray(np.round(self.mask * 65535).astype(np.uint16)).save(file)
+        record = {
+            "format": FORMAT, "betas": self.betas.tolist(), "pose": self.pose.tolist(),
+            "transl": self.transl.tolist(), "keypoints": self.keypoints.tolist(),
+            "seen": self.seen.tolist(), "mask": mask_name, "camera": {
+                "viewmat": self.camera.viewmats[0].tolist(), "K": self.camera.Ks[0].tolist(),
+                "width": self.camera.width, "height": self.camera.height}}
+        with atomic_path(path) as file:
+            file.write_text(json.dumps(record, indent=1) + "\n")
+
+    @staticmethod
+    def load_json(path: str | os.PathLike) -> "PhotoBody":
+        """Read what `save_json` wrote.
+
+        Raises:
+            MissingFileError: the JSON file or its mask is not there.
+            InputError: it is not such a file.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise MissingFileError(f"{path} is missing. Fit the photo first.")
+        try:
+            record = json.loads(path.read_text())
+            if record["format"] != FORMAT:
+                raise ValueError(f"format {record['format']!r}")
+            return _from_record(record, path.parent)
+        except FileNotFoundError as error:
+            raise MissingFileError(f"The mask of {path} is missing: {error.filename}") from None
+        except (ValueError, KeyError, TypeError) as error:
+            fail(f"Body file {path}", got=repr(error), wanted=FORMAT, fix="Fit the photo again.")
+
+
+def _from_record(record: dict, folder: Path) -> PhotoBody:
+    camera = record["camera"]
+    with Image.open(folder / record["mask"]) as image:
+        mask = np.asarray(image, dtype=np.float32) / 65535
+    arrays = {name: torch.tensor(record[name], dtype=torch.float32)
+              for name in ("betas", "pose", "transl", "keypoints")}
+    cameras = Cameras(torch.tensor([camera["viewmat"]]), torch.tensor([camera["K"]]),
+                      camera["width"], camera["height"])
+    return PhotoBody(**arrays, camera=cameras, mask=mask, seen=torch.tensor(record["seen"]))
