@@ -1,0 +1,87 @@
+"""Light on a person: key light with a wrapped cosine, sky and ground, soft occlusion."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+VOXEL_M = 0.025
+
+
+@dataclass(frozen=True)
+class Light:
+    """A key light and a sky, fixed in the world.
+
+    Attributes:
+        direction: unit vector towards the key light.
+        key: its linear RGB strength.
+        sky, ground: ambient linear RGB from above and below.
+        wrap: 0 hard .. 0.6 very soft terminator.
+    """
+
+    direction: Float[np.ndarray, "3"]
+    key: Float[np.ndarray, "3"]
+    sky: Float[np.ndarray, "3"]
+    ground: Float[np.ndarray, "3"]
+    wrap: float = 0.3
+
+
+def sample_light(rng: np.random.Generator) -> Light:
+    """A plausible light: mostly from the front and above, warm or cool, soft or hard."""
+    azimuth, elevation = np.deg2rad(rng.normal(0, 45)), np.deg2rad(rng.uniform(20, 65))
+    direction = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation),
+                          np.cos(azimuth) * np.cos(elevation)])
+    warmth = rng.normal(0, 0.05)
+    tint = np.array([1 + warmth, 1, 1 - warmth])
+    contrast = rng.uniform(0.35, 0.75)  # share of the key
+    level = rng.uniform(0.95, 1.15)
+    sky = (1 - contrast) * level * np.array([1 - warmth / 2, 1, 1 + warmth / 2])
+    return Light(direction.astype(np.float32), (1.25 * contrast * level * tint).astype(np.float32),
+                 (1.15 * sky).astype(np.float32), (0.75 * sky * tint).astype(np.float32),
+                 float(rng.uniform(0.15, 0.5)))
+
+
+def shade(albedo, normals, view, occlusion, light: Light, *, gloss) -> Float[np.ndarray, "N 3"]:
+    """sRGB colours of shaded points.
+
+    Args:
+        albedo: sRGB (N,3).
+        normals: unit world normals (N,3).
+        view: unit directions to the camera (N,3).
+        occlusion: share of the sky that is seen, 0..1 (N,).
+        light: the light.
+        gloss: strength of the highlight (N,).
+    """
+    linear = albedo * albedo  # gamma 2 is near enough to sRGB and cheap
+    cosine = normals @ light.direction
+    lambert = np.clip((cosine + light.wrap) / (1 + light.wrap), 0, 1)
+    up = (0.5 + 0.5 * normals[:, 1])[:, None]
+    ambient = (up * light.sky + (1 - up) * light.ground) * occlusion[:, None]
+    direct = (lambert * (0.45 + 0.55 * occlusion))[:, None] * light.key
+    half = view + light.direction
+    half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-6)
+    shine = gloss * np.clip((normals * half).sum(1), 0, 1) ** 24
+    color = linear * (ambient + direct) + shine[:, None] * light.key * 0.25
+    color = np.where(color > 0.8, 0.8 + 0.2 * np.tanh((color - 0.8) / 0.2), color)  # soft shoulder
+    return np.sqrt(np.clip(color, 0, 1)).astype(np.float32)
+
+
+def occlusion_at(points: Float[np.ndarray, "N 3"], normals: Float[np.ndarray, "N 3"]
+                 ) -> Float[np.ndarray, "N"]:
+    """How open the surroundings of each vertex are, from a blurred occupancy grid.
+
+    Vertices are splatted into voxels; what lies in front of a vertex (along its normal) at 3-9 cm
+    is what darkens it: armpits, the inside of legs, the chin's shadow on the neck.
+    """
+    low = points.min(0) - 0.2
+    shape = np.ceil((points.max(0) + 0.2 - low) / VOXEL_M).astype(int) + 1
+    cell = ((points - low) / VOXEL_M).round().astype(int)
+    grid = np.zeros(shape, np.float32)
+    grid[cell[:, 0], cell[:, 1], cell[:, 2]] = 1.0
+    total = np.zeros(len(points), np.float32)
+    for reach, sigma in ((0.035, 0.8), (0.08, 1.8)):
+        blurred = gaussian_filter(grid, sigma, mode="constant", truncate=2.5)
+        ahead = ((points + reach * normals - low) / VOXEL_M).T
+        total += map_coordinates(blurred, ahead, order=1, mode="constant")
+    return np.clip(1.12 - 1.9 * total, 0.25, 1.0).astype(np.float32)

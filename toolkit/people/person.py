@@ -1,0 +1,52 @@
+"""A procedural person: everything needed to draw it again, from any camera, in any pose."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from toolkit.cameras import Cameras
+from toolkit.people.figure import load_figure
+from toolkit.people.light import Light
+from toolkit.people.mesh import DressedMesh, dress
+from toolkit.people.outfit import Outfit
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person with a true body, an outfit, and the photo that is taken of it.
+
+    Attributes:
+        seed: the person's number; the same seed gives the same person.
+        split: "train", "val" or "test"; prints and patterns are disjoint between them.
+        attributes: what it looks like, in words and numbers (JSON-able).
+        betas: body shape.
+        pose: axis-angle radians, row 0 the global orientation.
+        transl: metres; puts the pelvis joint at the world's origin.
+        expression: face, or None for neutral.
+        outfit: clothes, hair and skin in detail.
+        light: fixed in the world.
+        photo_camera: one camera on +z with rotation diag(1,-1,-1).
+    """
+
+    seed: int
+    split: str
+    attributes: dict
+    betas: Float[Tensor, "S"]
+    pose: Float[Tensor, "55 3"]
+    transl: Float[Tensor, "3"]
+    expression: Float[Tensor, "E"] | None
+    outfit: Outfit
+    light: Light
+    photo_camera: Cameras
+
+    @cached_property
+    def mesh(self) -> DressedMesh:
+        """The dressed mesh in rest space, built once a person."""
+        return dress(load_figure(), self.outfit)
+
+    def random(self, purpose: int) -> np.random.Generator:
+        """A generator for one purpose (background, noise), the same on every call."""
+        return np.random.default_rng([self.seed, 77, purpose])
