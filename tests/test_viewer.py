@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from toolkit.errors import InputError
-from toolkit.viewer import turntable_widget
+from toolkit.viewer import picture_row, turntable_widget
 
 
 def walk(widget):
@@ -42,3 +42,9 @@ def test_slider_turns_all_clips_without_a_kernel():
 def test_clips_of_another_length_are_refused():
     with pytest.raises(InputError, match="one an azimuth"):
         turntable_widget({"a": torch.rand(4, 8, 4, 3)}, range(5))
+
+
+def test_row_keeps_aspect_and_order():
+    row = np.asarray(picture_row(torch.zeros(10, 20, 3), torch.ones(40, 20, 3), height_px=20))
+    assert row.shape == (20, 40 + 6 + 10, 3)
+    assert row[:, :40].max() == 0 and row[:, -10:].min() == 255

@@ -1,7 +1,7 @@
-"""A turntable to drag in a notebook: pre-rendered frames behind one slider.
+"""What a notebook shows: pictures in a row, and a turntable to drag.
 
-The slider is linked to the frames inside the page, not through the kernel, so that it also works in
-a saved notebook.
+The turntable's slider is linked to the frames inside the page, not through the kernel, so that it
+also works in a saved notebook.
 """
 
 import io
@@ -12,6 +12,21 @@ from torch import Tensor
 
 from toolkit.errors import fail
 from toolkit.export import to_uint8
+
+
+def picture_row(*pictures, height_px: int, gap_px: int = 6):
+    """Pictures (H,W,3) in [0, 1] side by side at one height, as a PIL image."""
+    from PIL import Image
+
+    tiles = [Image.fromarray(np.asarray(to_uint8(picture))) for picture in pictures]
+    tiles = [t.resize((round(height_px * t.width / t.height), height_px), Image.Resampling.LANCZOS)
+             for t in tiles]
+    row = Image.new("RGB", (sum(t.width + gap_px for t in tiles) - gap_px, height_px), "white")
+    left = 0
+    for tile in tiles:
+        row.paste(tile, (left, 0))
+        left += tile.width + gap_px
+    return row
 
 
 def turntable_widget(clips: dict[str, Float[Tensor, "T H W 3"]], azimuths_deg, *,
