@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter, map_coordinates
@@ -53,18 +54,32 @@ def shade(albedo, normals, view, occlusion, light: Light, *, gloss) -> Float[np.
         light: the light.
         gloss: strength of the highlight (N,).
     """
-    linear = albedo * albedo  # gamma 2 is near enough to sRGB and cheap
-    cosine = normals @ light.direction
-    lambert = np.clip((cosine + light.wrap) / (1 + light.wrap), 0, 1)
-    up = (0.5 + 0.5 * normals[:, 1])[:, None]
-    ambient = (up * light.sky + (1 - up) * light.ground) * occlusion[:, None]
-    direct = (lambert * (0.45 + 0.55 * occlusion))[:, None] * light.key
-    half = view + light.direction
-    half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-6)
-    shine = gloss * np.clip((normals * half).sum(1), 0, 1) ** 24
-    color = linear * (ambient + direct) + shine[:, None] * light.key * 0.25
-    color = np.where(color > 0.8, 0.8 + 0.2 * np.tanh((color - 0.8) / 0.2), color)  # soft shoulder
-    return np.sqrt(np.clip(color, 0, 1)).astype(np.float32)
+    out = np.empty(albedo.shape, np.float32)
+    lights = np.stack([light.direction, light.key, light.sky, light.ground]).astype(np.float32)
+    _shade(albedo, normals, view, occlusion, gloss, lights, light.wrap, out)
+    return out
+
+
+@numba.njit(cache=True)
+def _shade(albedo, normals, view, occlusion, gloss, lights, wrap, out):
+    """Gamma 2 in and out: near enough to sRGB, and cheap."""
+    direction, key, sky, ground = lights[0], lights[1], lights[2], lights[3]
+    for n in range(albedo.shape[0]):
+        cosine = shine = length = 0.0
+        for c in range(3):
+            cosine += normals[n, c] * direction[c]
+            shine += normals[n, c] * (view[n, c] + direction[c])
+            length += (view[n, c] + direction[c]) ** 2
+        lambert = min(max((cosine + wrap) / (1 + wrap), 0.0), 1.0)
+        lambert *= 0.45 + 0.55 * occlusion[n]
+        shine = max(shine / max(np.sqrt(length), 1e-6), 0.0) ** 24 * gloss[n] * 0.25
+        up = 0.5 + 0.5 * normals[n, 1]
+        for c in range(3):
+            ambient = (up * sky[c] + (1 - up) * ground[c]) * occlusion[n]
+            value = albedo[n, c] ** 2 * (ambient + lambert * key[c]) + shine * key[c]
+            if value > 0.8:  # soft shoulder
+                value = 0.8 + 0.2 * np.tanh((value - 0.8) / 0.2)
+            out[n, c] = np.sqrt(max(value, 0.0))
 
 
 def occlusion_at(points: Float[np.ndarray, "N 3"], normals: Float[np.ndarray, "N 3"]

@@ -11,6 +11,7 @@ from toolkit.cameras import Cameras
 from toolkit.people.cloth import Surface, paint_cloth, paint_shoes
 from toolkit.people.figure import load_figure, pose_figure
 from toolkit.people.light import occlusion_at, shade
+from toolkit.people.samples import interpolate, surface_frame, unit
 from toolkit.people.mesh import DressedMesh, pose_mesh
 from toolkit.people.outfit import Outfit
 from toolkit.people.person import Person
@@ -84,48 +85,33 @@ def _visible(mesh: DressedMesh, vertices, cameras: Cameras) -> _Samples:
     return _Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _interpolate(values, corners, bary):
-    """Barycentric mix of per-vertex values (V,...) at samples."""
-    weight = bary if values.ndim == 1 else bary[..., None]
-    return (values[corners] * weight).sum(axis=1)
-
-
-def _unit(vectors):
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-8)
-
-
 def _shade_samples(person: Person, samples: _Samples, posed, centers):
     """Colours and world normals of all samples."""
     vertices, normals, open_sky, rotations = posed
     mesh = person.mesh
-    corners = mesh.faces[samples.face]
-    albedo, bump, gloss = _paint(mesh, person.outfit, samples, corners)
-    world = _interpolate(vertices, corners, samples.bary)
-    view = _unit(centers[samples.view] - world)
-    normal = _unit(_interpolate(normals, corners, samples.bary))
-    turn = rotations[mesh.joint[corners[:, 0]]]
-    normal = _unit(normal - (turn @ bump[..., None])[..., 0])
-    facing = (normal * view).sum(1)
-    normal = np.where((facing < -0.15)[:, None], -normal, normal)  # a cloth's inside
-    occlusion = _interpolate(open_sky, corners, samples.bary)
-    occlusion = np.where(facing < -0.15, 0.35 * occlusion, occlusion)
+    albedo, bump, gloss = _paint(mesh, person.outfit, samples)
+    packed = np.column_stack([vertices, normals, open_sky])
+    packed = interpolate(packed, mesh.faces, samples.face, samples.bary)
+    turn = rotations[mesh.joint[mesh.faces[:, 0]]]
+    view, normal, occlusion = surface_frame(
+        packed, centers[samples.view], turn, samples.face, bump)
     color = shade(albedo, normal, view, occlusion, person.light, gloss=gloss)
-    return color, normal.astype(np.float32)
+    return color, normal
 
 
-def _paint(mesh: DressedMesh, outfit: Outfit, samples: _Samples, corners):
+def _paint(mesh: DressedMesh, outfit: Outfit, samples: _Samples):
     """Albedo, rest-space bump and gloss of every sample, painter by painter."""
     material = mesh.face_material[samples.face]
-    albedo = np.empty((len(corners), 3), np.float32)
-    bump, gloss = np.zeros_like(albedo), np.zeros(len(corners), np.float32)
+    albedo = np.empty((len(material), 3), np.float32)
+    bump, gloss = np.zeros_like(albedo), np.zeros(len(material), np.float32)
+    packed = np.column_stack([mesh.points, mesh.normals, mesh.arm, mesh.fields])
+    packed = interpolate(packed, mesh.faces, samples.face, samples.bary)
     for index, name in enumerate(mesh.materials):
         chosen = np.flatnonzero(material == index)
         if not len(chosen):
             continue
-        at, bary = corners[chosen], samples.bary[chosen]
-        surface = Surface(_interpolate(mesh.points, at, bary),
-                          _unit(_interpolate(mesh.normals, at, bary)),
-                          _interpolate(mesh.arm, at, bary), _interpolate(mesh.fields, at, bary))
+        at = packed[chosen]
+        surface = Surface(at[:, :3], unit(at[:, 3:6]), at[:, 6], at[:, 7:])
         albedo[chosen], bump[chosen] = paint(name, surface, outfit)
         gloss[chosen] = GLOSS.get(name, 0.05)
     return albedo, bump, gloss
@@ -162,9 +148,15 @@ def _resolve(samples: _Samples, color, normal, cameras: Cameras, factor: int) ->
     alpha = count / factor**2
     rgb = np.stack([add(color[:, c]) for c in range(3)], 1) / factor**2 + (1 - alpha)[:, None]
     depth = add(samples.depth) / np.maximum(count, 1)
-    normals = _unit(np.stack([add(normal[:, c]) for c in range(3)], 1))
+    normals = unit(np.stack([add(normal[:, c]) for c in range(3)], 1))
     shape = (num, height, width)
     return PersonViews(torch.from_numpy(rgb.clip(0, 1)).reshape(*shape, 3),
                        torch.from_numpy(alpha).reshape(*shape, 1),
                        torch.from_numpy(depth).reshape(shape),
                        torch.from_numpy(normals.astype(np.float32)).reshape(*shape, 3))
+
+
+def photo_of(person: Person, size: tuple[int, int] = (512, 512), **options):
+    """The person's photo in a place, and its exact views; see `toolkit.people.photo`."""
+    from toolkit.people import photo
+    return photo.photo_of(person, size, **options)
