@@ -192,7 +192,8 @@ def _minimise(small: ReducedBody, evidence: Evidence, start: Unknowns, stage: St
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, stage.steps, 0.05 * stage.lr)
     statistics, nearest = energy.pose_statistics(), None
     for step in range(stage.steps):
-        points, surface, _ = small.posed(unknowns.betas, unknowns.pose)
+        points, surface, _ = small.posed(unknowns.betas, unknowns.pose,
+                                         surface=stage.inside > 0)
         outline = _project(surface, unknowns, evidence.K) if stage.inside else None
         if outline is not None and step % 10 == 0:
             nearest = evidence.silhouette.nearest(outline)

@@ -26,8 +26,8 @@ class ReducedBody:
         shapedirs: their displacement per unit of beta, m.
         weights: skinning weights over 22 joints.
         joints: rest joints at zero betas; `joint_dirs` per unit of beta, m.
-        keypoint_weights: 33 photo points as averages of the support points.
-        surface: indices of the support points that sample the skin evenly.
+        keypoint_weights: 33 photo points as averages of the support points after the surface.
+        num_surface: the first so many support points sample the skin evenly.
     """
 
     template: Float[Tensor, "P 3"]
@@ -36,11 +36,11 @@ class ReducedBody:
     joints: Float[Tensor, "22 3"]
     joint_dirs: Float[Tensor, "22 3 S"]
     parents: Int[Tensor, " 22"]
-    keypoint_weights: Float[Tensor, "33 P"]
-    surface: Int[Tensor, " N"]
+    keypoint_weights: Float[Tensor, "33 K"]
+    num_surface: int
 
     @staticmethod
-    def of(body: BodyModel, spacing_m: float = 0.035) -> "ReducedBody":
+    def of(body: BodyModel, spacing_m: float = 0.045) -> "ReducedBody":
         """Pick the support of the 33 points and skin vertices about `spacing_m` apart."""
         if "blazepose33" not in body.extra:
             fail("Body", got="no 'blazepose33' regressor", wanted="the body that ships with us",
@@ -48,24 +48,28 @@ class ReducedBody:
         regressor = torch.from_numpy(np.asarray(body.extra["blazepose33"], np.float32))
         skin = body.faces_body.unique()
         surface = skin[spread(body.v_template[skin], spacing_m)]
-        used = torch.cat([surface, regressor.abs().sum(dim=0).nonzero()[:, 0]])
+        support = regressor.abs().sum(dim=0).nonzero()[:, 0]
+        used = torch.cat([surface, support])
         return ReducedBody(
             body.v_template[used], body.shapedirs[used], _to_body_joints(body)[used],
             (body.J_regressor @ body.v_template)[:NUM_BODY_JOINTS],
             torch.einsum("jv,vks->jks", body.J_regressor[:NUM_BODY_JOINTS], body.shapedirs),
-            body.parents[:NUM_BODY_JOINTS],
-            _columns(regressor, used, len(surface)), torch.arange(len(surface)))
+            body.parents[:NUM_BODY_JOINTS], regressor[:, support], len(surface))
 
-    def posed(self, betas: Float[Tensor, " S"], pose: Float[Tensor, "22 3"]
-              ) -> tuple[Float[Tensor, "33 3"], Float[Tensor, "N 3"], Float[Tensor, "22 3"]]:
-        """Photo points, surface points and joints in metres, with the pelvis at the origin."""
-        count = len(betas)
-        joints = self.joints + self.joint_dirs[..., :count] @ betas
-        points = self.template + self.shapedirs[..., :count] @ betas
+    def posed(self, betas: Float[Tensor, " S"], pose: Float[Tensor, "22 3"], *,
+              surface: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+        """Photo points (33, 3), skin points (N, 3) and joints (22, 3), pelvis at the origin, m.
+
+        Without `surface` the skin points are left out (N = 0), which is several times faster.
+        """
+        first = 0 if surface else self.num_surface
+        joints = self.joints + self.joint_dirs @ betas
+        points = self.template[first:] + self.shapedirs[first:] @ betas
         transforms = joint_transforms(rodrigues(pose), joints, self.parents)
-        points = lbs(points, self.weights, transforms) - joints[0]
+        points = lbs(points, self.weights[first:], transforms) - joints[0]
+        skin, support = points.split([self.num_surface - first, self.keypoint_weights.shape[1]])
         moved = (transforms[:, :3, :3] @ joints[..., None])[..., 0] + transforms[:, :3, 3]
-        return self.keypoint_weights @ points, points[self.surface], moved - joints[0]
+        return self.keypoint_weights @ support, skin, moved - joints[0]
 
 
 def spread(points: Float[Tensor, "V 3"], spacing_m: float) -> Int[Tensor, " N"]:
@@ -81,9 +85,3 @@ def _to_body_joints(body: BodyModel) -> Float[Tensor, "V 22"]:
         weights[:, int(body.parents[joint])] += weights[:, joint]
     return weights[:, :NUM_BODY_JOINTS]
 
-
-def _columns(regressor: Tensor, used: Tensor, num_surface: int) -> Float[Tensor, "33 P"]:
-    """The regressor's columns of the used vertices; a vertex listed twice counts once."""
-    columns = regressor[:, used].clone()
-    columns[:, :num_surface] = 0.0
-    return columns

@@ -1,0 +1,170 @@
+"""The fit finds back bodies that it is shown, and writes what it reads."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from toolkit.body.model import BodyModel
+from toolkit.body.motion import a_pose, load_clip
+from toolkit.cameras import Cameras, intrinsics
+from toolkit.errors import InputError, MissingFileError
+from toolkit.photo import energy
+from toolkit.photo.fit import VIEW, fit_body
+from toolkit.photo.keypoints import KEYPOINT_NAMES, Detection
+from toolkit.photo.photo_body import PhotoBody
+from toolkit.photo.reduced_body import ReducedBody
+from toolkit.render.mesh import rasterize_mesh
+
+SIZE = (256, 192)
+
+
+@pytest.fixture(scope="module")
+def body():
+    return BodyModel.load()
+
+
+def photograph(body, betas, pose, *, shift=(0.0, 0.05, 4.0)):
+    """A detection without any error: points, metres and mask of the true body."""
+    viewmat = torch.eye(4)
+    viewmat[:3, :3], viewmat[:3, 3] = VIEW, torch.tensor(shift)
+    camera = Cameras(viewmat[None], intrinsics(30.0, SIZE[0], SIZE[0]), SIZE[1], SIZE[0])
+    camera.Ks[0, 0, 2] = SIZE[1] / 2
+    vertices = body(betas, pose, -body.rest_joints(betas)[0]).vertices
+    points = torch.from_numpy(body.extra["blazepose33"]) @ vertices
+    (pixels,), _ = camera.project(points)
+    inside = ((pixels > 0) & (pixels < torch.tensor([SIZE[1], SIZE[0]]))).all(dim=1)
+    mask = rasterize_mesh(vertices.numpy(), body.faces_body.numpy(), camera).mask
+    rows, cols = np.nonzero(mask)
+    detection = Detection(
+        torch.cat([pixels, inside[:, None].float()], dim=1).numpy(),
+        (points - points[[23, 24]].mean(0)).numpy(), mask.astype(np.float32),
+        np.array([cols.min(), rows.min(), cols.max() + 1, rows.max() + 1], np.float64))
+    return detection, camera, points
+
+
+def poses():
+    walk = load_clip("walk").poses[8].clone()
+    walk[0] = torch.tensor([0.0, 0.5, 0.0])
+    bent = a_pose()
+    bent[18] = torch.tensor([0.0, -1.4, 0.0])
+    bent[4], bent[1] = torch.tensor([0.9, 0.0, 0.0]), torch.tensor([-0.9, 0.0, 0.1])
+    return {"a_pose": a_pose(), "walk": walk, "bent": bent}
+
+
+@pytest.mark.parametrize("name", ["a_pose", "walk", "bent"])
+def test_fit_finds_back_the_body(body, name):
+    betas = 0.8 * torch.randn(body.num_betas, generator=torch.Generator().manual_seed(3))
+    detection, camera, points = photograph(body, betas, poses()[name])
+    found = fit_body(detection, SIZE, body)
+    vertices = body(found.betas, found.pose, found.transl).vertices
+    (pixels,), _ = found.camera.project(torch.from_numpy(body.extra["blazepose33"]) @ vertices)
+    error = np.linalg.norm(pixels.numpy() - detection.keypoints[:, :2], axis=1)
+    assert error.mean() < 4 and error.max() < 15  # of 256
+    again = rasterize_mesh(vertices.numpy(), body.faces_body.numpy(), found.camera).mask
+    true = detection.mask > 0.5
+    assert (again & true).sum() / (again | true).sum() > 0.88
+    ours, theirs = (p - p[[23, 24]].mean(0) for p in
+                    (torch.from_numpy(body.extra["blazepose33"]) @ vertices, points))
+    assert (ours - theirs).norm(dim=1).mean() < 0.12  # m; depth and size are only guessed
+
+
+def test_result_keeps_the_photo_world(body):
+    detection, camera, _ = photograph(body, torch.zeros(body.num_betas), a_pose())
+    found = fit_body(detection, SIZE, body)
+    out = body(found.betas, found.pose, found.transl)
+    torch.testing.assert_close(out.joints[0], torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.camera.viewmats[0, :3, :3], VIEW)
+    torch.testing.assert_close(found.camera.Ks, camera.Ks)
+    assert found.seen.all() and found.mask.shape == SIZE
+
+
+def test_upper_body_photo_marks_the_legs_as_unseen(body):
+    detection, _, _ = photograph(body, torch.zeros(body.num_betas), a_pose(), shift=(0, 0.45, 2.2))
+    found = fit_body(detection, SIZE, body)
+    seen = dict(zip(KEYPOINT_NAMES, detection.keypoints[:, 2] > 0, strict=True))
+    assert seen["left_shoulder"] and not seen["left_knee"]
+    assert found.seen[16] and found.seen[15] and not found.seen[[4, 5, 7, 8, 10, 11]].any()
+    # Unseen legs stand: hardly bent, and below the pelvis.
+    assert found.pose[[1, 2]].norm(dim=1).max() < 0.35
+    joints = body(found.betas, found.pose, found.transl).joints
+    assert (joints[[7, 8], 1] < -0.6).all()
+
+
+def test_known_focal_length_is_used(body):
+    detection, _, _ = photograph(body, torch.zeros(body.num_betas), a_pose())
+    near = fit_body(detection, SIZE, body, focal_px=300.0)
+    far = fit_body(detection, SIZE, body, focal_px=600.0)
+    assert near.camera.Ks[0, 1, 1] == 300
+    assert far.camera.viewmats[0, 2, 3] / near.camera.viewmats[0, 2, 3] == pytest.approx(2, rel=0.2)
+
+
+def test_reduced_body_equals_the_body(body):
+    generator = torch.Generator().manual_seed(0)
+    betas, pose = torch.randn(body.num_betas, generator=generator), torch.zeros(55, 3)
+    pose[:22] = 0.3 * torch.randn(22, 3, generator=generator)
+    full = body(betas, pose, -body.rest_joints(betas)[0])
+    points, _, joints = ReducedBody.of(body).posed(betas, pose[:22])
+    torch.testing.assert_close(joints, full.joints[:22], atol=1e-5, rtol=0)
+    torch.testing.assert_close(points, torch.from_numpy(body.extra["blazepose33"]) @ full.vertices,
+                               atol=1e-5, rtol=0)
+
+
+def test_robust_loss_is_quadratic_then_flat():
+    small, large = energy.geman_mcclure(torch.tensor([1e-6, 100.0]), sigma=0.1)
+    assert small.item() == pytest.approx(1e-4, rel=1e-3)
+    assert large.item() == pytest.approx(1, abs=1e-3)
+
+
+def test_pose_prior_is_symmetric_and_least_at_its_mean():
+    mean, spread = energy.pose_statistics()
+    pose = mean + 0.2 * torch.randn(22, 3, generator=torch.Generator().manual_seed(0))
+    mirror = [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20]
+    flipped = pose[mirror] * torch.tensor([1.0, -1.0, -1.0])
+    torch.testing.assert_close(energy.pose_term(pose, mean, spread),
+                               energy.pose_term(flipped, mean, spread))
+    assert energy.pose_term(mean, mean, spread) < energy.pose_term(pose, mean, spread)
+
+
+def test_silhouette_terms_are_zero_inside_and_grow_outside():
+    mask = np.zeros((80, 80), np.float32)
+    mask[20:60, 20:60] = 1
+    silhouette = energy.Silhouette(mask, scale_px=40.0)
+    inner = torch.tensor([[40.0, 40.0], [25.0, 55.0]])
+    outer = torch.tensor([[70.0, 40.0]])
+    beyond = torch.tensor([[140.0, 40.0]])  # out of the picture: not known to be wrong
+    assert silhouette.inside_term(inner) == 0 and silhouette.inside_term(beyond) == 0
+    assert silhouette.inside_term(outer) > 0.5
+
+
+@pytest.fixture(scope="module")
+def found(body):
+    detection, _, _ = photograph(body, torch.zeros(body.num_betas), a_pose())
+    mask = np.linspace(0, 1, SIZE[0] * SIZE[1], dtype=np.float32).reshape(SIZE)
+    return replace(fit_body(detection, SIZE, body, stages=()), mask=mask)
+
+
+def test_json_round_trip(found, tmp_path):
+    found.save_json(tmp_path / "body.json")
+    again = PhotoBody.load_json(tmp_path / "body.json")
+    for name in ("betas", "pose", "transl", "keypoints", "seen"):
+        assert torch.equal(getattr(found, name), getattr(again, name)), name
+    assert torch.equal(found.camera.viewmats, again.camera.viewmats)
+    assert torch.equal(found.camera.Ks, again.camera.Ks)
+    np.testing.assert_allclose(found.mask, again.mask, atol=1e-5)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["body.json", "body_mask.png"]
+
+
+def test_json_errors_are_clear(found, tmp_path):
+    with pytest.raises(MissingFileError, match="Fit the photo"):
+        PhotoBody.load_json(tmp_path / "body.json")
+    (tmp_path / "body.json").write_text("{}")
+    with pytest.raises(InputError, match="toolkit-photo-body"):
+        PhotoBody.load_json(tmp_path / "body.json")
+    found.save_json(tmp_path / "body.json")
+    (tmp_path / "body_mask.png").unlink()
+    with pytest.raises(MissingFileError, match="mask"):
+        PhotoBody.load_json(tmp_path / "body.json")
+    with pytest.raises(InputError, match="mask of"):
+        replace(found, mask=found.mask[:10])
