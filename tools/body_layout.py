@@ -3,40 +3,104 @@
 import numpy as np
 from makehuman import ROOT
 
-LAYERS = {"body": ("body", "helper-l-eye", "helper-r-eye"), "lashes": ("eyelashes",), "cavity": (),
-          "mouth": ("teeth", "tongue"), "tights": ("helper-tights",), "skirt": ("helper-skirt",),
-          "hair": ("helper-hair",)}
+LAYERS = {
+    "body": ("body", "helper-l-eye", "helper-r-eye"),
+    "lashes": ("eyelashes",),
+    "cavity": (),
+    "mouth": ("teeth", "tongue"),
+    "tights": ("helper-tights",),
+    "skirt": ("helper-skirt",),
+    "hair": ("helper-hair",),
+}
 VERTEX_LAYERS = ("skin", "eyes", "lashes", "mouth", "tights", "skirt", "hair", "unused")
 PARTS = {"torso": (0, 3, 6, 9, 13, 14), "neck": (12,), "head": (15, 22, 23, 24)} | {
-    f"{s}_{part}": ids for i, s in enumerate(("left", "right")) for part, ids in
-    {"thigh": (1 + i,), "shank": (4 + i,), "foot": (7 + i, 10 + i), "upper_arm": (16 + i,), "forearm": (18 + i,),
-     "hand": (20 + i, *range(25 + 15 * i, 40 + 15 * i))}.items()}
+    f"{s}_{part}": ids
+    for i, s in enumerate(("left", "right"))
+    for part, ids in {
+        "thigh": (1 + i,),
+        "shank": (4 + i,),
+        "foot": (7 + i, 10 + i),
+        "upper_arm": (16 + i,),
+        "forearm": (18 + i,),
+        "hand": (20 + i, *range(25 + 15 * i, 40 + 15 * i)),
+    }.items()
+}
 MASKS = ("lips", "eyelids", "ears", "face", "fingernails", "toenails", "inside-mouth")
 EXPRESSIONS = {  # ours: ARKit units; both sides are added
-    "jaw_open": ["jawOpen"], "smile": ["mouthSmileLeft", "mouthSmileRight"],
-    "frown": ["mouthFrownLeft", "mouthFrownRight"], "pucker": ["mouthPucker"], "brow_up": ["browInnerUp"],
-    "brow_down": ["browDownLeft", "browDownRight"], "blink": ["eyeBlinkLeft", "eyeBlinkRight"],
-    "eye_wide": ["eyeWideLeft", "eyeWideRight"], "sneer": ["noseSneerLeft", "noseSneerRight"],
-    "cheek_puff": ["cheekPuff"], "funnel": ["mouthFunnel"], "stretch": ["mouthStretchLeft", "mouthStretchRight"],
-    "squint": ["eyeSquintLeft", "eyeSquintRight"], "brow_outer_up": ["browOuterUpLeft", "browOuterUpRight"],
-    "press": ["mouthPressLeft", "mouthPressRight"], "upper_lip_up": ["mouthUpperUpLeft", "mouthUpperUpRight"],
-    "lower_lip_down": ["mouthLowerDownLeft", "mouthLowerDownRight"], "dimple": ["mouthDimpleLeft", "mouthDimpleRight"],
-    "mouth_left": ["mouthLeft"], "jaw_left": ["jawLeft"]}
-COCO17 = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", *(
-    f"{s}_{j}" for j in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for s in ("left", "right")))
-BLAZEPOSE33 = ("nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye",
-               "right_eye_outer", "left_ear", "right_ear", "mouth_left", "mouth_right", *(
-                   f"{s}_{j}" for j in ("shoulder", "elbow", "wrist", "pinky", "index", "thumb", "hip", "knee",
-                                        "ankle", "heel", "foot_index") for s in ("left", "right")))
+    "jaw_open": ["jawOpen"],
+    "smile": ["mouthSmileLeft", "mouthSmileRight"],
+    "frown": ["mouthFrownLeft", "mouthFrownRight"],
+    "pucker": ["mouthPucker"],
+    "brow_up": ["browInnerUp"],
+    "brow_down": ["browDownLeft", "browDownRight"],
+    "blink": ["eyeBlinkLeft", "eyeBlinkRight"],
+    "eye_wide": ["eyeWideLeft", "eyeWideRight"],
+    "sneer": ["noseSneerLeft", "noseSneerRight"],
+    "cheek_puff": ["cheekPuff"],
+    "funnel": ["mouthFunnel"],
+    "stretch": ["mouthStretchLeft", "mouthStretchRight"],
+    "squint": ["eyeSquintLeft", "eyeSquintRight"],
+    "brow_outer_up": ["browOuterUpLeft", "browOuterUpRight"],
+    "press": ["mouthPressLeft", "mouthPressRight"],
+    "upper_lip_up": ["mouthUpperUpLeft", "mouthUpperUpRight"],
+    "lower_lip_down": ["mouthLowerDownLeft", "mouthLowerDownRight"],
+    "dimple": ["mouthDimpleLeft", "mouthDimpleRight"],
+    "mouth_left": ["mouthLeft"],
+    "jaw_left": ["jawLeft"],
+}
+COCO17 = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    *(
+        f"{s}_{j}"
+        for j in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+        for s in ("left", "right")
+    ),
+)
+BLAZEPOSE33 = (
+    "nose",
+    "left_eye_inner",
+    "left_eye",
+    "left_eye_outer",
+    "right_eye_inner",
+    "right_eye",
+    "right_eye_outer",
+    "left_ear",
+    "right_ear",
+    "mouth_left",
+    "mouth_right",
+    *(
+        f"{s}_{j}"
+        for j in (
+            "shoulder",
+            "elbow",
+            "wrist",
+            "pinky",
+            "index",
+            "thumb",
+            "hip",
+            "knee",
+            "ankle",
+            "heel",
+            "foot_index",
+        )
+        for s in ("left", "right")
+    ),
+)
 
 
 def quantise(weights: np.ndarray, levels: int = 2048) -> np.ndarray:
-    """Round rows to multiples of 1/levels that still sum to exactly 1; small files, exact in float16."""
+    """Round rows to multiples of 1/levels that still sum to exactly 1: small files."""
     scaled = np.where(weights < 1 / 512, 0, weights)
     scaled = scaled / scaled.sum(axis=1, keepdims=True) * levels
     whole = np.floor(scaled)
     missing = (levels - whole.sum(axis=1)).round().astype(int)
-    order = np.argsort(np.argsort(whole - scaled, axis=1), axis=1)  # rank of the remainder, largest first
+    order = np.argsort(
+        np.argsort(whole - scaled, axis=1), axis=1
+    )  # rank of the remainder, largest first
     return (whole + (order < missing[:, None])) / levels
 
 
@@ -54,18 +118,28 @@ def faces_and_uvs(human):
     for group, (quads, uvs) in groups.items():
         if group.startswith("joint-") or group == "helper-genital":
             continue
-        name = next(n for n, keys in LAYERS.items() if any(k == group or k in group and n != "body" for k in keys))
+        name = next(
+            n
+            for n, keys in LAYERS.items()
+            if any(k == group or k in group and n != "body" for k in keys)
+        )
         kind = {"body": "eyes" if "eye" in group else "skin"}.get(name, name)
         vertex_layer[np.unique(quads)] = VERTEX_LAYERS.index(kind)
         hidden = np.zeros(len(quads), bool)
         if group == "body":
-            at = np.clip((vt[uvs].mean(axis=1) * [1, -1] + [0, 1]) * labels.shape[0], 0, labels.shape[0] - 1)
+            at = np.clip(
+                (vt[uvs].mean(axis=1) * [1, -1] + [0, 1]) * labels.shape[0], 0, labels.shape[0] - 1
+            )
             colours = labels[at[:, 1].astype(int), at[:, 0].astype(int)]
             hidden = np.array([tuple(c) in inside for c in colours.tolist()])
         for target, rows in ((name, ~hidden), ("cavity", hidden)):
             layers[target][0].append(triangles(quads[rows]))
             layers[target][1].append(triangles(uvs[rows]))
-    return {n: (np.concatenate(f), np.concatenate(u)) for n, (f, u) in layers.items()}, vt, vertex_layer
+    return (
+        {n: (np.concatenate(f), np.concatenate(u)) for n, (f, u) in layers.items()},
+        vt,
+        vertex_layer,
+    )
 
 
 def masks_and_parts(human, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -78,10 +152,17 @@ def masks_and_parts(human, weights: np.ndarray) -> dict[str, np.ndarray]:
     masks = np.zeros((len(vertices), len(MASKS)), np.float16)
     for k, name in enumerate(MASKS):
         picture = human.picture(f"{ROOT}textures/mpfb_{name}.jpg")[..., 0] / 255.0
-        at = np.clip((vt[uvs] * [1, -1] + [0, 1]) * picture.shape[0], 0, picture.shape[0] - 1).astype(int)
+        at = np.clip(
+            (vt[uvs] * [1, -1] + [0, 1]) * picture.shape[0], 0, picture.shape[0] - 1
+        ).astype(int)
         np.maximum.at(masks[:, k], quads, picture[at[..., 1], at[..., 0]].astype(np.float16))
-    return {"masks": masks, "mask_names": np.array(MASKS), "vertex_layer_names": np.array(VERTEX_LAYERS),
-            "part": part_of_joint[weights.argmax(axis=1)], "part_names": np.array(list(PARTS))}
+    return {
+        "masks": masks,
+        "mask_names": np.array(MASKS),
+        "vertex_layer_names": np.array(VERTEX_LAYERS),
+        "part": part_of_joint[weights.argmax(axis=1)],
+        "part_names": np.array(list(PARTS)),
+    }
 
 
 def expression_units(human) -> tuple[np.ndarray, list[str]]:
@@ -93,14 +174,19 @@ def expression_units(human) -> tuple[np.ndarray, list[str]]:
 def _most_moved(human, target: str, count: int = 4) -> np.ndarray:
     """Ids of the skin vertices which a target moves most, left side only."""
     moved = np.linalg.norm(human.target(target), axis=1)
-    moved[np.unique(human.obj[2]["body"][0]).max() + 1:] = 0
+    moved[np.unique(human.obj[2]["body"][0]).max() + 1 :] = 0
     return np.argsort(-moved * (human.obj[0][:, 0] > 0.005))[:count]
 
 
 def _mirror(vertices: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """The nearest skin vertices on the other side."""
     skin = vertices[:13380]
-    return np.array([np.linalg.norm(skin - vertices[i] * [-1, 1, 1], axis=1).argmin() for i in np.atleast_1d(ids)])
+    return np.array(
+        [
+            np.linalg.norm(skin - vertices[i] * [-1, 1, 1], axis=1).argmin()
+            for i in np.atleast_1d(ids)
+        ]
+    )
 
 
 def landmark_ids(human) -> dict[str, np.ndarray]:
@@ -110,17 +196,24 @@ def landmark_ids(human) -> dict[str, np.ndarray]:
     near = lambda p: np.array([np.linalg.norm(skin - p, axis=1).argmin()])  # noqa: E731
     cube = lambda name: vertices[human.cube(f"joint-{name}")].mean(axis=0)  # noqa: E731
     eye = vertices[np.unique(human.obj[2]["helper-l-eye"][0])]
-    middle = np.flatnonzero((np.abs(skin[:, 0]) < 0.004) & (skin[:, 1] > 0.67) & (skin[:, 1] < 0.73))
+    middle = np.flatnonzero(
+        (np.abs(skin[:, 0]) < 0.004) & (skin[:, 1] > 0.67) & (skin[:, 1] < 0.73)
+    )
     foot = np.flatnonzero((skin[:, 1] < -0.75) & (skin[:, 0] > 0))
-    left = {"eye_inner": _most_moved(human, "eyes/l-eye-corner1-up"),
-            "eye_outer": _most_moved(human, "eyes/l-eye-corner2-up"),
-            "eye": np.unique(human.obj[2]["helper-l-eye"][0])[np.argsort(-eye[:, 2])[:8]],
-            "ear": _most_moved(human, "ears/l-ear-trans-up", 60),
-            "mouth": _most_moved(human, "mouth/mouth-angles-up"),
-            "heel": foot[[skin[foot, 2].argmin()]], "big_toe": near(cube("l-toe-1-3") + [0, 0, 0.02]),
-            "small_toe": near(cube("l-toe-5-4") + [0, 0, 0.02])}
-    left |= {f: near(cube(f"l-finger-{k}-4")) for f, k in
-             {"thumb": 1, "index": 2, "middle": 3, "ring": 4, "pinky": 5}.items()}
+    left = {
+        "eye_inner": _most_moved(human, "eyes/l-eye-corner1-up"),
+        "eye_outer": _most_moved(human, "eyes/l-eye-corner2-up"),
+        "eye": np.unique(human.obj[2]["helper-l-eye"][0])[np.argsort(-eye[:, 2])[:8]],
+        "ear": _most_moved(human, "ears/l-ear-trans-up", 60),
+        "mouth": _most_moved(human, "mouth/mouth-angles-up"),
+        "heel": foot[[skin[foot, 2].argmin()]],
+        "big_toe": near(cube("l-toe-1-3") + [0, 0, 0.02]),
+        "small_toe": near(cube("l-toe-5-4") + [0, 0, 0.02]),
+    }
+    left |= {
+        f: near(cube(f"l-finger-{k}-4"))
+        for f, k in {"thumb": 1, "index": 2, "middle": 3, "ring": 4, "pinky": 5}.items()
+    }
     points = {"nose": middle[[skin[middle, 2].argmax()]]}
     right_eye = np.unique(human.obj[2]["helper-r-eye"][0])
     for name, ids in left.items():
@@ -131,13 +224,15 @@ def landmark_ids(human) -> dict[str, np.ndarray]:
 
 
 def face_landmarks(template: np.ndarray, points: dict, faces: np.ndarray) -> dict[str, np.ndarray]:
-    """smplx's 51 face landmarks (brows 10, nose 9, eyes 12, mouth 20): approximate, on the nearest faces."""
+    """smplx's 51 face landmarks (brows, nose, eyes, mouth), approximate."""
     at = {k: template[v].mean(axis=0) for k, v in points.items()}
     rows = []
     for side in ("right", "left"):
         inner, outer = at[f"{side}_eye_inner"], at[f"{side}_eye_outer"]
         ends = (outer, inner) if side == "right" else (inner, outer)
-        rows += [ends[0] + (ends[1] - ends[0]) * t + [0, 0.018, 0.01] for t in np.linspace(-0.1, 1.1, 5)]
+        rows += [
+            ends[0] + (ends[1] - ends[0]) * t + [0, 0.018, 0.01] for t in np.linspace(-0.1, 1.1, 5)
+        ]
     bridge = (at["left_eye_inner"] + at["right_eye_inner"]) / 2
     rows += [bridge + (at["nose"] - bridge) * t for t in (0, 0.35, 0.7, 1)]
     rows += [at["nose"] + [x, -0.012, -0.012] for x in np.linspace(-0.014, 0.014, 5)]
@@ -149,19 +244,28 @@ def face_landmarks(template: np.ndarray, points: dict, faces: np.ndarray) -> dic
     a, b = at["right_mouth"], at["left_mouth"]
     for count, height in ((12, 0.009), (8, 0.003)):
         angle = np.pi - 2 * np.pi * np.arange(count) / count
-        rows += [(a + b) / 2 + (b - a) / 2 * np.cos(t) + [0, height * np.sin(t), 0.012] for t in angle]
+        rows += [
+            (a + b) / 2 + (b - a) / 2 * np.cos(t) + [0, height * np.sin(t), 0.012] for t in angle
+        ]
     centres = template[faces].mean(axis=1)
     index = [np.linalg.norm(centres - r, axis=1).argmin() for r in rows]
-    return {"lmk_faces_idx": np.array(index, np.int64), "lmk_bary_coords": np.full((51, 3), 1 / 3, np.float32)}
+    return {
+        "lmk_faces_idx": np.array(index, np.int64),
+        "lmk_bary_coords": np.full((51, 3), 1 / 3, np.float32),
+    }
 
 
 def keypoints(human, template, regressor, faces) -> dict[str, np.ndarray]:
-    """COCO-17 and BlazePose-33 regressors over posed vertices, smplx's 21 extra ids, 51 face landmarks."""
+    """COCO-17 and BlazePose-33 regressors over posed vertices, smplx's extra ids and landmarks."""
     from makehuman import smplx_joints
 
     points, joint_row = landmark_ids(human), {j[0]: i for i, j in enumerate(smplx_joints())}
     same = {"mouth_left": "left_mouth", "mouth_right": "right_mouth"}
-    same |= {f"{s}_{a}": f"{s}_{b}1" for s in ("left", "right") for a, b in (("pinky", "pinky"), ("index", "index"))}
+    same |= {
+        f"{s}_{a}": f"{s}_{b}1"
+        for s in ("left", "right")
+        for a, b in (("pinky", "pinky"), ("index", "index"))
+    }
     same |= {f"{s}_thumb": f"{s}_thumb2" for s in ("left", "right")}
     same |= {f"{s}_foot_index": f"{s}_big_toe" for s in ("left", "right")}
 
@@ -175,8 +279,14 @@ def keypoints(human, template, regressor, faces) -> dict[str, np.ndarray]:
 
     extra = ["nose", "right_eye", "left_eye", "right_ear", "left_ear"]
     extra += [f"{s}_{p}" for s in ("left", "right") for p in ("big_toe", "small_toe", "heel")]
-    extra += [f"{s}_{p}" for s in ("left", "right") for p in ("thumb", "index", "middle", "ring", "pinky")]
-    return {"coco17": np.stack([row(n) for n in COCO17]), "coco17_names": np.array(COCO17),
-            "blazepose33": np.stack([row(n) for n in BLAZEPOSE33]), "blazepose33_names": np.array(BLAZEPOSE33),
-            "extra_joints_idxs": np.array([points[n][0] for n in extra], np.int64),
-            **face_landmarks(template, points, faces)}
+    extra += [
+        f"{s}_{p}" for s in ("left", "right") for p in ("thumb", "index", "middle", "ring", "pinky")
+    ]
+    return {
+        "coco17": np.stack([row(n) for n in COCO17]),
+        "coco17_names": np.array(COCO17),
+        "blazepose33": np.stack([row(n) for n in BLAZEPOSE33]),
+        "blazepose33_names": np.array(BLAZEPOSE33),
+        "extra_joints_idxs": np.array([points[n][0] for n in extra], np.int64),
+        **face_landmarks(template, points, faces),
+    }

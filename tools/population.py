@@ -6,33 +6,65 @@ import re
 import numpy as np
 
 LOCAL_FOLDERS = {  # standard deviation of the sampled slider; a slider ends at +-1
-    "head": 0.35, "forehead": 0.4, "eyebrows": 0.4, "eyes": 0.35, "nose": 0.4, "mouth": 0.35, "ears": 0.35,
-    "chin": 0.4, "cheek": 0.4, "neck": 0.2, "torso": 0.2, "hip": 0.2, "stomach": 0.25, "buttocks": 0.25,
-    "arms": 0.15, "legs": 0.15, "hands": 0.15, "feet": 0.15}
-LEFT_OUT = re.compile(r"pregnant|valgus|asym|pointed|angle-(in|out)$|(head|neck|torso|hip|foot|hand)-trans|"
-                      r"shape-triangle|ear-rot|bulge")
-PAIRS = {"decr": "incr", "down": "up", "in": "out", "backward": "forward", "concave": "convex",
-         "compress": "uncompress"}
+    "head": 0.18,
+    "forehead": 0.22,
+    "eyebrows": 0.35,
+    "eyes": 0.3,
+    "nose": 0.35,
+    "mouth": 0.3,
+    "ears": 0.25,
+    "chin": 0.3,
+    "cheek": 0.35,
+    "neck": 0.15,
+    "torso": 0.2,
+    "hip": 0.2,
+    "stomach": 0.25,
+    "buttocks": 0.25,
+    "arms": 0.15,
+    "legs": 0.12,
+    "hands": 0.12,
+    "feet": 0.12,
+}
+HEIGHT_SPAN = 0.45  # MakeHuman's height slider runs from 1.2 m to 2.2 m; ours spans its middle
+LEFT_OUT = re.compile(
+    r"pregnant|valgus|asym|pointed|angle-(in|out)$|(head|neck|torso|hip|foot|hand)-trans|"
+    r"shape-triangle|ear-rot|bulge"
+)
+PAIRS = {
+    "decr": "incr",
+    "down": "up",
+    "in": "out",
+    "backward": "forward",
+    "concave": "convex",
+    "compress": "uncompress",
+}
 
 
 def sample_people(num: int, seed: int) -> dict[str, np.ndarray]:
     """Attributes of `num` people, most of them adults; see `macro_coefficients` for the scales."""
     rng = np.random.default_rng(seed)
     adult = 0.5 + 0.5 * rng.beta(1.0, 1.6, num)
-    young = rng.uniform(0.25, 0.5, num)
+    young = rng.uniform(0.3, 0.5, num)
     race = rng.dirichlet([0.5, 0.5, 0.5], num)
     gender = np.where(rng.random(num) < 0.5, 0.0, 1.0)
-    middle = {a: np.clip(rng.normal(0.5, s, num), 0, 1)
-              for a, s in (("muscle", 0.2), ("weight", 0.2), ("height", 0.17), ("cup", 0.2), ("firmness", 0.2))}
+    lean, strong = rng.normal(size=(2, num))
+    sigmas = {"height": 0.16, "cup": 0.2, "firmness": 0.2}
+    middle = {a: np.clip(rng.normal(0.5, s, num), 0, 1) for a, s in sigmas.items()}
+    # MakeHuman's weight slider does little at average muscle: spread both, against each other
+    middle["weight"] = np.clip(0.5 - 0.3 * lean, 0, 1)
+    middle["muscle"] = np.clip(0.5 + 0.28 * (0.5 * lean + 0.87 * strong), 0, 1)
     return middle | {
         "gender": np.abs(gender - np.abs(rng.normal(0, 0.12, num)).clip(0, 0.5)),
-        "age": np.where(rng.random(num) < 0.06, young, adult),
+        "age": np.where(rng.random(num) < 0.03, young, adult),
         "proportions": np.clip(rng.normal(0.6, 0.18, num), 0, 1),
-        "african": race[:, 0], "asian": race[:, 1], "caucasian": race[:, 2]}
+        "african": race[:, 0],
+        "asian": race[:, 1],
+        "caucasian": race[:, 2],
+    }
 
 
 def local_pairs(names: set[str]) -> list[tuple[float, list[str], list[str]]]:
-    """Sliders as (sigma, targets for positive, targets for negative); left and right move together."""
+    """Sliders as (sigma, targets for +, targets for -); left and right move together."""
     sliders = {}
     for name in sorted(names):
         folder, _, stem = name.partition("/")
@@ -53,7 +85,9 @@ def local_targets(sliders, num: int, seed: int) -> dict[str, np.ndarray]:
     columns = {}
     for sigma, positive, negative in sliders:
         value = np.clip(rng.normal(0, sigma, num), -1, 1)
-        columns |= {n: np.maximum(value, 0) for n in positive} | {n: np.maximum(-value, 0) for n in negative}
+        columns |= {n: np.maximum(value, 0) for n in positive} | {
+            n: np.maximum(-value, 0) for n in negative
+        }
     return columns
 
 
@@ -67,8 +101,9 @@ def _corners(value: np.ndarray, knots: dict[str, float]) -> dict[str, np.ndarray
 def macro_coefficients(people: dict[str, np.ndarray], names: set[str]) -> dict[str, np.ndarray]:
     """MakeHuman's own blending of macro targets: products of corner weights, one column a target.
 
-    `people` holds gender (0 female, 1 male), age (0.1875 child, 0.5 = 25 years, 1 = 90 years), muscle, weight,
-    height, proportions, cup, firmness in [0, 1] and the three shares african, asian, caucasian.
+    `people` holds gender (0 female, 1 male), age (0.1875 child, 0.5 = 25 years, 1 = 90 years),
+    muscle, weight, height, proportions, cup, firmness in [0, 1] and the shares african, asian,
+    caucasian.
     """
     thirds = {"min": 0.0, "average": 0.5, "max": 1.0}
     axes = {
@@ -76,36 +111,60 @@ def macro_coefficients(people: dict[str, np.ndarray], names: set[str]) -> dict[s
         "age": _corners(people["age"], {"child": 0.1875, "young": 0.5, "old": 1.0}),
         "race": {r: people[r] for r in ("african", "asian", "caucasian")},
         "proportions": _corners(people["proportions"], {"uncommon": 0.0, "": 0.5, "ideal": 1.0}),
-    } | {a: _corners(people[a], thirds) for a in ("muscle", "weight", "height", "cup", "firmness")}
+    } | {a: _corners(people[a], thirds) for a in ("muscle", "weight", "cup", "firmness")}
+    axes["height"] = _corners(0.5 + HEIGHT_SPAN * (people["height"] - 0.5), thirds)
     person = "{gender}-{age}-{muscle}muscle-{weight}weight"
-    patterns = ["macrodetails/{race}-{gender}-{age}", f"macrodetails/universal-{person}",
-                f"macrodetails/height/{person}-{{height}}height",
-                f"macrodetails/proportions/{person}-{{proportions}}proportions",
-                f"breast/{person}-{{cup}}cup-{{firmness}}firmness"]
+    patterns = [
+        "macrodetails/{race}-{gender}-{age}",
+        f"macrodetails/universal-{person}",
+        f"macrodetails/height/{person}-{{height}}height",
+        f"macrodetails/proportions/{person}-{{proportions}}proportions",
+        f"breast/{person}-{{cup}}cup-{{firmness}}firmness",
+    ]
     columns = {}
     for pattern in patterns:
         used = [a for a in axes if "{" + a + "}" in pattern]
         for corner in itertools.product(*(axes[a] for a in used)):
             name = pattern.format(**dict(zip(used, corner, strict=True)))
             if name in names:
-                columns[name] = np.prod([axes[a][c] for a, c in zip(used, corner, strict=True)], axis=0)
+                columns[name] = np.prod(
+                    [axes[a][c] for a, c in zip(used, corner, strict=True)], axis=0
+                )
     return columns
 
 
-def attribute_directions(people: dict[str, np.ndarray], scores: np.ndarray) -> dict[str, np.ndarray]:
+def body_mass_index(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """kg/m^2 of each person (N,V,3), from the volume inside the closed skin and the height."""
+    mass = np.empty(len(vertices))
+    for i, person in enumerate(vertices):
+        a, b, c = (person[faces[:, k]].astype(np.float64) for k in range(3))
+        mass[i] = 1010 * np.einsum("fi,fi->", a, np.cross(b, c)) / 6
+    skin = vertices[:, np.unique(faces), 1]
+    return mass / (skin.max(axis=1) - skin.min(axis=1)) ** 2
+
+
+def attribute_directions(
+    people: dict[str, np.ndarray], bmi: np.ndarray, scores: np.ndarray
+) -> dict[str, np.ndarray]:
     """How attributes steer betas: a linear regression of the scores on the sampled attributes.
 
-    `named_betas[k]` is the change of betas from one end of slider k to the other; `child` runs from adult (0)
-    to a child of about 8 (1). `named_residual` is the Cholesky factor of what attributes leave open.
+    `named_betas[k]` is the change of betas from one end of slider k to the other. `weight` runs
+    over a body-mass index of 14 to 34; `child` from adult (0) to a child of about 9 (1);
+    `named_residual` is the Cholesky factor of what the attributes leave open.
     """
-    columns = {k: people[k] for k in ("gender", "muscle", "weight", "height", "proportions", "cup",
-                                      "african", "asian")}
+    names = ("gender", "muscle", "height", "proportions", "cup", "african", "asian")
+    columns = {k: people[k] for k in names}
+    columns["weight"] = (bmi - 14) / 20
     columns["age"] = np.clip((people["age"] - 0.5) / 0.5, 0, 1)
-    columns["child"] = np.clip((0.5 - people["age"]) / (0.5 - 0.25), 0, 1)
+    columns["child"] = np.clip((0.5 - people["age"]) / (0.5 - 0.3), 0, 1)
     values = np.stack(list(columns.values()), axis=1)
     centred = values - values.mean(axis=0)
     slopes, *_ = np.linalg.lstsq(centred, scores, rcond=None)
     covariance = np.cov((scores - centred @ slopes).T)
-    return {"named_betas": slopes.astype(np.float32), "named_betas_names": np.array(list(columns)),
-            "named_means": values.mean(axis=0).astype(np.float32),
-            "named_residual": np.linalg.cholesky(covariance + 1e-9 * np.eye(len(covariance))).astype(np.float32)}
+    residual = np.linalg.cholesky(covariance + 1e-9 * np.eye(len(covariance)))
+    return {
+        "named_betas": slopes.astype(np.float32),
+        "named_betas_names": np.array(list(columns)),
+        "named_means": values.mean(axis=0).astype(np.float32),
+        "named_residual": residual.astype(np.float32),
+    }

@@ -1,4 +1,4 @@
-"""Anchors: points spread evenly over the body's surface, one Gaussian each, that know how they move."""
+"""Anchors: points spread evenly over the body's surface, one Gaussian each."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,9 @@ class Anchors:
         return self.points + blend(self.shapedirs, betas, "betas")
 
 
-def sample_anchors(body: BodyModel, num: int = 20_000, *, seed: int = 0, head_share: float = 0.25) -> Anchors:
+def sample_anchors(
+    body: BodyModel, num: int = 20_000, *, seed: int = 0, head_share: float = 0.25
+) -> Anchors:
     """Points uniform by area, `head_share` of them on the head; same seed, same anchors.
 
     Each region is sampled by systematic (evenly spaced) draws along the running sum of the areas,
@@ -56,15 +58,21 @@ def sample_anchors(body: BodyModel, num: int = 20_000, *, seed: int = 0, head_sh
     Source: ours; LHM samples 40k points of the upsampled surface.
     """
     if not 100 <= num <= 200_000 or not 0 < head_share < 1:
-        fail("sample_anchors", got=f"num={num}, head_share={head_share}",
-             wanted="100 <= num <= 200000 and 0 < head_share < 1", fix="Try 20000 and 0.25.")
+        fail(
+            "sample_anchors",
+            got=f"num={num}, head_share={head_share}",
+            wanted="100 <= num <= 200000 and 0 < head_share < 1",
+            fix="Try 20000 and 0.25.",
+        )
     rng = np.random.default_rng(seed)
     corners = body.v_template[body.faces_body]
     cross = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     areas = torch.linalg.norm(cross, dim=1).numpy().astype(np.float64)
     is_head = (body.lbs_weights[:, HEAD_JOINTS].sum(1)[body.faces_body].mean(1) > 0.5).numpy()
     num_head = round(num * head_share)
-    faces = np.concatenate([_draw(areas * is_head, num_head, rng), _draw(areas * ~is_head, num - num_head, rng)])
+    faces = np.concatenate(
+        [_draw(areas * is_head, num_head, rng), _draw(areas * ~is_head, num - num_head, rng)]
+    )
     return _on_faces(body, torch.from_numpy(faces), torch.from_numpy(_barycentric(num, rng)), cross)
 
 
@@ -90,6 +98,12 @@ def _on_faces(body: BodyModel, faces: Tensor, bary: Tensor, cross: Tensor) -> An
         return torch.einsum("nk,nk...->n...", bary, values[ids])
 
     weights = mix(body.lbs_weights)
-    return Anchors(faces, bary, mix(body.v_template), torch.nn.functional.normalize(cross[faces], dim=1),
-                   weights / weights.sum(1, keepdim=True), mix(body.shapedirs),
-                   weights[:, HEAD_JOINTS].sum(1) > 0.5)
+    return Anchors(
+        faces,
+        bary,
+        mix(body.v_template),
+        torch.nn.functional.normalize(cross[faces], dim=1),
+        weights / weights.sum(1, keepdim=True),
+        mix(body.shapedirs),
+        weights[:, HEAD_JOINTS].sum(1) > 0.5,
+    )

@@ -1,4 +1,4 @@
-"""Poses and motion clips on the 55 joints: recorded ones from motions.npz, and two that are computed."""
+"""Poses and motion clips on the 55 joints: recorded ones, and two that are computed."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ COMPUTED = ("idle", "stroll")  # need no file
 
 @dataclass(frozen=True)
 class Motion:
-    """A clip. `poses` are axis-angle, radians; `transl` is the pelvis displacement from standing, m."""
+    """A clip: `poses` in radians, `transl` the pelvis displacement from standing, m."""
 
     poses: Float[Tensor, "T J 3"]
     transl: Float[Tensor, "T 3"]
@@ -35,9 +35,13 @@ class Motion:
         from toolkit.body.model import rodrigues
 
         forward = rodrigues(self.poses[:, 0])[:, :, 2].mean(0)
-        turn = rodrigues(torch.stack([forward[0] * 0, -torch.atan2(forward[0], forward[2]), forward[0] * 0]))
+        turn = rodrigues(
+            torch.stack([forward[0] * 0, -torch.atan2(forward[0], forward[2]), forward[0] * 0])
+        )
         roots = to_axis_angle((turn @ rodrigues(self.poses[:, 0])).numpy())
-        poses = torch.cat([torch.from_numpy(roots).to(self.poses)[:, None], self.poses[:, 1:]], dim=1)
+        poses = torch.cat(
+            [torch.from_numpy(roots).to(self.poses)[:, None], self.poses[:, 1:]], dim=1
+        )
         return Motion(poses, self.transl @ turn.T, self.fps)
 
 
@@ -77,9 +81,16 @@ def load_clip(name: str) -> Motion:
     if name in COMPUTED:
         return {"idle": _idle, "stroll": _stroll}[name]()
     if name not in clip_names():
-        fail("load_clip", got=repr(name), wanted=f"one of {', '.join(clip_names())}", fix="Check the spelling.")
+        fail(
+            "load_clip",
+            got=repr(name),
+            wanted=f"one of {', '.join(clip_names())}",
+            fix="Check the spelling.",
+        )
     with np.load(_motions_path(), allow_pickle=False) as file:
-        poses, transl = (torch.from_numpy(file[f"{name}_{k}"].astype(np.float32)) for k in ("poses", "transl"))
+        poses, transl = (
+            torch.from_numpy(file[f"{name}_{k}"].astype(np.float32)) for k in ("poses", "transl")
+        )
     return Motion(poses, transl, FPS)
 
 
@@ -102,7 +113,7 @@ def _idle(num_frames: int = 90) -> Motion:
 
 
 def _stroll(num_frames: int = 36, speed_m_per_s: float = 1.1) -> Motion:
-    """One walking cycle of 1.2 s from sines, loops: thigh swing, knee flexion in swing, opposite arms. Source: ours."""
+    """One walking cycle of 1.2 s from sines; loops. Source: ours."""
     phase = torch.arange(num_frames) / num_frames * 2 * torch.pi
     poses = a_pose(80.0, -4.5).repeat(num_frames, 1, 1)
     for side, sign in (("left", 1.0), ("right", -1.0)):

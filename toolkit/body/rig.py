@@ -37,30 +37,42 @@ class Rig:
     def build(cls, body: BodyModel, anchors: Anchors, betas: Float[Tensor, " S"]) -> "Rig":
         """The rig of `anchors` on the body with this shape."""
         betas = betas.detach()
-        return cls(anchors.shaped(betas), anchors.lbs_weights, body.rest_joints(betas), body.parents, betas)
+        return cls(
+            anchors.shaped(betas), anchors.lbs_weights, body.rest_joints(betas), body.parents, betas
+        )
 
     def __len__(self) -> int:
         return self.anchors_rest.shape[0]
 
 
-def pose_gaussians(gaussians: Gaussians, rig: Rig, pose: Float[Tensor, "J 3"],
-                   transl: Float[Tensor, "3"] | None = None) -> Gaussians:
+def pose_gaussians(
+    gaussians: Gaussians,
+    rig: Rig,
+    pose: Float[Tensor, "J 3"],
+    transl: Float[Tensor, "3"] | None = None,
+) -> Gaussians:
     """Carry Gaussians of the T-pose to `pose`.
 
-    The anchor moves by linear blend skinning. The Gaussian's offset from its anchor and its orientation turn
-    by the *rotation* nearest to the blend, so neither shrinks at a joint; scales stay as they are.
+    The anchor moves by linear blend skinning. The Gaussian's offset from its anchor and its
+    orientation turn by the *rotation* nearest to the blend, so neither shrinks at a joint; scales
+    stay as they are.
     Differentiable in the Gaussians and in the pose.
 
     Args:
         pose: axis-angle, radians; row 0 is the global orientation.
         transl: added to the posed means, m.
 
-    Source: LHM (Qiu et al. 2025), Sec. 3.4; the nearest rotation by quaternion blending of the joints.
+    Source: LHM (Qiu et al. 2025), Sec. 3.4; the nearest rotation by quaternion blending of the
+        joints.
     """
     check_pose(pose)
     if len(gaussians) != len(rig):
-        fail("pose_gaussians", got=f"{len(gaussians)} Gaussians, {len(rig)} anchors", wanted="one each",
-             fix="Use the rig that was made with these Gaussians.")
+        fail(
+            "pose_gaussians",
+            got=f"{len(gaussians)} Gaussians, {len(rig)} anchors",
+            wanted="one each",
+            fix="Use the rig that was made with these Gaussians.",
+        )
     transforms = joint_transforms(rodrigues(pose), rig.joints, rig.parents)
     blended = (rig.lbs_weights @ transforms[:, :3].reshape(-1, 12)).reshape(-1, 3, 4)
     rotations = nearest_rotation(blended[:, :, :3])
@@ -72,11 +84,14 @@ def pose_gaussians(gaussians: Gaussians, rig: Rig, pose: Float[Tensor, "J 3"],
     return gaussians.replace(means=means, quats=torch.nn.functional.normalize(quats, dim=-1))
 
 
-def nearest_rotation(matrices: Float[Tensor, "N 3 3"], num_iterations: int = 7) -> Float[Tensor, "N 3 3"]:
+def nearest_rotation(
+    matrices: Float[Tensor, "N 3 3"], num_iterations: int = 7
+) -> Float[Tensor, "N 3 3"]:
     """The rotation nearest to each blend of rotations (its polar factor), by Newton's iteration.
 
     Blends at a joint keep a positive determinant, and seven steps bring them to float32 accuracy;
-    unlike an SVD the gradient has no poles where singular values coincide, which is everywhere off the joints.
+    unlike an SVD the gradient has no poles where singular values coincide, which is everywhere off
+    the joints.
     Source: Higham 1986, Eq. 3.1.
     """
     for _ in range(num_iterations):
@@ -87,35 +102,46 @@ def nearest_rotation(matrices: Float[Tensor, "N 3 3"], num_iterations: int = 7) 
 def inverse_transpose(matrices: Float[Tensor, "N 3 3"]) -> Float[Tensor, "N 3 3"]:
     """Cofactors over determinant; much faster than a batched solve."""
     a, b, c = matrices.unbind(-2)
-    cofactors = torch.stack([torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], dim=-2)
+    cofactors = torch.stack(
+        [torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], dim=-2
+    )
     determinant = (a * cofactors[..., 0, :]).sum(-1)
     return cofactors / determinant.clamp_min(1e-6)[..., None, None]
 
 
 def matrix_to_quat(matrices: Float[Tensor, "*N 3 3"]) -> Float[Tensor, "*N 4"]:
-    """Unit quaternions (w, x, y, z) of rotation matrices; stable and differentiable for every rotation.
+    """Unit quaternions (w, x, y, z) of rotation matrices, stable for every rotation.
 
     Of the four equivalent forms (one per component) the one with the largest divisor is taken.
     Source: Shepperd 1978.
     """
     m00, m01, m02, m10, m11, m12, m20, m21, m22 = matrices.flatten(-2).unbind(-1)
-    squares = torch.stack([1 + m00 + m11 + m22, 1 + m00 - m11 - m22,
-                           1 - m00 + m11 - m22, 1 - m00 - m11 + m22], dim=-1)  # 4 times each component squared
-    forms = torch.stack([
-        torch.stack([squares[..., 0], m21 - m12, m02 - m20, m10 - m01], -1),
-        torch.stack([m21 - m12, squares[..., 1], m10 + m01, m02 + m20], -1),
-        torch.stack([m02 - m20, m10 + m01, squares[..., 2], m12 + m21], -1),
-        torch.stack([m10 - m01, m20 + m02, m21 + m12, squares[..., 3]], -1)], dim=-2)
+    squares = torch.stack(
+        [1 + m00 + m11 + m22, 1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22], dim=-1
+    )  # 4 times each component squared
+    forms = torch.stack(
+        [
+            torch.stack([squares[..., 0], m21 - m12, m02 - m20, m10 - m01], -1),
+            torch.stack([m21 - m12, squares[..., 1], m10 + m01, m02 + m20], -1),
+            torch.stack([m02 - m20, m10 + m01, squares[..., 2], m12 + m21], -1),
+            torch.stack([m10 - m01, m20 + m02, m21 + m12, squares[..., 3]], -1),
+        ],
+        dim=-2,
+    )
     best = squares.argmax(-1)[..., None, None].expand(*squares.shape[:-1], 1, 4)
     return torch.nn.functional.normalize(forms.gather(-2, best)[..., 0, :], dim=-1)
 
 
-def multiply_quats(left: Float[Tensor, "*N 4"], right: Float[Tensor, "*N 4"]) -> Float[Tensor, "*N 4"]:
+def multiply_quats(
+    left: Float[Tensor, "*N 4"], right: Float[Tensor, "*N 4"]
+) -> Float[Tensor, "*N 4"]:
     """Hamilton product, wxyz: first `right`, then `left`."""
     lw, lv = left[..., :1], left[..., 1:]
     rw, rv = right[..., :1], right[..., 1:]
-    return torch.cat([lw * rw - (lv * rv).sum(-1, keepdim=True),
-                      lw * rv + rw * lv + torch.linalg.cross(lv, rv)], dim=-1)
+    return torch.cat(
+        [lw * rw - (lv * rv).sum(-1, keepdim=True), lw * rv + rw * lv + torch.linalg.cross(lv, rv)],
+        dim=-1,
+    )
 
 
 @dataclass(frozen=True)
@@ -125,14 +151,19 @@ class Avatar:
     gaussians: Gaussians
     rig: Rig
 
-    def posed(self, pose: Float[Tensor, "J 3"], transl: Float[Tensor, "3"] | None = None) -> Gaussians:
+    def posed(
+        self, pose: Float[Tensor, "J 3"], transl: Float[Tensor, "3"] | None = None
+    ) -> Gaussians:
         """The avatar in this pose; see `pose_gaussians`."""
         return pose_gaussians(self.gaussians, self.rig, pose, transl)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write an npz of plain arrays; skinning keeps full precision."""
-        arrays = {f"{part}_{f.name}": getattr(owner, f.name).detach().cpu().numpy()
-                  for part, owner in (("gaussians", self.gaussians), ("rig", self.rig)) for f in fields(owner)}
+        arrays = {
+            f"{part}_{f.name}": getattr(owner, f.name).detach().cpu().numpy()
+            for part, owner in (("gaussians", self.gaussians), ("rig", self.rig))
+            for f in fields(owner)
+        }
         with atomic_path(path) as tmp, open(tmp, "wb") as file:
             np.savez_compressed(file, **arrays)
 
@@ -145,12 +176,22 @@ class Avatar:
             InputError: not an avatar file.
         """
         if not os.path.isfile(path):
-            raise MissingFileError(f"{path} does not exist. Make it with: python -m toolkit avatar PHOTO --out DIR")
+            raise MissingFileError(
+                f"{path} does not exist. Make it with: python -m toolkit avatar PHOTO --out DIR"
+            )
         try:
             with np.load(path, allow_pickle=False) as file:
-                gaussians, rig = (kind(**{f.name: torch.from_numpy(file[f"{part}_{f.name}"]) for f in fields(kind)})
-                                  for part, kind in (("gaussians", Gaussians), ("rig", Rig)))
+                gaussians, rig = (
+                    kind(
+                        **{f.name: torch.from_numpy(file[f"{part}_{f.name}"]) for f in fields(kind)}
+                    )
+                    for part, kind in (("gaussians", Gaussians), ("rig", Rig))
+                )
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            fail(f"{path}", got=f"{type(error).__name__}: {error}", wanted="an avatar.npz",
-                 fix="Make it again with: python -m toolkit avatar PHOTO --out DIR")
+            fail(
+                f"{path}",
+                got=f"{type(error).__name__}: {error}",
+                wanted="an avatar.npz",
+                fix="Make it again with: python -m toolkit avatar PHOTO --out DIR",
+            )
         return cls(gaussians, rig)
