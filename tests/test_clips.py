@@ -29,7 +29,7 @@ def test_new_shards_are_picked_up_and_splits_kept_apart(folder):
     store = ClipStore(folder)
     write_shard(folder, "train_0000002.npz", 2, people=3)
     write_shard(folder, "val_0000000.npz", 9)
-    assert len(store) == 2 and store.refresh() == 5 and len(ClipStore(folder, "val")) == 2
+    assert len(store) == 2 and store.refresh() == 5 and len(ClipStore(folder, split="val")) == 2
 
 
 def test_pair_holds_the_clips_and_either_front(folder):

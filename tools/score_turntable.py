@@ -28,7 +28,7 @@ def main() -> None:
     args = parse_args()
     torch.set_num_threads(args.threads)
     model = TurntablePrior.load(args.weights)
-    store = ClipStore(args.clips, args.split)
+    store = ClipStore(args.clips, split=args.split)
     pairs = [store.pair([i], coarse_reference=args.coarse_reference)
              for i in range(min(args.people, len(store)))]
     results = {"coarse": [p.coarse for p in pairs]}

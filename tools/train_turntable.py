@@ -47,14 +47,14 @@ def main() -> None:
     state.ema = {k: v.clone() for k, v in model.state_dict().items()}
     if (args.out / "checkpoint.safetensors").exists():
         load_checkpoint(state, args.out / "checkpoint.safetensors")
-    store, val = ClipStore(args.clips), ClipStore(args.clips, "val")
+    store, val = ClipStore(*args.clips), ClipStore(args.clips[0], split="val")
     train(state, store, val, args)
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, default=Path("runs/clips"))
+    parser.add_argument("--clips", type=Path, nargs="+", default=[Path("runs/clips")])
     parser.add_argument("--out", type=Path, default=Path("runs/turntable"))
     parser.add_argument("--minutes", type=float, default=80, help="total, restarts included")
     parser.add_argument("--every", type=float, default=5, help="minutes between checkpoints")

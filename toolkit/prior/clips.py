@@ -47,22 +47,23 @@ class ClipPair:
 
 
 class ClipStore:
-    """All shards of one split in a folder, as uint8 in memory; `refresh` picks up new ones."""
+    """All shards of one split in some folders, as uint8 in memory; `refresh` finds new ones."""
 
-    def __init__(self, folder: str | Path, split: str = "train"):
-        self.folder, self.split = Path(folder), split
-        self._shards: dict[str, dict[str, np.ndarray]] = {}
+    def __init__(self, *folders: str | Path, split: str = "train"):
+        self.folders, self.split = [Path(folder) for folder in folders], split
+        self._shards: dict[Path, dict[str, np.ndarray]] = {}
         self.refresh()
         if not self._shards:
-            raise MissingFileError(f"{self.folder} holds no {split}_*.npz. "
+            names = ", ".join(map(str, self.folders))
+            raise MissingFileError(f"{names} holds no {split}_*.npz. "
                                    f"Make them with: python tools/make_clips.py --split {split}")
 
     def refresh(self) -> int:
         """Load shards written since the last call; the number of people."""
-        for path in sorted(self.folder.glob(f"{self.split}_*.npz")):
-            if path.name not in self._shards:
+        for path in sorted(p for f in self.folders for p in f.glob(f"{self.split}_*.npz")):
+            if path not in self._shards:
                 with np.load(path, allow_pickle=False) as file:
-                    self._shards[path.name] = dict(file)
+                    self._shards[path] = dict(file)
         self._people = [(shard, row) for shard in self._shards.values()
                         for row in range(len(shard["seeds"]))]
         return len(self._people)

@@ -48,7 +48,7 @@ class TurntableConfig:
     embedding: int = 128  # width of the conditioning vector
     heads: int = 4  # of the attentions; divides channels[2]
     data_std: float = 0.65  # rms of clip - white
-    residual_std: float = 0.15  # rms of clip - coarse
+    residual_std: float = 0.2  # rms of clip - coarse
 
 
 class TurntablePrior(nn.Module):
