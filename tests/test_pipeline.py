@@ -1,0 +1,139 @@
+"""The main job from photo to folder, shortened: complete, repeatable, and resumable after any kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from toolkit import pipeline, report
+from toolkit.animate import AnimationConfig
+from toolkit.assets import sample_path
+from toolkit.body.rig import Avatar
+from toolkit.errors import InputError
+from toolkit.gaussians import Gaussians
+from toolkit.photo.fit import PhotoBody
+from toolkit.pipeline import PipelineConfig, build_avatar
+from toolkit.runfolder import RunFolder
+
+SHORT = PipelineConfig(num_views=5, num_gaussians=10_000, num_inference_steps=4, fit_steps=2)
+FILES = {"animation.mp4", "avatar.npz", "body.json", "coarse.ply", "compare.png", "refined.ply",
+         "report.json", "turntable_coarse.mp4", "turntable_refined.mp4"}
+STAGES = ("body", "coarse", "sdedit", "refined", "numbers")
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the pipeline may catch it."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_films():
+    """Films of a few frames: their length is not what these tests are about."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "FILM_FRAMES", 2)
+        patch.setattr(report, "animate",
+                      lambda avatar, clip: ANIMATE(avatar, clip, AnimationConfig(seconds=0.2)))
+        yield
+
+
+ANIMATE = report.animate
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return sample_path("sample_photo.png")
+
+
+@pytest.fixture(scope="module")
+def done(photo, tmp_path_factory):
+    """One uninterrupted run."""
+    return build_avatar(photo, tmp_path_factory.mktemp("run") / "out", SHORT)
+
+
+def contents(folder):
+    """Every file's bytes; of the report, all but the times and memory of the stages."""
+    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*")
+             if p.is_file() and not p.name.endswith(".done.json")}
+    summary = json.loads(files.pop("report.json"))
+    summary.pop("stages")
+    return files | {"report": summary}
+
+
+def test_the_folder_holds_what_the_readme_promises(done):
+    assert FILES <= {p.name for p in done.out_dir.iterdir()}
+    summary = json.loads((done.out_dir / "report.json").read_text())
+    assert {"profile", "config", "versions", "misalignment", "sharpness", "drift",
+            "start_sigma"} <= summary.keys()
+    assert tuple(summary["stages"]) == STAGES
+    body = PhotoBody.load_json(done.out_dir / "body.json")
+    assert body.pose.shape == (55, 3) and body.mask.max() > 0.5
+
+
+def test_coarse_and_refined_are_one_to_one_and_re_posable(done):
+    coarse, refined = (Gaussians.load_ply(done.out_dir / f"{n}.ply") for n in ("coarse", "refined"))
+    assert len(coarse) == len(refined) == SHORT.num_gaussians
+    assert 0 < float((coarse.means - refined.means).norm(dim=-1).mean()) < 0.05
+    avatar = Avatar.load(done.out_dir / "avatar.npz")
+    body = PhotoBody.load_json(done.out_dir / "body.json")
+    posed = avatar.posed(body.pose, body.transl)
+    np.testing.assert_allclose(posed.means.numpy(), refined.means.numpy(), atol=1e-5)
+
+
+def test_killed_in_every_stage_and_resumed_gives_the_same_files(done, photo, tmp_path, monkeypatch):
+    whole_stage = RunFolder.stage
+    for victim in STAGES:
+        def stage(self, name, compute, save, load, victim=victim):
+            def save_and_die(value):
+                save(value)
+                raise Killed(name)
+            return whole_stage(self, name, compute, save_and_die if name == victim else save, load)
+
+        monkeypatch.setattr(RunFolder, "stage", stage)
+        with pytest.raises(Killed, match=victim):
+            build_avatar(photo, tmp_path, SHORT, resume=True)
+    monkeypatch.setattr(RunFolder, "stage", whole_stage)
+    build_avatar(photo, tmp_path, SHORT, resume=True)
+    assert contents(tmp_path) == contents(done.out_dir)
+
+
+def test_a_real_kill_leaves_whole_files_only(photo, tmp_path):
+    command = [sys.executable, "-m", "toolkit", "avatar", str(photo), "--out", str(tmp_path),
+               "--gaussians", "10000", "--views", "5"]
+    process = subprocess.Popen(command, env=os.environ | {"TQDM_DISABLE": "1"})
+    marker = tmp_path / "state" / "body.done.json"
+    deadline = time.monotonic() + 240
+    while not marker.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert marker.exists()
+    RunFolder(tmp_path, key="any", resume=True)
+    assert not list(tmp_path.rglob(".partial-*"))
+    assert PhotoBody.load_json(tmp_path / "body.json").betas.isfinite().all()
+
+
+def test_strength_zero_keeps_the_coarse_clip(done):
+    still = replace(SHORT, strength=0.0).sdedit()
+    clip = pipeline.refine_clip(None, _turntable(done), still, generator=None)
+    np.testing.assert_allclose(clip.numpy(), done.coarse_clip.numpy(), atol=1e-6)
+
+
+def _turntable(done):
+    from toolkit.prior.orbit import static_orbit, turntable_cameras
+    from toolkit.refine import Turntable
+
+    orbit = static_orbit(SHORT.num_views)
+    alpha = (done.coarse_clip < 0.99).any(-1, keepdim=True).float()
+    return Turntable(orbit, turntable_cameras(orbit), done.coarse_clip, alpha, alpha)
+
+
+@pytest.mark.parametrize("change", [{"strength": -0.1}, {"strength": float("nan")},
+                                    {"num_views": 6}, {"num_gaussians": 9}])
+def test_a_config_that_makes_no_sense_is_refused(change):
+    with pytest.raises(InputError, match="wanted"):
+        replace(SHORT, **change)
