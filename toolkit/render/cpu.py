@@ -14,7 +14,6 @@ from torch import Tensor
 
 from toolkit.render import kernels, projection, threads, tiles
 
-TILE = (16, 16)    # width, height in pixels
 _CHUNK = 8192      # Gaussians a task; fixed, so sums do not depend on the number of threads
 
 
@@ -106,7 +105,7 @@ class Plan:
     offsets: np.ndarray
     entries: np.ndarray
     first_slot: np.ndarray
-    size: tuple[int, int, int]  # tiles_x, tile_w, tile_h
+    tiles_x: int
 
     @property
     def arrays(self):
@@ -124,11 +123,12 @@ class Plan:
 def make_plan(geometry, colors: np.ndarray, width: int, height: int) -> Plan:
     """Sort and bin one image; `geometry` is radii, means2d, depths, conics, opacities."""
     radii, means2d, depths, conics, opacities = geometry
-    tiles_x, tiles_y = math.ceil(width / TILE[0]), math.ceil(height / TILE[1])
+    tiles_x, tiles_y = math.ceil(width / kernels.TILE_W), math.ceil(height / kernels.TILE_H)
     order = tiles.depth_order(radii, depths.view(np.uint32))
     splats, boxes = tiles.pack_splats(order, means2d, conics, opacities, colors, (width, height))
-    offsets, entries, first_slot = tiles.fill_tiles(boxes, tiles_x, tiles_y, *TILE)
-    return Plan(order, splats, boxes, offsets, entries, first_slot, (tiles_x, *TILE))
+    offsets, entries, first_slot = tiles.fill_tiles(boxes, tiles_x, tiles_y, kernels.TILE_W,
+                                                     kernels.TILE_H)
+    return Plan(order, splats, boxes, offsets, entries, first_slot, tiles_x)
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,8 @@ class Compositing(torch.autograd.Function):
         alpha = np.empty((images, height, width), np.float32)
         used = [np.empty(len(p.entries), np.uint8) for p in plans]
         threads.run(kernels.composite_forward, [
-            (plans[i].arrays, plans[i].size, back[i], (picture[i], alpha[i], used[i]),
-             kernels.scratch(TILE), *span) for i in range(images) for span in plans[i].spans()])
+            (plans[i].arrays, back[i], (picture[i], alpha[i], used[i]),
+             kernels.scratch(), *span) for i in range(images) for span in plans[i].spans()])
         ctx.state = plans, used
         ctx.counts = len(o), len(c), n, backgrounds is not None
         outputs = torch.from_numpy(picture), torch.from_numpy(alpha[..., None])
@@ -184,8 +184,8 @@ class Compositing(torch.autograd.Function):
         v_p, v_a = _numpy(v_picture), _numpy(v_alpha)[..., 0]
         slots = [np.empty((len(p.entries), 6 + kernels.CHANNELS), np.float32) for p in plans]
         threads.run(kernels.composite_backward, [
-            (plans[i].arrays, plans[i].size, (picture[i], alpha[i], used[i]), (v_p[i], v_a[i]),
-             slots[i], kernels.scratch(TILE), *span) for i in range(images) for span in plans[i].spans()])
+            (plans[i].arrays, (picture[i], alpha[i], used[i]), (v_p[i], v_a[i]),
+             slots[i], kernels.scratch(), *span) for i in range(images) for span in plans[i].spans()])
         out = [np.zeros((images, n, k), np.float32) for k in (2, 3, 1, channels)]
         threads.run(kernels.sum_slots, [
             ((plans[i].order, plans[i].first_slot, plans[i].splats), used[i], slots[i],
@@ -214,8 +214,8 @@ def tile_lists(plans: list[Plan], n: int) -> dict:
     """gsplat's meta entries about tiles: sizes, flatten_ids (into I * N), isect_offsets."""
     ids = [p.order[p.entries[:, 0]].astype(np.int64) + i * n for i, p in enumerate(plans)]
     starts = np.cumsum([0, *(len(e) for e in ids)])
-    tiles_x = plans[0].size[0]
+    tiles_x = plans[0].tiles_x
     offsets = np.stack([p.offsets[:-1] + s for p, s in zip(plans, starts, strict=False)])
-    return {"tile_width": tiles_x, "tile_height": offsets.shape[1] // tiles_x, "tile_size": TILE[0],
+    return {"tile_width": tiles_x, "tile_height": offsets.shape[1] // tiles_x, "tile_size": kernels.TILE_W,
             "flatten_ids": torch.from_numpy(np.concatenate(ids).astype(np.int32)),
             "isect_offsets": torch.from_numpy(offsets.reshape(len(plans), -1, tiles_x))}

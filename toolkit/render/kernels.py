@@ -5,9 +5,11 @@ loss gradient of the pixel:  d loss / d alpha_i = T_i q_i - R_i / (1 - alpha_i),
 all later Gaussians and the background add to the loss. R starts at its total, known from the
 forward picture, and loses w_i q_i at each step, so no list of pairs is stored.
 
-Loops go Gaussian by Gaussian, then over the rows of its box, eight pixels at a time. Four channels
-are composited at once. A tile keeps flat planes (T, R, colour or v) with eight spare columns, so
-that eight lanes may start at any pixel; spare columns hold T = 0 and stay out of every sum.
+Loops go Gaussian by Gaussian, then over strips of its box that are eight pixels wide, then down
+the rows of a strip: dx stays the same, so a row costs little besides exp and blending. Four
+channels are composited at once. A tile row holds T, R and four channels (colour or v) side by side,
+each with eight spare columns, so that a strip may start at any pixel; spare columns hold T = 0 and
+stay out of every sum.
 """
 
 import math
@@ -33,8 +35,12 @@ ALPHA_MAX = np.float32(0.999)  # gsplat 1.5.3
 T_STOP = np.float32(1e-4)      # a pixel is full when the next T would be this or less
 CHANNELS = 4
 SPLAT = 12                     # floats a packed splat, see tiles.pack_splats
+TILE_W, TILE_H = 32, 16        # pixels; a tile's rows stay in the L1 cache
+_PLANE = TILE_W + LANES        # floats from T to R to the channels of one pixel
+_ROW = (2 + CHANNELS) * _PLANE
 _CUT = np.float32(ALPHA_MIN)
-_ONE, _ZERO, _HALF, _TWO = np.float32(1), np.float32(0), np.float32(0.5), np.float32(2)
+_ONE, _ZERO, _HALF = np.float32(1), np.float32(0), np.float32(0.5)
+_TWO, _FOUR = np.float32(2), np.float32(4)
 _EXP = tuple(np.float32(c) for c in (  # exp(-u) on [0, 1], relative error 3e-8
     1.0, -0.9999985471, 0.4999738932, -0.1665062155, 0.0412022980, -0.0076336977, 0.0008417204))
 _CHECK = 32  # splats between two looks whether the tile is full
@@ -43,213 +49,199 @@ _fast = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", 
 _inline = njit(forceinline=True, error_model="numpy", fastmath={"contract", "nsz"})
 
 
-def scratch(tile: tuple[int, int]) -> np.ndarray:
-    """Planes of one tile of (width, height) pixels: T, R, and four channels."""
-    return np.empty((2 + CHANNELS) * (tile[0] + LANES) * tile[1], np.float32)
+def scratch() -> np.ndarray:
+    """Rows of one tile: T, R and four channels."""
+    return np.empty((TILE_H, 2 + CHANNELS, _PLANE), np.float32)
 
 
 @_inline
 def _exp_minus(power):
     """exp(-power) = exp(-power / 8)^8; power above 8 counts as 8, fainter than ALPHA_MIN."""
     u = smaller(power, lanes(8.0)) * lanes(0.125)
-    e = lanes(_EXP[5]) + u * lanes(_EXP[6])
-    e = lanes(_EXP[4]) + u * e
-    e = lanes(_EXP[3]) + u * e
-    e = lanes(_EXP[2]) + u * e
-    e = lanes(_EXP[1]) + u * e
-    e = lanes(_EXP[0]) + u * e
+    uu = u * u  # pairs first (Estrin): a shorter chain of waiting than Horner's rule
+    low = (lanes(_EXP[0]) + u * lanes(_EXP[1])) + uu * (lanes(_EXP[2]) + u * lanes(_EXP[3]))
+    high = (lanes(_EXP[4]) + u * lanes(_EXP[5])) + uu * lanes(_EXP[6])
+    e = low + (uu * uu) * high
     e = e * e
     e = e * e
     return e * e
 
 
 @_inline
-def _row_span(splat, mx, dy, x0, x1):
-    """Pixels x0..x1 of a row, cut to where the splat is at least ALPHA_MIN; short rows stay."""
-    if x1 - x0 <= LANES:
-        return x0, x1
-    a, by = peek(splat, 2), peek(splat, 3) * dy
-    inside = by * by - _TWO * _TWO * a * (peek(splat, 4) * dy * dy - peek(splat, 6))
-    if inside <= _ZERO:
-        return x0, x0
-    half, scale = math.sqrt(inside), _HALF / a
-    middle = mx - _HALF
-    low, high = middle - (by + half) * scale, middle - (by - half) * scale
-    return max(x0, int(math.ceil(low))), min(x1, int(math.floor(high)) + 1)
+def _strip_rows(splat, my, da, db, clip):
+    """Rows of the strip dx in [da, db] where the splat can be visible, inside clip's rows."""
+    ha, b, hc, reach, lean = (peek(splat, 2), peek(splat, 3), peek(splat, 4), peek(splat, 6),
+                              peek(splat, 7))
+    up, down = min(max(-lean, da), db), min(max(lean, da), db)  # dx of the topmost, lowest point
+    root_up = math.sqrt(max(_ZERO, b * b * up * up - _FOUR * hc * (ha * up * up - reach)))
+    root_down = math.sqrt(max(_ZERO, b * b * down * down - _FOUR * hc * (ha * down * down - reach)))
+    scale = _HALF / hc
+    first = my - (b * up + root_up) * scale - _HALF
+    last = my - (b * down - root_down) * scale - _HALF
+    first, last = max(first, np.float32(clip[2])), min(last, np.float32(clip[3] - 1))
+    return int(first), int(last + _ONE)
 
 
 @_inline
-def _all_full(light, plane):
+def _all_full(tile):
     """True if no pixel of the tile lets more than T_STOP through."""
-    for k in range(0, plane, LANES):
-        if any_lane(load(light, k) > lanes(0.0)):
-            return False
+    for y in range(TILE_H):
+        for x in range(0, TILE_W, LANES):
+            if any_lane(load(tile, y * _ROW + x) > lanes(0.0)):
+                return False
     return True
 
 
 @_inline
-def _splat_forward(splat, clip, corner, tile, stride):
+def _splat_forward(splat, clip, left, top, tile):
     """Add one splat to a tile; True if any pixel took it.
 
     Args:
-        splat, tile: addresses of its packed values and of the tile's planes.
+        splat, tile: addresses of its packed values and of the tile's rows.
         clip: x0, x1, y0, y1 in tile pixels.
-        corner: the tile's first pixel; stride, plane: floats a row and a plane.
+        left, top: the tile's first pixel.
     """
     x0, x1, y0, y1 = clip
-    stride, plane = stride
-    mx, my = peek(splat, 0) - np.float32(corner[0]), peek(splat, 1) - np.float32(corner[1])
-    ha, b, hc, opacity = lanes(peek(splat, 2)), peek(splat, 3), peek(splat, 4), lanes(peek(splat, 5))
+    mx, my = peek(splat, 0) - np.float32(left), peek(splat, 1) - np.float32(top)
+    hc, opacity = lanes(peek(splat, 4)), lanes(peek(splat, 5))
     c0, c1, c2, c3 = (lanes(peek(splat, 8)), lanes(peek(splat, 9)), lanes(peek(splat, 10)),
                       lanes(peek(splat, 11)))
-    taken = lanes(0.0)
-    for y in range(y0, y1):
-        dy = np.float32(y) + _HALF - my
-        by, cy = lanes(b * dy), lanes(hc * dy * dy)
-        start, stop = _row_span(splat, mx, dy, x0, x1)
-        for x in range(start, stop, LANES):
-            at = y * stride + x
-            T = load(tile, at)
-            dx = lanes(np.float32(x) + _HALF - mx) + counting()
-            alpha = smaller(opacity * _exp_minus(dx * (ha * dx + by) + cy), lanes(ALPHA_MAX))
-            hit = (alpha >= lanes(_CUT)) & (T > lanes(0.0))
-            weight = where(hit, alpha * T, lanes(0.0))
+    zero, taken = lanes(0.0), lanes(0.0)
+    for x in range(x0, x1, LANES):
+        left_dx = np.float32(x) + _HALF - mx
+        if x1 - x0 > LANES:
+            right_dx = np.float32(min(x + LANES, x1)) - _HALF - mx
+            y0, y1 = _strip_rows(splat, my, left_dx, right_dx, clip)
+        dx = lanes(left_dx) + counting()
+        base, slope = lanes(peek(splat, 2)) * dx * dx, lanes(peek(splat, 3)) * dx
+        dy = lanes(np.float32(y0) + _HALF - my)
+        at = tile + 4 * (y0 * _ROW + x)
+        for _ in range(y0, y1):
+            T = load(at, 0)
+            alpha = opacity * _exp_minus(base + dy * (slope + hc * dy))
+            alpha = smaller(alpha, lanes(ALPHA_MAX))
+            hit = (alpha >= lanes(_CUT)) & (T > zero)
+            weight = where(hit, alpha * T, zero)
             rest = T - weight
             full = (rest <= lanes(T_STOP)) & hit
-            weight = where(full, lanes(0.0), weight)
-            store(tile, at, where(full, lanes(0.0) - T, rest))
+            weight = where(full, zero, weight)
+            store(at, 0, where(full, zero - T, rest))
+            store(at, 2 * _PLANE, load(at, 2 * _PLANE) + weight * c0)
+            store(at, 3 * _PLANE, load(at, 3 * _PLANE) + weight * c1)
+            store(at, 4 * _PLANE, load(at, 4 * _PLANE) + weight * c2)
+            store(at, 5 * _PLANE, load(at, 5 * _PLANE) + weight * c3)
             taken = taken + weight
-            at += 2 * plane
-            store(tile, at, load(tile, at) + weight * c0)
-            store(tile, at + plane, load(tile, at + plane) + weight * c1)
-            store(tile, at + 2 * plane, load(tile, at + 2 * plane) + weight * c2)
-            store(tile, at + 3 * plane, load(tile, at + 3 * plane) + weight * c3)
-    return any_lane(taken > lanes(0.0))
+            dy = dy + lanes(1.0)
+            at += 4 * _ROW
+    return any_lane(taken > zero)
 
 
 @_fast
-def _clear(planes, size):
-    """T = 1 inside the tile, 0 in the spare columns; every other plane 0."""
-    tile_w, tile_h = size
-    stride = tile_w + LANES
-    planes[:] = _ZERO
-    for y in range(tile_h):
-        planes[y * stride:y * stride + tile_w] = _ONE
-
-
-@_fast
-def _write_tile(planes, size, corner, background, picture, alphas):
-    tile_w, tile_h = size
-    stride = tile_w + LANES
-    plane = stride * tile_h
-    for y in range(corner[1], min(corner[1] + tile_h, picture.shape[0])):
-        for x in range(corner[0], min(corner[0] + tile_w, picture.shape[1])):
-            at = (y - corner[1]) * stride + x - corner[0]
-            T = abs(planes[at])
-            alphas[y, x] = _ONE - T
+def _write_tile(rows, left, top, background, picture, alphas):
+    for y in range(min(TILE_H, picture.shape[0] - top)):
+        for x in range(min(TILE_W, picture.shape[1] - left)):
+            T = abs(rows[y, 0, x])
+            alphas[top + y, left + x] = _ONE - T
             for k in range(picture.shape[2]):
-                picture[y, x, k] = planes[at + (2 + k) * plane] + T * background[k]
+                picture[top + y, left + x, k] = rows[y, 2 + k, x] + T * background[k]
 
 
 @_fast
-def composite_forward(plan, size, background, out, planes, start, stop):
+def composite_forward(plan, background, out, rows, start, stop):
     """Composite tiles start..stop of one picture.
 
     Args:
         plan: splats, boxes, offsets, entries of `toolkit.render.tiles`.
-        size: tiles_x, tile_w, tile_h.
         background: (X,), X <= 4.
         out: picture (H,W,X), alpha (H,W), used (M,) uint8 by slot.
-        planes: from `scratch`, not shared with another thread.
+        rows: from `scratch`, not shared with another thread.
     """
     splats, boxes, offsets, entries = plan
-    tiles_x, tile_w, tile_h = size
     picture, alphas, used = out
-    stride = tile_w + LANES, (tile_w + LANES) * tile_h
-    splats_at, tile_at = splats.ctypes.data, planes.ctypes.data
+    tiles_x = (picture.shape[1] + TILE_W - 1) // TILE_W
+    splats_at, tile = splats.ctypes.data, rows.ctypes.data
     for t in range(start, stop):
-        left, top = (t % tiles_x) * tile_w, (t // tiles_x) * tile_h
-        _clear(planes, (tile_w, tile_h))
+        left, top = (t % tiles_x) * TILE_W, (t // tiles_x) * TILE_H
+        rows[:] = _ZERO
+        rows[:, 0, :TILE_W] = _ONE
         done, first = False, offsets[t]
         for e in range(first, offsets[t + 1]):
             if (e - first) % _CHECK == _CHECK - 1 and not done:
-                done = _all_full(tile_at, stride[1])
+                done = _all_full(tile)
             rank, slot = entries[e, 0], entries[e, 1]
             hit = False
             if not done:
-                clip = (max(boxes[rank, 0] - left, 0), min(boxes[rank, 1] - left, tile_w),
-                        max(boxes[rank, 2] - top, 0), min(boxes[rank, 3] - top, tile_h))
-                hit = _splat_forward(splats_at + 4 * SPLAT * rank, clip, (left, top), tile_at,
-                                     stride)
+                clip = (max(boxes[rank, 0] - left, 0), min(boxes[rank, 1] - left, TILE_W),
+                        max(boxes[rank, 2] - top, 0), min(boxes[rank, 3] - top, TILE_H))
+                hit = _splat_forward(splats_at + 4 * SPLAT * rank, clip, left, top, tile)
             used[slot] = hit
-        _write_tile(planes, (tile_w, tile_h), (left, top), background, picture, alphas)
+        _write_tile(rows, left, top, background, picture, alphas)
 
 
 @_fast
-def _read_tile(planes, size, corner, kept, grads):
-    """Fill the planes of the backward pass: T = 1, R = its total, v."""
+def _read_tile(rows, left, top, kept, grads):
+    """Rows of the backward pass: T = 1, R = its total, v."""
     picture, alphas = kept
     v_picture, v_alphas = grads
-    tile_w, tile_h = size
-    stride = tile_w + LANES
-    plane = stride * tile_h
-    planes[:] = _ZERO
-    for y in range(corner[1], min(corner[1] + tile_h, picture.shape[0])):
-        for x in range(corner[0], min(corner[0] + tile_w, picture.shape[1])):
-            at = (y - corner[1]) * stride + x - corner[0]
-            rest = -(_ONE - alphas[y, x]) * v_alphas[y, x]
+    rows[:] = _ZERO
+    for y in range(min(TILE_H, picture.shape[0] - top)):
+        for x in range(min(TILE_W, picture.shape[1] - left)):
+            rest = -(_ONE - alphas[top + y, left + x]) * v_alphas[top + y, left + x]
             for k in range(picture.shape[2]):
-                rest += v_picture[y, x, k] * picture[y, x, k]
-                planes[at + (2 + k) * plane] = v_picture[y, x, k]
-            planes[at] = _ONE
-            planes[at + plane] = rest
+                v = v_picture[top + y, left + x, k]
+                rest += v * picture[top + y, left + x, k]
+                rows[y, 2 + k, x] = v
+            rows[y, 0, x], rows[y, 1, x] = _ONE, rest
 
 
 @_inline
-def _splat_backward(splat, clip, corner, tile, stride):
-    """Gradients of one splat from one tile; repeats the forward pass's decisions."""
+def _splat_backward(splat, clip, left, top, tile):
+    """Gradient sums of one splat from one tile; repeats the forward pass's decisions."""
     x0, x1, y0, y1 = clip
-    stride, plane = stride
-    mx, my = peek(splat, 0) - np.float32(corner[0]), peek(splat, 1) - np.float32(corner[1])
-    ha, b, hc, opacity = lanes(peek(splat, 2)), peek(splat, 3), peek(splat, 4), lanes(peek(splat, 5))
-    zero = lanes(0.0)
+    mx, my = peek(splat, 0) - np.float32(left), peek(splat, 1) - np.float32(top)
+    hc, opacity, zero = lanes(peek(splat, 4)), lanes(peek(splat, 5)), lanes(0.0)
     m0, m1, m2, m11, m12, m22 = zero, zero, zero, zero, zero, zero
     c0, c1, c2, c3 = zero, zero, zero, zero
-    for y in range(y0, y1):
-        row = np.float32(y) + _HALF - my
-        dy, by, cy = lanes(row), lanes(b * row), lanes(hc * row * row)
-        start, stop = _row_span(splat, mx, row, x0, x1)
-        for x in range(start, stop, LANES):
-            at = y * stride + x
-            T = load(tile, at)
-            dx = lanes(np.float32(x) + _HALF - mx) + counting()
-            raw = opacity * _exp_minus(dx * (ha * dx + by) + cy)
+    for x in range(x0, x1, LANES):
+        left_dx = np.float32(x) + _HALF - mx
+        if x1 - x0 > LANES:
+            right_dx = np.float32(min(x + LANES, x1)) - _HALF - mx
+            y0, y1 = _strip_rows(splat, my, left_dx, right_dx, clip)
+        dx = lanes(left_dx) + counting()
+        base, slope = lanes(peek(splat, 2)) * dx * dx, lanes(peek(splat, 3)) * dx
+        dy = lanes(np.float32(y0) + _HALF - my)
+        at = tile + 4 * (y0 * _ROW + x)
+        s0, s2, s22 = zero, zero, zero
+        for _ in range(y0, y1):
+            T = load(at, 0)
+            raw = opacity * _exp_minus(base + dy * (slope + hc * dy))
             alpha = smaller(raw, lanes(ALPHA_MAX))
             hit = (alpha >= lanes(_CUT)) & (T > zero)
             weight = where(hit, alpha * T, zero)
             rest = T - weight
             full = (rest <= lanes(T_STOP)) & hit
             weight = where(full, zero, weight)
-            store(tile, at, where(full, zero - T, rest))
-            at += plane
-            v0, v1, v2, v3 = (load(tile, at + plane), load(tile, at + 2 * plane),
-                              load(tile, at + 3 * plane), load(tile, at + 4 * plane))
+            store(at, 0, where(full, zero - T, rest))
+            v0, v1, v2, v3 = (load(at, 2 * _PLANE), load(at, 3 * _PLANE), load(at, 4 * _PLANE),
+                              load(at, 5 * _PLANE))
             q = weight * (lanes(peek(splat, 8)) * v0 + lanes(peek(splat, 9)) * v1
                           + lanes(peek(splat, 10)) * v2 + lanes(peek(splat, 11)) * v3)
             c0, c1, c2, c3 = c0 + weight * v0, c1 + weight * v1, c2 + weight * v2, c3 + weight * v3
-            remains = load(tile, at) - q
-            store(tile, at, remains)
-            v_power = remains * alpha / (lanes(1.0) - alpha) - q
-            v_power = where((weight > zero) & (raw <= lanes(ALPHA_MAX)), v_power, zero)
-            along = v_power * dx
-            m0, m1, m2 = m0 + v_power, m1 + along, m2 + v_power * dy
-            m11, m12, m22 = m11 + along * dx, m12 + along * dy, m22 + v_power * (dy * dy)
+            remains = load(at, _PLANE) - q
+            store(at, _PLANE, remains)
+            g = remains * alpha / (lanes(1.0) - alpha) - q
+            g = where((weight > zero) & (raw <= lanes(ALPHA_MAX)), g, zero)
+            s0, s2, s22 = s0 + g, s2 + g * dy, s22 + g * dy * dy
+            dy = dy + lanes(1.0)
+            at += 4 * _ROW
+        m0, m1, m11 = m0 + s0, m1 + s0 * dx, m11 + s0 * dx * dx
+        m2, m12, m22 = m2 + s2, m12 + s2 * dx, m22 + s22
     return total(m0), total(m1), total(m2), total(m11), total(m12), total(m22), \
         total(c0), total(c1), total(c2), total(c3)
 
 
 @_fast
-def composite_backward(plan, size, kept, grads, slot_grads, planes, start, stop):
+def composite_backward(plan, kept, grads, slot_grads, rows, start, stop):
     """Gradients of tiles start..stop, one row a slot; rows of unused slots are left undefined.
 
     Args:
@@ -259,25 +251,24 @@ def composite_backward(plan, size, kept, grads, slot_grads, planes, start, stop)
             the exponent, then the gradients of four channels.
     """
     splats, boxes, offsets, entries = plan
-    tiles_x, tile_w, tile_h = size
     picture, alphas, used = kept
-    stride = tile_w + LANES, (tile_w + LANES) * tile_h
-    splats_at, tile_at = splats.ctypes.data, planes.ctypes.data
+    tiles_x = (picture.shape[1] + TILE_W - 1) // TILE_W
+    splats_at, tile = splats.ctypes.data, rows.ctypes.data
     for t in range(start, stop):
         if offsets[t] == offsets[t + 1]:
             continue
-        left, top = (t % tiles_x) * tile_w, (t // tiles_x) * tile_h
-        _read_tile(planes, (tile_w, tile_h), (left, top), (picture, alphas), grads)
+        left, top = (t % tiles_x) * TILE_W, (t // tiles_x) * TILE_H
+        _read_tile(rows, left, top, (picture, alphas), grads)
         for e in range(offsets[t], offsets[t + 1]):
             rank, slot = entries[e, 0], entries[e, 1]
             if used[slot]:
-                clip = (max(boxes[rank, 0] - left, 0), min(boxes[rank, 1] - left, tile_w),
-                        max(boxes[rank, 2] - top, 0), min(boxes[rank, 3] - top, tile_h))
+                clip = (max(boxes[rank, 0] - left, 0), min(boxes[rank, 1] - left, TILE_W),
+                        max(boxes[rank, 2] - top, 0), min(boxes[rank, 3] - top, TILE_H))
                 (slot_grads[slot, 0], slot_grads[slot, 1], slot_grads[slot, 2],
                  slot_grads[slot, 3], slot_grads[slot, 4], slot_grads[slot, 5],
                  slot_grads[slot, 6], slot_grads[slot, 7], slot_grads[slot, 8],
                  slot_grads[slot, 9]) = _splat_backward(
-                    splats_at + 4 * SPLAT * rank, clip, (left, top), tile_at, stride)
+                    splats_at + 4 * SPLAT * rank, clip, left, top, tile)
 
 
 @_fast

@@ -60,7 +60,7 @@ def pack_splats(order, means2d, conics, opacities, colors, size):
 
     Returns:
         splats (R, 12): mean x, mean y, a/2, b, c/2, opacity, reach (the largest exponent that
-            is visible), unused, four channels (zeros after X).
+            is visible), dx of the lowest visible point, four channels (zeros after X).
         boxes (R, 4) int32: x0, x1, y0, y1; empty boxes have x1 <= x0.
     """
     width, height = size
@@ -80,6 +80,7 @@ def pack_splats(order, means2d, conics, opacities, colors, size):
         splats[r, 6] = reach
         det = max(a * c - b * b, 1e-30)
         hx, hy = math.sqrt(2 * reach * c / det), math.sqrt(2 * reach * a / det)
+        splats[r, 7] = -b * hy / a
         boxes[r, 0] = max(0.0, math.ceil(max(mx - hx, -1.0) - 0.5))
         boxes[r, 1] = math.floor(min(mx + hx, width + 1.0) - 0.5) + 1
         boxes[r, 2] = max(0.0, math.ceil(max(my - hy, -1.0) - 0.5))
