@@ -5,7 +5,8 @@
 
 A file holds: photo (256,256,4) uint8, person crop on white and coverage; turn (13,192,96,4), the
 A-posed turntable on a dynamic orbit (seed = the person's), front first; posed (2,192,192,4), random
-views in the photo's pose; every camera; betas, pose, transl, turn_transl.
+views in the photo's pose; every camera; betas, pose, transl (of both poses); surface (8000,3)
+float16, points of the dressed surface that the turntable sees, in the A-pose.
 """
 
 import argparse
@@ -23,12 +24,17 @@ from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
 from toolkit.cameras import Cameras, orbit_cameras
 from toolkit.coarse.pixel_aligned import PhotoCrop, crop_photo, extend_crop
+from toolkit.people.figure import load_figure, pose_figure
+from toolkit.people.mesh import pose_mesh
+from toolkit.people.person import Person
 from toolkit.people.render import render_person
 from toolkit.people.sample import sample_person
 from toolkit.prior.orbit import OrbitConfig, orbit, turntable_cameras
+from toolkit.render.mesh import rasterize_mesh
 
 FIRST_SEED = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 PHOTO_PX = 320  # rendered at this size, then cropped and reduced to the network's 256
+NUM_SURFACE = 8000
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Sample:
     betas: Tensor
     pose: Tensor
     transl: Tensor
-    turn_transl: Tensor
+    surface: Tensor
 
 
 def make_sample(seed: int, split: str, body: BodyModel) -> dict[str, np.ndarray]:
@@ -63,8 +69,23 @@ def make_sample(seed: int, split: str, body: BodyModel) -> dict[str, np.ndarray]
     posed = render_person(person, posed_cameras, supersample=2)
     return {"photo": to_bytes(on_white), "turn": to_bytes(rgba(turn)),
             "posed": to_bytes(rgba(posed)), "betas": person.betas.numpy(),
-            "pose": person.pose.numpy(), "transl": rest.numpy(), **pack("photo", crop.camera),
+            "pose": person.pose.numpy(), "transl": rest.numpy(),
+            "surface": surface_points(person, turn_cameras), **pack("photo", crop.camera),
             **pack("turn", turn_cameras), **pack("posed", posed_cameras)}
+
+
+def surface_points(person: Person, cameras: Cameras) -> np.ndarray:
+    """Points of the dressed A-posed surface that some camera sees, evenly thinned."""
+    posed = pose_figure(person.betas, a_pose(), person.transl)
+    vertices, _ = pose_mesh(person.mesh, load_figure(), posed)
+    found = []
+    for camera in (cameras[i] for i in range(len(cameras))):
+        seen = rasterize_mesh(vertices, person.mesh.faces, camera, discard=person.mesh.fields)
+        corners = vertices[person.mesh.faces[seen.face_id[seen.mask]]]
+        found.append((corners * seen.bary[seen.mask][..., None]).sum(axis=1))
+    points = np.concatenate(found)
+    chosen = np.random.default_rng(person.seed).choice(len(points), NUM_SURFACE)
+    return points[chosen].astype(np.float16)
 
 
 def photo_center(views, camera: Cameras) -> Tensor:
@@ -108,7 +129,7 @@ def load_sample(path: Path) -> Sample:
     crop = extend_crop(stack.clamp(0, 1), cameras["photo"])
     return Sample(crop, images["photo"], images["turn"], cameras["turn"], images["posed"],
                   cameras["posed"], arrays["betas"], arrays["pose"], arrays["transl"],
-                  arrays["transl"])
+                  arrays["surface"].float())
 
 
 def list_people(folder: str, split: str) -> list[Path]:

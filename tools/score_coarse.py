@@ -49,7 +49,7 @@ def renders(gaussians, guess, sample: Sample, body, anchors):
     """The photo's view and the turntable."""
     rig = Rig.build(body, anchors, guess.betas)
     front = render(pose_gaussians(gaussians, rig, guess.pose, guess.transl), sample.crop.camera)
-    turn = render(pose_gaussians(gaussians, rig, a_pose(), sample.turn_transl), sample.turn_cameras)
+    turn = render(pose_gaussians(gaussians, rig, a_pose(), sample.transl), sample.turn_cameras)
     return front, turn
 
 

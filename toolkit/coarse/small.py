@@ -127,7 +127,7 @@ class AnchorTransformer(nn.Module):
         self.hidden = nn.Sequential(nn.SiLU(), nn.Linear(dim, dim), nn.SiLU())
         self.shape = nn.Linear(dim, 11)  # offset 3, log scale 3, rotation 4, opacity 1
         self.landed = nn.Linear(16 + 3, 64)
-        self.color = nn.Sequential(nn.Linear(dim + 64, 64), nn.SiLU(), nn.Linear(64, 4))
+        self.color = nn.Sequential(nn.Linear(dim + 64, 64), nn.SiLU(), nn.Linear(64, 5))
         for head in (self.shape, self.color[-1]):  # start: the photo painted on the body
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -160,22 +160,24 @@ class AnchorTransformer(nn.Module):
     def _shape(self, hidden, layout, seen):
         raw = self.shape(hidden)
         means = seen.rest + MAX_OFFSET_M * torch.tanh(raw[:, :3])
-        start = layout.spacing[:, None] * torch.tensor([0.75, 0.75, 0.4])  # a disc on the skin
+        start = layout.spacing[:, None] * torch.tensor([0.75, 0.75, 0.35])  # a disc on the skin
         scales = (start * raw[:, 3:6].clamp(-4, 4).exp()).clamp(MIN_SCALE_M, MAX_SCALE_M)
         turn = raw[:, 6:10] + torch.tensor([1.0, 0, 0, 0])
         quats = F.normalize(multiply_quats(_align_z(layout.normals), turn), dim=-1)
-        return means, quats, scales, torch.sigmoid(raw[:, 10] + 2.5)
+        return means, quats, scales, torch.sigmoid(raw[:, 10] + 3.5)
 
     def _color(self, hidden, means, fill, crop, fine, seen) -> Float[Tensor, "N 3"]:
-        """Blend of the photo where the Gaussian now lands, and of what was learned."""
+        """Blend of the photo where the Gaussian now lands, sharpened, and of what was learned."""
         moved = seen.posed + torch.einsum("nab,nb->na", seen.rotations, means - seen.rest)
         (pixels,), _ = crop.camera.project(moved.detach())
-        photo = sample(crop.rgb, pixels)
+        soft = F.avg_pool2d(crop.rgb[None], 5, 1, 2, count_include_pad=False)[0]
+        photo, around = sample(torch.cat([crop.rgb, soft]), pixels).split(3, dim=1)
         landed = self.landed(torch.cat([sample(fine, pixels, CROP_PX), photo - 0.5], dim=1))
         raw = self.color(torch.cat([hidden, F.silu(landed)], dim=1))
-        gate = torch.sigmoid(4 * raw[:, 3:] + torch.where(seen.visible, 4.0, -4.0)[:, None])
+        gate = torch.sigmoid(4 * raw[:, 3:4] + torch.where(seen.visible, 4.0, -4.0)[:, None])
         learned = torch.sigmoid(torch.logit(fill.clamp(0.02, 0.98)) + 2 * raw[:, :3])
-        return gate * photo + (1 - gate) * learned
+        photo = photo + 4 * raw[:, 4:] * (photo - around)  # undoes the splats' own blur
+        return (gate * photo + (1 - gate) * learned).clamp(0, 1)
 
 
 def fill_unseen(photo: Float[Tensor, "N 3"], visible, layout: AnchorLayout,
