@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from toolkit.body.rig import Rig, pose_gaussians
 
+from toolkit.body.rig import Rig, pose_gaussians
 from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError
-from toolkit.fit import FitConfig, FitTarget, fit
+from toolkit.fit import FitConfig, FitTarget, _posing, fit
 from toolkit.gaussians import Gaussians
 from toolkit.render.api import render
 
@@ -97,6 +97,22 @@ def test_same_seed_same_bits_and_another_seed_others():
     first, second, other = run(0), run(0), run(1)
     assert all(torch.equal(getattr(first, f), getattr(second, f)) for f in vars(first))
     assert not torch.equal(first.sh, other.sh)
+
+
+def test_posing_worked_out_once_equals_posing_each_time():
+    gaussians, target = cloud(), target_of(cloud(), turn_rad=0.7)
+    rig = rig_of(cloud(seed=3))  # anchors elsewhere: the offset turns with its anchor
+    once = _posing(rig, target)(gaussians)
+    each = pose_gaussians(gaussians, rig, target.pose, target.transl)
+    assert torch.allclose(once.means, each.means, atol=1e-5)
+    assert torch.allclose(once.quats, each.quats, atol=1e-5)
+
+
+def test_cropping_keeps_the_pixels_and_their_rays():
+    target = target_of(cloud(), size=(48, 96))
+    crop = target.cropped()
+    assert crop.rgb.shape[2] < 96 and crop.alpha.sum() == target.alpha.sum()
+    assert torch.allclose(render(cloud(), crop.cameras).rgb, crop.rgb, atol=1e-4)
 
 
 def test_stay_holds_the_centres():

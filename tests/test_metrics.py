@@ -27,6 +27,12 @@ def test_ssim_equals_scikit_image_inside_the_border():
         assert np.abs(ours[view].numpy() - theirs.mean(-1))[inner].max() < 1e-4
 
 
+def test_stride_looks_at_every_second_pixel():
+    first, second = pictures()
+    assert torch.allclose(ssim_map(first, second, stride=2), ssim_map(first, second)[:, ::2, ::2],
+                          atol=1e-6)
+
+
 def test_identity_and_known_error():
     first, _ = pictures()
     assert torch.allclose(ssim_map(first, first), torch.ones(2, 40, 30), atol=1e-4)

@@ -9,18 +9,19 @@ from toolkit.errors import fail
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # of Wang et al. 2004, for values in [0, 1]
 
 
-def _smoothing(num: int, sigma_px: float, like: Tensor) -> Float[Tensor, "L L"]:
+def _smoothing(num: int, sigma_px: float, stride: int, like: Tensor) -> Float[Tensor, "l L"]:
     """Gaussian filter of one axis as a banded matrix; at the border it is renormalised."""
     x = torch.arange(num, dtype=torch.float32)
-    distance = x[:, None] - x[None]
+    distance = x[::stride, None] - x[None]
     kernel = torch.exp(-0.5 * (distance / sigma_px) ** 2) * (distance.abs() <= 3.5 * sigma_px)
     return (kernel / kernel.sum(1, keepdim=True)).to(like)
 
 
 def ssim_map(first: Float[Tensor, "C H W D"], second: Float[Tensor, "C H W D"], *,
-             sigma_px: float = 1.5) -> Float[Tensor, "C H W"]:
+             sigma_px: float = 1.5, stride: int = 1) -> Float[Tensor, "C h w"]:
     """Structural similarity at every pixel, mean over the channels, in [-1, 1]; 1 is equal.
 
+    With `stride` 2 only every second row and column is looked at, at a third of the cost.
     Matrix products filter ten times faster on a CPU than one-channel convolutions.
     Source: Wang et al. 2004, eq. 13, Gaussian window of 11 px.
     """
@@ -29,14 +30,14 @@ def ssim_map(first: Float[Tensor, "C H W D"], second: Float[Tensor, "C H W D"], 
              wanted="two stacks of one size", fix="Resize one of them.")
     c, h, w, d = first.shape
     x, y = (image.permute(0, 3, 1, 2).reshape(c * d, h, w) for image in (first, second))
-    down, across = (_smoothing(num, sigma_px, x) for num in (h, w))
+    down, across = (_smoothing(num, sigma_px, stride, x) for num in (h, w))
     stacked = down @ (torch.cat([x, y, x * x, y * y, x * y]) @ across.mT)
     mx, my, mxx, myy, mxy = stacked.split(c * d)
     covariance = mxy - mx * my
     variances = mxx - mx * mx + myy - my * my
     ssim = ((2 * mx * my + SSIM_C1) * (2 * covariance + SSIM_C2)
             / ((mx * mx + my * my + SSIM_C1) * (variances + SSIM_C2)))
-    return ssim.view(c, d, h, w).mean(1)
+    return ssim.view(c, d, *ssim.shape[1:]).mean(1)
 
 
 def _weights(mask, like: Tensor) -> Float[Tensor, "C H W"]:
