@@ -1,7 +1,7 @@
 # A fresh machine needs Python 3.11 and make; everything else goes into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-PHOTO ?= data/samples/person.png
+PHOTO ?= data/samples/person.jpg
 OUT ?= runs/demo
 
 .PHONY: help setup demo test lint notebooks notebooks-gpu pictures clean

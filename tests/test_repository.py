@@ -171,7 +171,12 @@ def test_every_model_file_has_its_licence_and_checksum():
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if not any(path.name in row and digest in row for row in rows):
             wrong.append(f"{path.name} {digest}")
-    assert not wrong, "rows to add to THIRD_PARTY.md"
+    assert not wrong, "run: python tools/update_third_party.py"
+
+
+def test_third_party_names_only_files_that_are_here():
+    named = re.findall(r"^\| `(data/[^`]+)` \|", (ROOT / "THIRD_PARTY.md").read_text(), re.M)
+    assert named and not [name for name in named if not (ROOT / name).is_file()]
 
 
 def test_no_machine_path_is_committed():

@@ -78,9 +78,23 @@ def store(executed: Path, name: str) -> None:
         cell.metadata.pop("execution", None)
         if cell.metadata.get("tags") == []:
             del cell.metadata["tags"]
+        cell.update({"outputs": [slim(o) for o in cell.outputs if not is_greeting(o)]}
+                    if cell.cell_type == "code" else {})
     if str(ROOT) in nbformat.writes(notebook):
         raise SystemExit(f"{name}: an output holds this machine's path; print relative paths")
     nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
+
+
+def is_greeting(output) -> bool:
+    """What a native library says on stderr when it is loaded; not the notebook's own words."""
+    return output.output_type == "stream" and output.text.startswith("INFO: Created TensorFlow")
+
+
+def slim(output):
+    """IPython stores a photo as PNG and as JPEG; the JPEG is enough."""
+    if {"image/png", "image/jpeg"} <= set(output.get("data", {})):
+        del output["data"]["image/png"]
+    return output
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

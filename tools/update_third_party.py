@@ -18,11 +18,10 @@ def refresh(text: str) -> tuple[str, set[str]]:
     for line in text.splitlines():
         if match := ROW.match(line):
             path = ROOT / match[1]
-            if not path.is_file():
-                continue  # the file is gone, so is its row
             seen.add(match[1])
             cells = line.strip("|").split("|")
-            cells[-1] = f" {hashlib.sha256(path.read_bytes()).hexdigest()} "
+            digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+            cells[-1] = f" {digest} "
             line = "|" + "|".join(cells) + "|"
         lines.append(line)
     return "\n".join(lines) + "\n", seen

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # One photo to an animatable avatar
 #
-# Runs on a CPU, about three minutes; no GPU, account or download. The stages, in the order of the
+# Runs on a CPU; no GPU, account or download. The stages, in the order of the
 # data:
 #
 # **photo → points and mask → body → coarse Gaussians → turntable → SDEdit → refit → animation**
