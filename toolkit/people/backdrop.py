@@ -101,7 +101,8 @@ def park(rng, size, horizon):
     y, x = _grid(size)
     seed = int(rng.integers(1 << 30))
     sky = np.array([0.70, 0.83, 0.95]) * (1.05 - 0.2 * y)[..., None]
-    edge = horizon - 0.28 + 0.22 * _field((1, size[1]), 3, seed)[0]
+    crowns = _field((1, size[1]), 3, seed, octaves=2)[0]
+    edge = horizon - rng.uniform(0.15, 0.5) + 0.14 * crowns
     leaves = np.array([0.22, 0.36, 0.16]) * rng.uniform(0.7, 1.4)
     leaves = leaves * (1 + 0.5 * _field(size, 14, seed + 1))[..., None]
     image = np.where((y > edge)[..., None], leaves, sky)

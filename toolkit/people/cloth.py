@@ -8,6 +8,7 @@ from jaxtyping import Float
 from toolkit.people.noise import noise, noise_and_gradient
 from toolkit.people.prints import Print
 
+ARMHOLE_X = 0.175  # metres
 TORSO_R, LEG_R, ARM_R = 0.15, 0.08, 0.055  # radii that turn angles into metres of cloth
 
 
@@ -32,16 +33,22 @@ class Surface:
         """True on the chest's side of the body."""
         return self.normal[:, 2] > 0
 
-    def chart(self) -> tuple[np.ndarray, np.ndarray]:
-        """Cloth coordinates (u around, v along, metres) of torso, sleeves and legs."""
+    @property
+    def sleeve(self):
+        """True on sleeves, beyond the armhole's seam."""
+        return (np.abs(self.point[:, 0]) > ARMHOLE_X) & (self.point[:, 1] > 0.32)
+
+    def chart(self, *, tube: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Cloth coordinates in metres, u around and v along; `tube` for skirts, not legs."""
         x, y, z = self.point.T
-        u = TORSO_R * np.arctan2(x, z - 0.035)
-        leg = (y < -0.1) & (self.arm < 0.5)
-        centre = np.sign(x) * np.interp(-y, [0.1, 0.37, 0.75], [0.095, 0.13, 0.165])
-        u = np.where(leg, LEG_R * np.arctan2(x - centre, z - 0.04), u)
-        sleeve = self.arm > 0.5
-        u = np.where(sleeve, ARM_R * np.arctan2(y - 0.455, z - 0.02), u)
-        return u, np.where(sleeve, np.abs(x), y)
+        side = np.clip((np.abs(x) - 0.05) / 0.06, 0, 1)
+        u = x + np.sign(x) * side * (0.045 - z)  # flat in front and back, wraps at the sides
+        low = (y < (0.12 if tube else -0.1)) & ~self.sleeve
+        centre = np.interp(-y, [0.1, 0.37, 0.75], [0.095, 0.13, 0.165]) * (not tube)
+        leg = (TORSO_R if tube else LEG_R) * np.arctan2(x - np.sign(x) * centre, z - 0.04)
+        u = np.where(low, leg, u)
+        u = np.where(self.sleeve, ARM_R * np.arctan2(y - 0.455, z - 0.02), u)
+        return u, np.where(self.sleeve, np.abs(x), y)
 
 
 @dataclass(frozen=True)
@@ -82,10 +89,12 @@ def _wrap(period, radius):
 
 def _pattern_weight(s: Surface, style: ClothStyle):
     """Share of the second colour at every pixel."""
-    u, v = s.chart()
+    tube = "tube" in style.details
+    u, v = s.chart(tube=tube)
     period, kind = style.period_m, style.pattern
-    around = np.where(s.arm > 0.5, _wrap(period, ARM_R), _wrap(period, TORSO_R))
-    around = np.where((s.point[:, 1] < -0.1) & (s.arm < 0.5), _wrap(period, LEG_R), around)
+    around = np.where(s.sleeve, _wrap(period, ARM_R), period)
+    low = (s.point[:, 1] < (0.12 if tube else -0.1)) & ~s.sleeve
+    around = np.where(low, _wrap(period, TORSO_R if tube else LEG_R), around)
     if kind == "stripes":
         return _wave(v, period)
     if kind == "pinstripes":
@@ -104,12 +113,12 @@ def _pattern_weight(s: Surface, style: ClothStyle):
     if kind == "blocks":
         return ((y > 0.36) | (x > 0.3)).astype(np.float32)
     if kind == "halves":
-        return (y < 0.26).astype(np.float32) * (s.arm < 0.5)
+        return (y < 0.26).astype(np.float32) * (~s.sleeve)
     if kind == "raglan":
         return (x > 0.13 + 0.25 * np.clip(0.5 - y, 0, 0.2)).astype(np.float32) * (y > 0.3)
     if kind == "side stripe":
         side = np.abs(s.normal[:, 0]) * (np.sign(s.normal[:, 0]) == np.sign(s.point[:, 0]))
-        return ((side > 0.93) & (s.arm < 0.5)).astype(np.float32)
+        return ((side > 0.93) & (~s.sleeve)).astype(np.float32)
     return np.zeros(len(y), np.float32)
 
 
@@ -142,7 +151,7 @@ def paint_cloth(s: Surface, style: ClothStyle):
 def _folds(s: Surface, style: ClothStyle):
     """Gradient of wrinkles: broad drapes, stronger at elbow, waist, hip and knee."""
     x, y = np.abs(s.point[:, 0]), s.point[:, 1]
-    bent = np.exp(-((x - 0.39) / 0.07) ** 2) * (s.arm > 0.5)
+    bent = np.exp(-((x - 0.39) / 0.07) ** 2) * (x > 0.2)
     bent = bent + np.exp(-((y + 0.37) / 0.09) ** 2) + np.exp(-((y + 0.70) / 0.06) ** 2)
     bent = bent + np.exp(-((y - 0.12) / 0.09) ** 2) + np.exp(-((y + 0.06) / 0.06) ** 2)
     slant = s.point + 0.35 * s.point[:, [1, 0, 0]] * [1, 0, 0.5]
@@ -153,7 +162,7 @@ def _folds(s: Surface, style: ClothStyle):
 
 
 def _prints(s: Surface, rgb, style):
-    body = s.arm < 0.35
+    body = ~s.sleeve
     for design, side, sign in ((style.front, s.front, 1.0), (style.back, ~s.front, -1.0)):
         if design is not None:
             color, cover = design.sample(sign * s.point[:, 0], s.point[:, 1])
@@ -165,8 +174,9 @@ def _seams(s: Surface, style):
     """Darkening along hems, armholes and side seams."""
     inside = s.hem.min(axis=1)
     dark = 0.16 * _edge(inside - 0.014, 0.0016) + 0.22 * np.clip(1 - inside / 0.004, 0, 1)
-    dark = dark + 0.22 * _edge(s.arm - 0.5, 0.03) * (np.abs(s.point[:, 0]) < 0.26)
-    dark = dark + 0.14 * _edge(s.normal[:, 2], 0.04) * (s.arm < 0.4)
+    x, y = np.abs(s.point[:, 0]), s.point[:, 1]
+    dark = dark + 0.22 * _edge(x - ARMHOLE_X, 0.0018) * (y > 0.32)
+    dark = dark + 0.14 * _edge(s.normal[:, 2], 0.04) * ~s.sleeve * (y < 0.36)
     if "rib" in style.details:
         u, _ = s.chart()
         dark = dark + 0.2 * (inside < 0.022) * _wave(u, 0.006)
@@ -185,7 +195,7 @@ def _denim(s: Surface, rgb, style):
 def _buttons(s: Surface, rgb, style):
     """Placket and a row of buttons down the front."""
     x, y = s.point[:, 0], s.point[:, 1]
-    on = s.front & (s.arm < 0.3)
+    on = s.front & (~s.sleeve)
     rgb = _mix(rgb, rgb * 0.72, on * _edge(np.abs(x) - 0.016, 0.0014))
     row = (y + 0.01) % 0.075 - 0.0375
     button = on * (np.hypot(x, row) < 0.0055) * (y < 0.52)
@@ -208,7 +218,7 @@ def _collar(s: Surface, rgb, style):
 
 def _zip(s: Surface, rgb, style):
     x = s.point[:, 0]
-    on = s.front & (s.arm < 0.3)
+    on = s.front & (~s.sleeve)
     metal = np.array([0.62, 0.62, 0.62]) * (0.8 + 0.2 * _wave(s.point[:, 1], 0.006))[:, None]
     rgb = _mix(rgb, rgb * 0.7, on * _edge(np.abs(x) - 0.008, 0.0015))
     return _mix(rgb, metal, on * (np.abs(x) < 0.0032) * 1.0)
@@ -231,7 +241,7 @@ def _hood(s: Surface, rgb, style):
     """Creases of a hood that lies on the back, and drawstrings."""
     x, y = s.point[:, 0], s.point[:, 1]
     low = 0.452 - 0.03 * np.cos(np.clip(x / 0.11, -1, 1) * np.pi / 2)
-    back = ~s.front & (s.arm < 0.3)
+    back = ~s.front & (~s.sleeve)
     rgb = rgb * (1 - 0.45 * back * np.exp(-np.clip(low - y, 0, None) / 0.012) * (y < low))[:, None]
     rgb = _mix(rgb, rgb * 0.75, back * _edge(y - low - 0.012, 0.002))
     cord = s.front * _edge(np.abs(np.abs(x) - 0.03 - 0.1 * (0.5 - y) ** 2), 0.0028)
@@ -240,21 +250,21 @@ def _hood(s: Surface, rgb, style):
 
 def _yoke(s: Surface, rgb, style):
     """A contrasting yoke across the shoulders of the back."""
-    on = ~s.front & (s.point[:, 1] > 0.425) & (s.arm < 0.5)
+    on = ~s.front & (s.point[:, 1] > 0.425) & (~s.sleeve)
     rgb = _mix(rgb, style.color2, on.astype(np.float32))
-    return _mix(rgb, rgb * 0.7, ~s.front * _edge(s.point[:, 1] - 0.425, 0.0016) * (s.arm < 0.5))
+    return _mix(rgb, rgb * 0.7, ~s.front * _edge(s.point[:, 1] - 0.425, 0.0016) * (~s.sleeve))
 
 
 def _back_band(s: Surface, rgb, style):
     """A broad band across the back."""
     y = s.point[:, 1]
-    on = ~s.front & (y > 0.24) & (y < 0.33) & (s.arm < 0.4)
+    on = ~s.front & (y > 0.24) & (y < 0.33) & ~s.sleeve
     return _mix(rgb, style.color2, on.astype(np.float32))
 
 
 def _spine(s: Surface, rgb, style):
     """A vertical stripe down the back."""
-    on = ~s.front & (np.abs(s.point[:, 0]) < 0.03) & (s.arm < 0.4)
+    on = ~s.front & (np.abs(s.point[:, 0]) < 0.03) & ~s.sleeve
     return _mix(rgb, style.color2, on.astype(np.float32))
 
 

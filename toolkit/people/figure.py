@@ -89,7 +89,7 @@ def pose_figure(betas, pose, transl, expression=None) -> PosedFigure:
     with torch.no_grad():
         extra = {} if expression is None else {"expression": expression}
         out = body(betas, pose, transl, **extra)
-        shaped = body.shaped(betas)
+        shaped = body.shaped(betas, expression)
     vertices = np.ascontiguousarray(out.vertices.numpy(), np.float32)
     normals = vertex_normals(vertices, np.concatenate(list(figure.layers.values())))
     return PosedFigure(vertices, normals, out.transforms.numpy(), shaped.numpy())

@@ -12,7 +12,8 @@ HEAD = np.array([0.0, 0.69, 0.035])  # middle of the template's skull, metres
 def hairline(points, *, recede: float = 0.0):
     """Height above the hairline in metres (rest space); negative on face, neck and cheeks."""
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
-    front = 0.738 + recede * (1.2 - 8 * x) - 0.25 * np.clip(x - 0.035, 0, None)
+    front = 0.740 + recede * (0.3 + 25 * np.clip(x - 0.008, 0, 0.03)) - 0.3 * np.clip(
+        x - 0.035, 0, None) + 0.002 * np.sin(points[:, 0] * 230)
     side = 0.690
     back = 0.607
     line = back + (side - back) * _ramp(z, -0.005, 0.02)
@@ -33,7 +34,7 @@ def _scalp(figure: Figure):
 def cap_hair(figure: Figure, cut) -> Piece:
     """Hair on the scalp: `thick` (m), `top` (extra height, m), `recede`, `rough`, `ears`."""
     p = figure.points
-    line = hairline(p, recede=cut.get("recede", 0.0))
+    line = hairline(p, recede=cut.get("recede", 0.0)) + cut.get("fringe", 0.0) * (p[:, 2] > 0.08)
     height = _ramp(p[:, 1], 0.70, 0.79)
     offset = (cut["thick"] + cut["top"] * height) * (0.15 + 0.85 * _ramp(line, 0.0, 0.025))
     offset = offset * (1 + cut.get("rough", 0.1) * noise(p, 55, cut["seed"]))
@@ -47,10 +48,10 @@ def cap_hair(figure: Figure, cut) -> Piece:
 def curtain_hair(figure: Figure, cut) -> Piece:
     """Long hair: the helper curtain, cut at `length` (y) and away from the face."""
     p = figure.points
-    x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
+    y, z = p[:, 1], p[:, 2]
     wave = 0.004 * np.sin(60 * y + 25 * p[:, 0]) * cut.get("wave", 0.0)
-    face = 0.085 - cut.get("back", 0.0) - z + 0.6 * _ramp(y, 0.72, 0.76)
-    tips = y - cut["length"] - 0.012 * noise(p * [1, 0, 1], 90, cut["seed"])
+    face = 0.066 + 0.02 * cut["wave"] * _ramp(-y, -0.6, -0.5) - z
+    tips = y - cut["length"] - 0.008 * noise(p * [1, 0, 1], 40, cut["seed"])
     return make_piece("hair", figure.layers["hair"], 0.004 + wave, [tips, face],
                       num_vertices=len(p))
 
@@ -130,9 +131,9 @@ def ponytail(length: float):
 
 def cap_brim():
     """The peak of a cap."""
-    angle, out = np.meshgrid(np.linspace(-1.15, 1.15, 15), np.linspace(0, 1, 5), indexing="ij")
+    angle, out = np.meshgrid(np.linspace(-0.98, 0.98, 15), np.linspace(0, 1, 5), indexing="ij")
     reach = 0.112 + 0.075 * out * np.cos(angle * 0.75)
-    x, z = 0.66 * reach * np.sin(angle), 0.028 + reach * np.cos(angle)
+    x, z = 0.68 * reach * np.sin(angle), 0.028 + reach * np.cos(angle)
     y = 0.737 - 0.022 * out - 1.1 * x**2
     top = np.stack([x, y, z], -1).reshape(-1, 3)
     return top, _grid_faces(15, 5)

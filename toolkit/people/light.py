@@ -39,7 +39,7 @@ def sample_light(rng: np.random.Generator) -> Light:
     level = rng.uniform(0.95, 1.15)
     sky = (1 - contrast) * level * np.array([1 - warmth / 2, 1, 1 + warmth / 2])
     return Light(direction.astype(np.float32), (1.25 * contrast * level * tint).astype(np.float32),
-                 (1.15 * sky).astype(np.float32), (0.75 * sky * tint).astype(np.float32),
+                 (1.3 * sky).astype(np.float32), (0.9 * sky * tint).astype(np.float32),
                  float(rng.uniform(0.15, 0.5)))
 
 

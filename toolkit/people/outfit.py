@@ -59,9 +59,16 @@ def build_outfit(attributes: dict, seed: int, split: str) -> Outfit:
     sleeve = max(cuts["top"]["sleeve"], cuts.get("coat", {}).get("sleeve", 0))
     leg = cuts["bottom"]["leg"] if "bottom" in cuts else cuts["skirt"]["leg"]
     leg = max(min(leg, -0.05), cuts["shoes"]["top"] - 0.01)
+    if a_long_leg(cuts):  # no shaft of a boot inside a trouser leg
+        cuts["shoes"] |= {"top": min(cuts["shoes"]["top"], -0.735), "shaft": 0.0}
     cover = {"neck": cuts["top"]["neck"], "sleeve": sleeve, "leg": leg,
-             "hide_ears": attributes["hair"] in ("bob", "long", "afro") or "curtain" in cuts}
+             "hide_ears": "curtain" in cuts}
     return Outfit(cover, cuts, cloth, _skin(attributes, rng, cuts), hair)
+
+
+def a_long_leg(cuts) -> bool:
+    """True if trousers reach the shoes."""
+    return "bottom" in cuts and cuts["bottom"]["leg"] < -0.5 and cuts["bottom"]["flare"] > 0
 
 
 def _period(rng, split):
@@ -90,6 +97,7 @@ def _top(a, rng, split, cuts, cloth):
         details = [*details, "chest pocket"]
     if kind == "hoodie" and rng.random() < 0.4:
         details = [*details, "zip"]
+    details = [*details, *(["tube"] if kind == "dress" else [])]
     details = [*details, *([a["back"]] if a["back"] in ("yoke", "band", "spine") else [])]
     inks = _inks(color, color2, rng)
     front, back = (make_print(a[side], inks, rng, split=split, back=side == "back")
@@ -123,7 +131,7 @@ def _bottom(a, rng, split, cuts, cloth):
             kind, rng.uniform(0.006, 0.026))
         cuts["bottom"] = {"leg": leg, "flare": flare, "seed": int(rng.integers(1 << 30)),
                           "thick": 0.002 if kind == "leggings" else 0.004}
-    details = [] if kind in ("skirt", "leggings") else ["pockets"]
+    details = {"skirt": ["tube"], "leggings": []}.get(kind, ["pockets"])
     if kind == "trousers" and rng.random() < 0.6:
         details.append("crease")
     if a["belt"]:
@@ -151,7 +159,7 @@ def _coat(a, rng, split, cuts, cloth):
     inks = _inks(color, color2, rng)
     design = make_print(kind, inks, rng, split=split, back=True) if kind in (
         "logo", "text") else None
-    details = ("lapel", *([str(kind)] if kind in ("spine", "yoke", "band") else []))
+    details = ("lapel", "tube", *([str(kind)] if kind in ("spine", "yoke", "band") else []))
     pattern = str(rng.choice(["plain", "pinstripes", "checks"], p=[0.75, 0.12, 0.13]))
     cloth["coat"] = ClothStyle(color, color2 if kind != "none" else color * 0.75, pattern,
                                _period(rng, split), None, design, details,
@@ -183,6 +191,7 @@ def _head(a, rng, cuts, cloth):
         cuts["cap_hair"] = base | {
             "thick": min(thick, 0.008) if under else thick, "top": 0.0 if under else top,
             "rough": {"afro": 0.12, "curly": 0.25}.get(style, 0.12),
+            "fringe": rng.uniform(0.0, 0.022) if style in ("bob", "long") else 0.0,
             "recede": 0.012 * (a["gender"] == "man") * rng.random() * (a["age"] > 35)}
     if style in ("bob", "long"):
         length = rng.uniform(0.545, 0.60) if style == "bob" else rng.uniform(0.30, 0.48)
@@ -201,7 +210,7 @@ def _head(a, rng, cuts, cloth):
         cloth["hat"] = ClothStyle(color, color * 0.6, "knit" if hat == "beanie" else "plain",
                                   seed=seed, folds=0.3, details=("rib",) if hat == "beanie" else ())
     if a["beard"] == "full":
-        cuts["beard"] = {"thick": rng.uniform(0.005, 0.012)}
+        cuts["beard"] = {"thick": rng.uniform(0.003, 0.009)}
     if a["glasses"] != "none":
         cuts["glasses"] = {"style": a["glasses"]}
         frame = (0.06, 0.06, 0.07) if rng.random() < 0.6 else (0.4, 0.26, 0.14)

@@ -26,12 +26,12 @@ def sample_pose(rng: np.random.Generator) -> Float[Tensor, "55 3"]:
 def stance(rng: np.random.Generator) -> np.ndarray:
     """Standing: arms hang or are held, weight on one leg, head turned a little."""
     pose = np.zeros((55, 3))
-    down = rng.uniform(50, 78, 2)
+    down = rng.uniform(62, 80, 2)
     pose[LEFT_ARM, 2], pose[RIGHT_ARM, 2] = np.deg2rad([-down[0], down[1]])
     bend = rng.uniform(0, 22, 2) if rng.random() < 0.8 else rng.uniform(20, 90, 2)
     pose[ELBOWS[0], 1], pose[ELBOWS[1], 1] = np.deg2rad([-bend[0], bend[1]])
     pose[[LEFT_ARM, RIGHT_ARM], 0] = np.deg2rad(rng.normal(0, 6, 2))
-    apart = rng.uniform(-3, 6, 2)
+    apart = rng.uniform(-5, 1, 2)
     pose[1, 2], pose[2, 2] = np.deg2rad([apart[0], -apart[1]])
     pose[[1, 2], 0] = np.deg2rad(rng.normal(-2, 5, 2))
     pose[[4, 5], 0] = np.deg2rad(np.abs(rng.normal(0, 7, 2)))

@@ -125,7 +125,7 @@ def paint(material: str, surface: Surface, outfit: Outfit):
     if material == "eyes":
         return paint_eyes(surface, skin)
     if material in ("hair", "beard"):
-        return paint_hair(surface, skin.hair, **outfit.hair)
+        return paint_hair(surface, skin.hair, skin.skin, **outfit.hair)
     style = outfit.cloth[material]
     if material == "shoes":
         return paint_shoes(surface, style)

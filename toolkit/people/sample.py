@@ -55,7 +55,8 @@ def person_from_attributes(attributes: dict, seed: int, *, split: str = "train")
     betas = _betas(attributes, np.random.default_rng([seed, 2]))
     transl = -BodyModel.load().rest_joints(betas)[0]
     pose = sample_pose(np.random.default_rng([seed, 3]))
-    person = Person(seed, split, attributes, betas, pose, transl, None,
+    face = _expression(np.random.default_rng([seed, 7]))
+    person = Person(seed, split, attributes, betas, pose, transl, face,
                     build_outfit(attributes, seed, split),
                     sample_light(np.random.default_rng([seed, 4])), _placeholder_camera())
     camera = _photo_camera(person, np.random.default_rng([seed, 6]))
@@ -82,9 +83,19 @@ def _betas(attributes: dict, rng: np.random.Generator) -> Tensor:
              "age": (attributes["age"] - 25) / 65, "muscle": muscle + rng.normal(0, 0.08),
              "weight": weight + rng.normal(0, 0.06), "height": 0.5 + rng.normal(0, 0.14)}
     named = {name: float(np.clip(value, 0, 1)) for name, value in named.items()}
-    betas = body.named_betas(**named) if hasattr(body, "named_betas") else torch.zeros(20)
+    betas = body.named_betas(**named)
     noise = torch.from_numpy(rng.normal(0, 0.45, body.num_betas).astype(np.float32))
     return (betas + noise).float()
+
+
+def _expression(rng: np.random.Generator) -> Tensor:
+    """A friendly face: a smile of some size, open eyes, raised brows."""
+    names = [str(name) for name in BodyModel.load().extra["expression_names"]]
+    face = np.zeros(len(names), np.float32)
+    for name, low, high in (("smile", 0.0, 0.6), ("eye_wide", 0.15, 0.6), ("brow_up", 0.1, 0.5),
+                            ("brow_outer_up", 0.0, 0.4), ("press", 0.0, 0.15)):
+        face[names.index(name)] = rng.uniform(low, high)
+    return torch.from_numpy(face)
 
 
 def _placeholder_camera() -> Cameras:

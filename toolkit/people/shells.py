@@ -69,8 +69,8 @@ def _ramp(value, start, stop):
 def neckline(points, style: str):
     """Positive below the collar's edge. Styles: crew, v, high (shirt, hoodie, coat), wide."""
     x, y, z = points.T
-    height = {"crew": 0.525, "v": 0.522, "high": 0.555, "wide": 0.505, "turtle": 0.575}[style]
-    slope = {"high": 0.15, "turtle": 0.1}.get(style, 0.36)
+    height = {"crew": 0.537, "v": 0.522, "high": 0.555, "wide": 0.505, "turtle": 0.575}[style]
+    slope = {"high": 0.15, "turtle": 0.1}.get(style, 0.42)
     edge = height - slope * (z - 0.02)
     if style == "v":
         edge = edge - np.where(z > 0.04, np.clip(0.075 - 1.2 * np.abs(x), 0, None), 0)

@@ -108,9 +108,11 @@ def _eye_region(p, rgb, style):
     upper = np.clip((y - 0.6790) / 0.003, 0, 1)
     lash = rim * (0.25 + 0.65 * upper) * (1 + 0.4 * style.makeup)
     rgb = _mix(rgb, np.array([0.07, 0.05, 0.05]) + 0.15 * rgb, np.clip(lash, 0, 0.95))
-    bend = 0.6985 + 0.0045 * np.sin(np.clip((x - 0.010) / 0.042, 0, 1) * np.pi * 0.72) 
-    thick = 0.0036 * style.brow * (1 - 0.6 * np.clip((x - 0.03) / 0.024, 0, 1))
-    brow = np.clip(1.6 - np.abs(y - bend) / thick * 1.1, 0, 1)
+    along = np.clip((x - 0.010) / 0.043, 0, 1)
+    bend = 0.6995 + 0.0042 * np.sin(along**0.8 * np.pi * 0.86) - 0.0016 * along
+    thick = 0.0034 * style.brow * (1 - 0.65 * np.clip((along - 0.45) / 0.55, 0, 1))
+    brow = np.clip(1.5 - np.abs(y - bend) / thick * 1.1, 0, 1) * (0.55 + 0.45 * np.minimum(
+        along * 3, 1))
     brow = brow * np.clip((x - 0.009) / 0.004, 0, 1) * np.clip((0.054 - x) / 0.004, 0, 1)
     brow = brow * (0.75 + 0.25 * noise(p, (900, 300, 300), style.seed)) * (z > 0.085)
     return _mix(rgb, 0.82 * style.hair + 0.12 * rgb, np.clip(brow, 0, 0.92))
@@ -156,12 +158,13 @@ def paint_eyes(s: Surface, style: SkinStyle):
     return np.clip(rgb, 0, 1).astype(np.float32), np.zeros_like(p)
 
 
-def paint_hair(s: Surface, color, *, seed: int, curly: float = 0.0):
+def paint_hair(s: Surface, color, skin, *, seed: int, curly: float = 0.0):
     """Strands: streaks that run down from the crown, or curls.
 
     Args:
         s: visible hair.
         color: sRGB of the hair.
+        skin: sRGB that shows through at the hairline.
         seed: of the strands.
         curly: 0 straight .. 1 tight curls.
     """
@@ -176,6 +179,8 @@ def paint_hair(s: Surface, color, *, seed: int, curly: float = 0.0):
     tips = np.clip((0.60 - p[:, 1]) / 0.2, 0, 1)
     rgb = np.asarray(color) * (1 + 0.34 * value + 0.12 * tips)[:, None] + 0.015
     across = np.stack([np.cos(around), 0 * around, -np.sin(around)], 1)
+    root = np.clip(1 - s.hem[:, 0] / 0.006, 0, 1) * (0.6 + 0.6 * fine)  # thin at the hairline
+    rgb = _mix(rgb, skin, np.clip(root, 0, 0.85))
     bump = (1 - curly) * 0.0006 * gradient[:, :1] * across
     if curly > 0:
         bump = bump + curly * 0.004 * noise_and_gradient(p, 150, seed + 3)[1]
