@@ -17,13 +17,13 @@ MB = 2**20
 
 # The order in which data flows; a module imports only from its own or an earlier layer.
 LAYERS = [
-    {"errors", "assets", "cameras", "gaussians", "metrics", "export"},
+    {"errors", "assets", "cameras", "gaussians", "metrics", "export", "progress"},
     {"body", "photo", "render"},
     {"people", "diagnostics"},
-    {"coarse", "prior", "fit", "show"},
-    {"refine", "profiles", "runfolder", "report"},
+    {"coarse", "prior", "fit", "show", "animate"},
+    {"refine", "profiles", "runfolder", "report", "viewer"},
     {"pipeline"},
-    {"dataset", "generative", "evaluate", "viewer"},
+    {"dataset", "generative", "evaluate"},
     {"doctor", "cli", "__main__"},
 ]
 
