@@ -46,7 +46,7 @@ ANIMATE = report.animate
 
 @pytest.fixture(scope="module")
 def photo():
-    return sample_path("sample_photo.png")
+    return sample_path("person.jpg")
 
 
 @pytest.fixture(scope="module")
