@@ -111,7 +111,8 @@ def test_posing_worked_out_once_equals_posing_each_time():
 def test_cropping_keeps_the_pixels_and_their_rays():
     target = target_of(cloud(), size=(48, 96))
     crop = target.cropped()
-    assert crop.rgb.shape[2] < 96 and crop.alpha.sum() == target.alpha.sum()
+    assert crop.rgb.shape[2] < 96
+    assert torch.isclose(crop.alpha.sum(), target.alpha.sum())
     assert torch.allclose(render(cloud(), crop.cameras).rgb, crop.rgb, atol=1e-4)
 
 
