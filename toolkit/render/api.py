@@ -119,11 +119,12 @@ def rasterization(  # noqa: PLR0913 - gsplat's signature, kept so that code for 
             "radii": radii.reshape(*lead, n, 2), "means2d": means2d.reshape(*lead, n, 2),
             "depths": depths.reshape(*lead, n), "conics": conics.reshape(*lead, n, 3),
             "opacities": opac.repeat_interleave(images // len(opac), 0).reshape(*lead, n),
-            "width": width, "height": height, "n_batches": b, "n_cameras": cams}
-    meta.update(cpu.tile_lists(plans, n))
+            "width": width, "height": height, "n_batches": b, "n_cameras": cams,
+            "tile_size": cpu.tiles.TILE_W, "tile_width": math.ceil(width / cpu.tiles.TILE_W),
+            "tile_height": math.ceil(height / cpu.tiles.TILE_H)}
     dtype = means.dtype
     return (picture.reshape(*lead, height, width, -1).to(dtype),
-            alpha.reshape(*lead, height, width, 1).to(dtype), meta)
+            alpha.reshape(*lead, height, width, 1).to(dtype), cpu.Meta(meta, plans, n))
 
 
 def _gsplat(given: dict):

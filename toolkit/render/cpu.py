@@ -120,14 +120,13 @@ class Plan:
         return [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
 
 
-def make_plan(geometry, colors: np.ndarray, width: int, height: int) -> Plan:
+def make_plan(geometry, reaches: np.ndarray, colors: np.ndarray, size: tuple[int, int]) -> Plan:
     """Sort and bin one image; `geometry` is radii, means2d, depths, conics, opacities."""
     radii, means2d, depths, conics, opacities = geometry
-    tiles_x, tiles_y = math.ceil(width / kernels.TILE_W), math.ceil(height / kernels.TILE_H)
+    tiles_x, tiles_y = math.ceil(size[0] / tiles.TILE_W), math.ceil(size[1] / tiles.TILE_H)
     order = tiles.depth_order(radii, depths.view(np.uint32))
-    splats, boxes = tiles.pack_splats(order, means2d, conics, opacities, colors, (width, height))
-    offsets, entries, first_slot = tiles.fill_tiles(boxes, tiles_x, tiles_y, kernels.TILE_W,
-                                                     kernels.TILE_H)
+    splats, boxes = tiles.pack_splats(order, (means2d, conics, opacities), reaches, colors, size)
+    offsets, entries, first_slot = tiles.fill_tiles(boxes, tiles_x, tiles_y)
     return Plan(order, splats, boxes, offsets, entries, first_slot, tiles_x)
 
 
@@ -151,12 +150,14 @@ class Compositing(torch.autograd.Function):
         images, n = radii.shape[:2]
         m, q, o, c, d = (_numpy(t) for t in (means2d, conics, opacities, colors, depths))
         r = radii.numpy()
+        reaches = np.log(np.maximum(o * (1 / projection.ALPHA_MIN), 1))
         plans = target.plans
         plans += [None] * images
 
         def plan_image(i):
-            geometry = r[i], m[i], d[i], q[i], o[i * len(o) // images]
-            plans[i] = make_plan(geometry, c[i * len(c) // images], width, height)
+            k = i * len(o) // images
+            plans[i] = make_plan((r[i], m[i], d[i], q[i], o[k]), reaches[k],
+                                 c[i * len(c) // images], target.size)
 
         threads.run(plan_image, [(i,) for i in range(images)])
         back = np.zeros((images, c.shape[2]), np.float32)
@@ -169,7 +170,7 @@ class Compositing(torch.autograd.Function):
             (plans[i].arrays, back[i], (picture[i], alpha[i], used[i]),
              kernels.scratch(), *span) for i in range(images) for span in plans[i].spans()])
         ctx.state = plans, used
-        ctx.counts = len(o), len(c), n, backgrounds is not None
+        ctx.counts = len(o), len(c), n
         outputs = torch.from_numpy(picture), torch.from_numpy(alpha[..., None])
         ctx.save_for_backward(*outputs)
         return outputs
@@ -179,7 +180,7 @@ class Compositing(torch.autograd.Function):
         plans, used = ctx.state
         picture, alpha = (t.numpy() for t in ctx.saved_tensors)
         alpha = alpha[..., 0]
-        num_o, num_c, n, has_background = ctx.counts
+        num_o, num_c, n = ctx.counts
         images, _, _, channels = picture.shape
         v_p, v_a = _numpy(v_picture), _numpy(v_alpha)[..., 0]
         slots = [np.empty((len(p.entries), 6 + kernels.CHANNELS), np.float32) for p in plans]
@@ -192,7 +193,7 @@ class Compositing(torch.autograd.Function):
              (out[0][i], out[1][i], out[2][i, :, 0], out[3][i])) for i in range(images)])
         v_m, v_q, v_o, v_c = (torch.from_numpy(a) for a in out)
         v_back = None
-        if has_background:
+        if ctx.needs_input_grad[4]:
             v_back = torch.from_numpy(np.einsum("ihw,ihwk->ik", 1 - alpha, v_p))
         return (v_m, v_q, _fold(v_o[..., 0], num_o), _fold(v_c, num_c), v_back, None, None, None)
 
@@ -210,12 +211,20 @@ def composite(means2d, conics, opacities, colors, backgrounds, radii, depths, si
     return *outputs, target.plans
 
 
-def tile_lists(plans: list[Plan], n: int) -> dict:
-    """gsplat's meta entries about tiles: sizes, flatten_ids (into I * N), isect_offsets."""
-    ids = [p.order[p.entries[:, 0]].astype(np.int64) + i * n for i, p in enumerate(plans)]
-    starts = np.cumsum([0, *(len(e) for e in ids)])
-    tiles_x = plans[0].tiles_x
-    offsets = np.stack([p.offsets[:-1] + s for p, s in zip(plans, starts, strict=False)])
-    return {"tile_width": tiles_x, "tile_height": offsets.shape[1] // tiles_x, "tile_size": kernels.TILE_W,
-            "flatten_ids": torch.from_numpy(np.concatenate(ids).astype(np.int32)),
-            "isect_offsets": torch.from_numpy(offsets.reshape(len(plans), -1, tiles_x))}
+class Meta(dict):
+    """`meta` of `rasterization`; gsplat's tile lists are made when they are first asked for."""
+
+    def __init__(self, entries: dict, plans: list[Plan], n: int):
+        super().__init__(entries)
+        self._plans, self._n = plans, n
+
+    def __missing__(self, key):
+        if key not in ("flatten_ids", "isect_offsets"):
+            raise KeyError(key)
+        ids = [p.order[p.entries[:, 0]] + i * self._n for i, p in enumerate(self._plans)]
+        starts = np.cumsum([0, *(len(e) for e in ids)])
+        offsets = [p.offsets[:-1] + s for p, s in zip(self._plans, starts, strict=False)]
+        shape = len(self._plans), -1, self["tile_width"]
+        self["flatten_ids"] = torch.from_numpy(np.concatenate(ids).astype(np.int32))
+        self["isect_offsets"] = torch.from_numpy(np.stack(offsets).reshape(shape))
+        return self[key]

@@ -30,12 +30,12 @@ from toolkit.render.simd import (
     total,
     where,
 )
+from toolkit.render.tiles import TILE_H, TILE_W
 
 ALPHA_MAX = np.float32(0.999)  # gsplat 1.5.3
 T_STOP = np.float32(1e-4)      # a pixel is full when the next T would be this or less
 CHANNELS = 4
 SPLAT = 12                     # floats a packed splat, see tiles.pack_splats
-TILE_W, TILE_H = 32, 16        # pixels; a tile's rows stay in the L1 cache
 _PLANE = TILE_W + LANES        # floats from T to R to the channels of one pixel
 _ROW = (2 + CHANNELS) * _PLANE
 _CUT = np.float32(ALPHA_MIN)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+_CPUS = os.cpu_count() or 1
 _pool: tuple[int, ThreadPoolExecutor] | None = None
 
 
@@ -19,7 +20,7 @@ os.register_at_fork(after_in_child=_forget_pool)  # a forked child has no worker
 
 def num_threads() -> int:
     """Threads to use: `torch.get_num_threads()`, but no more than the machine has."""
-    return max(1, min(torch.get_num_threads(), os.cpu_count() or 1))
+    return max(1, min(torch.get_num_threads(), _CPUS))
 
 
 def run(kernel: Callable, calls: Sequence[tuple]) -> None:

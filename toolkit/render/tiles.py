@@ -11,7 +11,9 @@ import math
 import numpy as np
 from numba import njit
 
-from toolkit.render.projection import ALPHA_MIN
+TILE_W, TILE_H = 32, 32  # pixels, powers of two; the rows of one tile stay in the L1 cache
+_ZERO, _HALF = np.float32(0), np.float32(0.5)
+_MARGIN = np.float32(1e-3)  # boxes are a little generous; the kernels test every pixel's alpha
 
 _fast = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
 
@@ -55,42 +57,48 @@ def depth_order(radii, depth_bits):
 
 
 @_fast
-def pack_splats(order, means2d, conics, opacities, colors, size):
+def _first_pixel(edge, size):
+    """First pixel whose centre is at or after `edge`, in [0, size]; a call to ceil costs more."""
+    return int(min(max(edge + _HALF, _ZERO), np.float32(size)))
+
+
+@_fast
+def pack_splats(order, geometry, reaches, colors, size):
     """Splats in depth order, and the half-open pixel boxes outside which they are too faint.
 
+    Args:
+        geometry: means2d (N,2), conics (N,3), opacities (N,).
+        reaches: (N,) the exponent at which a splat falls below ALPHA_MIN, log(opacity / ALPHA_MIN).
+
     Returns:
-        splats (R, 12): mean x, mean y, a/2, b, c/2, opacity, reach (the largest exponent that
-            is visible), dx of the lowest visible point, four channels (zeros after X).
-        boxes (R, 4) int32: x0, x1, y0, y1; empty boxes have x1 <= x0.
+        splats (R, 12): mean x, mean y, a/2, b, c/2, opacity, reach, dx of the lowest visible
+            point, four channels (zeros after X).
+        boxes (R, 4) int32: x0, x1, y0, y1; empty boxes have x1 <= x0 or y1 <= y0.
     """
+    means2d, conics, opacities = geometry
     width, height = size
-    channels = colors.shape[1]
     splats = np.zeros((order.size, 12), np.float32)
     boxes = np.empty((order.size, 4), np.int32)
     for r in range(order.size):
         n = order[r]
-        mx, my = means2d[n, 0] + 0.0, means2d[n, 1] + 0.0
-        a, b, c = conics[n, 0] + 0.0, conics[n, 1] + 0.0, conics[n, 2] + 0.0
-        splats[r, 0], splats[r, 1] = mx, my
-        splats[r, 2], splats[r, 3], splats[r, 4] = 0.5 * a, b, 0.5 * c
-        splats[r, 5] = opacities[n]
-        for k in range(channels):
+        mx, my = means2d[n, 0], means2d[n, 1]
+        a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
+        reach = max(reaches[n], _ZERO) + _MARGIN
+        splats[r, 0], splats[r, 1], splats[r, 5], splats[r, 6] = mx, my, opacities[n], reach
+        splats[r, 2], splats[r, 3], splats[r, 4] = _HALF * a, b, _HALF * c
+        for k in range(colors.shape[1]):
             splats[r, 8 + k] = colors[n, k]
-        reach = math.log(max(opacities[n] / ALPHA_MIN, 1.0)) * 1.0001 + 1e-4
-        splats[r, 6] = reach
-        det = max(a * c - b * b, 1e-30)
-        hx, hy = math.sqrt(2 * reach * c / det), math.sqrt(2 * reach * a / det)
+        det = (a + 0.0) * c - (b + 0.0) * b  # float64: needles cancel
+        scale = np.float32(2.0 * reach / max(det, 1e-30))
+        hx, hy = math.sqrt(scale * c), math.sqrt(scale * a)
         splats[r, 7] = -b * hy / a
-        boxes[r, 0] = max(0.0, math.ceil(max(mx - hx, -1.0) - 0.5))
-        boxes[r, 1] = math.floor(min(mx + hx, width + 1.0) - 0.5) + 1
-        boxes[r, 2] = max(0.0, math.ceil(max(my - hy, -1.0) - 0.5))
-        boxes[r, 3] = math.floor(min(my + hy, height + 1.0) - 0.5) + 1
-        boxes[r, 1], boxes[r, 3] = min(boxes[r, 1], width), min(boxes[r, 3], height)
+        boxes[r, 0], boxes[r, 1] = _first_pixel(mx - hx, width), _first_pixel(mx + hx, width)
+        boxes[r, 2], boxes[r, 3] = _first_pixel(my - hy, height), _first_pixel(my + hy, height)
     return splats, boxes
 
 
 @_fast
-def fill_tiles(boxes, tiles_x, tiles_y, tile_w, tile_h):
+def fill_tiles(boxes, tiles_x, tiles_y):
     """Slots of every tile, near to far.
 
     Returns:
@@ -99,29 +107,28 @@ def fill_tiles(boxes, tiles_x, tiles_y, tile_w, tile_h):
         first_slot (R + 1,): slots first_slot[r] to first_slot[r + 1] belong to rank r.
     """
     count = boxes.shape[0]
-    first_slot = np.zeros(count + 1, np.int64)
+    first_slot = np.empty(count + 1, np.int32)
     offsets = np.zeros(tiles_x * tiles_y + 1, np.int64)
-    for r in range(count):
-        x0, x1, y0, y1 = boxes[r]
-        first_slot[r + 1] = first_slot[r]
-        if x1 > x0 and y1 > y0:
-            for ty in range(y0 // tile_h, (y1 - 1) // tile_h + 1):
-                for tx in range(x0 // tile_w, (x1 - 1) // tile_w + 1):
-                    offsets[ty * tiles_x + tx + 1] += 1
-                    first_slot[r + 1] += 1
-    for t in range(tiles_x * tiles_y):
-        offsets[t + 1] += offsets[t]
-    entries = np.empty((first_slot[count], 2), np.int32)
-    cursor = offsets[:-1].copy()
     slot = 0
     for r in range(count):
-        x0, x1, y0, y1 = boxes[r]
-        if x1 > x0 and y1 > y0:
-            for ty in range(y0 // tile_h, (y1 - 1) // tile_h + 1):
-                for tx in range(x0 // tile_w, (x1 - 1) // tile_w + 1):
+        first_slot[r] = slot
+        if boxes[r, 1] > boxes[r, 0] and boxes[r, 3] > boxes[r, 2]:
+            for ty in range(boxes[r, 2] // TILE_H, (boxes[r, 3] - 1) // TILE_H + 1):
+                for tx in range(boxes[r, 0] // TILE_W, (boxes[r, 1] - 1) // TILE_W + 1):
+                    offsets[ty * tiles_x + tx + 1] += 1
+                    slot += 1
+    first_slot[count] = slot
+    for t in range(tiles_x * tiles_y):
+        offsets[t + 1] += offsets[t]
+    entries = np.empty((slot, 2), np.int32)
+    cursor = offsets[:-1].copy()
+    for r in range(count):
+        slot = first_slot[r]
+        if first_slot[r + 1] > slot:
+            for ty in range(boxes[r, 2] // TILE_H, (boxes[r, 3] - 1) // TILE_H + 1):
+                for tx in range(boxes[r, 0] // TILE_W, (boxes[r, 1] - 1) // TILE_W + 1):
                     t = ty * tiles_x + tx
-                    entries[cursor[t], 0] = r
-                    entries[cursor[t], 1] = slot
+                    entries[cursor[t], 0], entries[cursor[t], 1] = r, slot
                     cursor[t] += 1
                     slot += 1
     return offsets, entries, first_slot
