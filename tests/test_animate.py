@@ -7,6 +7,7 @@ import torch
 from toolkit.animate import (
     AnimationConfig,
     animate,
+    extended,
     film_frame,
     floor_picture,
     frame_indices,
@@ -62,7 +63,7 @@ def test_person_stands_on_the_floor():
     film = animate(avatar, walk(metres=0.0), config)
     camera = orbit_cameras([config.azimuth_deg], [config.elevation_deg], size=config.size,
                            radius_m=config.radius_m, fov_y_deg=config.fov_y_deg,
-                           target=(0.0, lowest_point(frame) + 0.92, 0.0))
+                           target=(0.0, lowest_point(frame) + 1.0, 0.0))
     foot = camera.project(torch.tensor([[0.0, -0.9, 0.0]]))[0][0, 0]
     assert abs(np.argwhere(red(film[0]))[:, 0].max() - foot[1]) < 5
 
@@ -88,6 +89,21 @@ def test_frames_are_picked_by_time():
     assert frame_indices(1, 30.0, AnimationConfig()) == [0]
     with pytest.raises(InputError, match="one or more, fps > 0"):
         frame_indices(0, 30.0, AnimationConfig())
+
+
+def test_a_cycle_walks_on_and_another_clip_turns_back():
+    cycle = walk(num=31, metres=1.5)
+    longer = extended(cycle, 3.0)
+    assert len(longer.poses) >= 90 and longer.transl[:, 2].diff().std() < 1e-5
+    assert longer.transl[-1, 2] == pytest.approx(0.05 * (len(longer.poses) - 1), rel=1e-3)
+    poses = torch.zeros(31, 55, 3)
+    poses[:, 1, 0] = 0.3 * torch.linspace(0, 1, 31)
+    closed = extended(Motion(poses, cycle.transl, 30.0), 3.0)
+    assert closed.poses[29:32, 1, 0].diff().abs().max() < 0.06
+    poses[:, 16, 2] = torch.linspace(0, 2, 31)
+    swing = extended(Motion(poses, torch.zeros(31, 3), 30.0), 3.0)
+    assert swing.poses.diff(dim=0).abs().max() < 0.07 and swing.poses[30, 16, 2] == 2
+    assert extended(cycle, 0.5) is cycle
 
 
 def test_smooth_path_keeps_straight_lines_and_takes_off_bobs():

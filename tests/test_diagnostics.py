@@ -99,6 +99,14 @@ def test_match_height_brings_the_person_to_size():
     assert abs(rows[-1] - rows[0] + 1 - 60) <= 1 and image.shape[:2] == mask.shape
 
 
+def test_reference_is_the_photo_at_the_size_of_the_render():
+    photo, mask = texture(), disc()
+    same = blur.reference_sharpness(photo, mask, mask)
+    assert same == pytest.approx(blur.measure_sharpness([photo], [mask], [0]).fine[0], rel=1e-3)
+    half = disc(100, 80, (50, 40), 30)
+    assert blur.reference_sharpness(photo, mask, half) > 1.2 * same  # coarse texture turns fine
+
+
 def test_sectors_of_an_orbit():
     cameras = orbit_cameras([0, 45, 90, 180, -90, 30], [5.0], radius_m=3)
     azimuths = sectors.azimuths_deg(cameras)

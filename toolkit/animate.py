@@ -26,7 +26,7 @@ class AnimationConfig:
     Attributes:
         size: height and width of a frame, pixels.
         fps: frames a second of the film; the motion is resampled to it.
-        seconds: longest length; a shorter motion ends earlier.
+        seconds: length of the film; a shorter motion goes on (`extended`).
         azimuth_deg: of the camera, 0 sees the face at rest.
         elevation_deg: of the camera above the horizon.
         radius_m: from the camera to the person.
@@ -39,7 +39,7 @@ class AnimationConfig:
     seconds: float = 3.0
     azimuth_deg: float = 30.0
     elevation_deg: float = 8.0
-    radius_m: float = 4.6
+    radius_m: float = 5.2
     fov_y_deg: float = 28.0
     shadow: float = 0.45
 
@@ -53,6 +53,7 @@ def animate(avatar: Avatar, motion: Motion, config: AnimationConfig | None = Non
     than the recorded person's stand on it.
     """
     config = config or AnimationConfig()
+    motion = extended(motion, config.seconds)
     steps = frame_indices(len(motion.poses), motion.fps, config)
     poses, transl = (torch.as_tensor(v)[steps] for v in (motion.poses, motion.transl))
     frames = [avatar.posed(pose, shift) for pose, shift in zip(poses, transl, strict=True)]
@@ -64,6 +65,38 @@ def animate(avatar: Avatar, motion: Motion, config: AnimationConfig | None = Non
         if callback is not None:
             callback(i)
     return np.stack(film)
+
+
+def extended(motion: Motion, seconds: float, *, near_rad: float = 0.8) -> Motion:
+    """A clip made at least this long: a cycle goes on from where it ended, others turn back.
+
+    Args:
+        near_rad: a cycle ends within this of its first pose, as the largest joint difference.
+    """
+    num, length = len(motion.poses), max(1, round(seconds * motion.fps))
+    if not 1 < num < length:
+        return motion
+    rounds = -(-length // (num - 1))
+    gap = float((motion.poses[-1, :22] - motion.poses[0, :22]).norm(dim=-1).max())
+    if gap < near_rad:  # the last frame stands for the next round's first
+        motion = _closed(motion)
+        way = motion.transl[-1] - motion.transl[0]
+        order = torch.arange(num - 1).repeat(rounds)
+        offset = torch.arange(rounds).repeat_interleave(num - 1)[:, None] * way
+    else:
+        swing = torch.cat([torch.arange(num - 1), torch.arange(num - 1, 0, -1)])
+        order, offset = swing.repeat(rounds)[:rounds * (num - 1)], torch.zeros(3)
+    return Motion(motion.poses[order], motion.transl[order] + offset, motion.fps)
+
+
+def _closed(motion: Motion, num: int = 8) -> Motion:
+    """A cycle whose last frames lead into its first pose and height."""
+    ease = torch.linspace(0, 1, min(num, len(motion.poses)))
+    poses, transl = motion.poses.clone(), motion.transl.clone()
+    joint_gap, height_gap = poses[0, 1:] - poses[-1, 1:], transl[0, 1] - transl[-1, 1]
+    poses[-len(ease):, 1:] += ease[:, None, None] * joint_gap
+    transl[-len(ease):, 1] += ease * height_gap
+    return Motion(poses, transl, motion.fps)
 
 
 def frame_indices(num_poses: int, fps: float, config: AnimationConfig) -> list[int]:
@@ -93,7 +126,7 @@ def smooth_path(points: Float[Tensor, "T 3"], reach: int = 4) -> Float[Tensor, "
 
 def _camera(pelvis: Float[Tensor, " 3"], floor_m: float, config: AnimationConfig) -> Cameras:
     """Beside the pelvis, looking at a fixed height above the floor."""
-    target = (float(pelvis[0]), floor_m + 0.92, float(pelvis[2]))
+    target = (float(pelvis[0]), floor_m + 1.0, float(pelvis[2]))
     return orbit_cameras([config.azimuth_deg], [config.elevation_deg], radius_m=config.radius_m,
                          fov_y_deg=config.fov_y_deg, size=config.size, target=target)
 

@@ -106,6 +106,22 @@ def match_height(rgb, mask, height_px: float) -> tuple[np.ndarray, np.ndarray]:
     return resized, _resize(inside, zoom)
 
 
+def reference_sharpness(photo, mask, render_alpha) -> float:
+    """Fine contrast of a photo, shrunk to the height that the person has in a render.
+
+    Args:
+        photo: (H,W,3) in [0, 1]; must show as much of the body as the render does.
+        mask: the person in it, (H,W).
+        render_alpha: coverage of one render, (h,w) or (h,w,1).
+    """
+    rows = np.flatnonzero((_plane(render_alpha) > 0.5).any(1))
+    if not len(rows):
+        fail("reference_sharpness", got="an empty render", wanted="a person in it",
+             fix="Render with a camera that sees the avatar.")
+    resized = match_height(photo, mask, rows[-1] - rows[0] + 1)
+    return float(np.hypot(*band_contrast(*resized)[:2]))
+
+
 def compare_sharpness(before: Sharpness, after: Sharpness,
                       reference: float | None = None) -> dict[str, dict[str, float]]:
     """Fine contrast by sector: before, after, their ratio, and after over `reference`."""
