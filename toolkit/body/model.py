@@ -103,7 +103,7 @@ class BodyModel:
         return self.shapedirs.shape[2]
 
     def shaped(
-        self, betas: Float[Tensor, " S"], expression: Float[Tensor, " E"] | None = None
+        self, betas: Float[Tensor, " K"], expression: Float[Tensor, " L"] | None = None
     ) -> Tensor:
         """Vertices (V, 3) of the T-pose with this shape; betas left out are zero."""
         vertices = self.v_template + blend(self.shapedirs, betas, "betas")
@@ -113,16 +113,16 @@ class BodyModel:
             else vertices + blend(self.expr_dirs, expression, "expression")
         )
 
-    def rest_joints(self, betas: Float[Tensor, " S"]) -> Float[Tensor, "J 3"]:
+    def rest_joints(self, betas: Float[Tensor, " K"]) -> Float[Tensor, "J 3"]:
         """Joints of the shaped T-pose."""
         return self.J_regressor @ self.shaped(betas)
 
     def __call__(
         self,
-        betas: Float[Tensor, " S"],
+        betas: Float[Tensor, " K"],
         pose: Float[Tensor, "J 3"],
         transl: Tensor | None = None,
-        expression: Float[Tensor, " E"] | None = None,
+        expression: Float[Tensor, " L"] | None = None,
     ) -> BodyOutput:
         """Pose the body; differentiable in every argument.
 
@@ -180,7 +180,7 @@ class BodyModel:
 
 
 def blend(
-    directions: Float[Tensor, "V 3 S"], values: Float[Tensor, " S"], name: str
+    directions: Float[Tensor, "V 3 S"], values: Float[Tensor, " K"], name: str
 ) -> Float[Tensor, "V 3"]:
     """Sum of the first len(values) directions, each times its value."""
     if (
