@@ -72,7 +72,8 @@ def _sample_head(rng, woman, age, skin):
         hair = _pick(rng, {"long": 4, "bob": 3, "ponytail": 2.5, "bun": 2, "short": 1, "swept": 0.7,
                            "afro": 0.5 + 2 * skin, "curly": 1, "buzz": 0.1 + 0.4 * skin})
     else:
-        hair = _pick(rng, {"short": 4, "swept": 3, "buzz": 1.5, "bald": 0.8 + age / 60, "curly": 1.2,
+        hair = _pick(rng, {"short": 4, "swept": 3, "buzz": 1.5, "curly": 1.2,
+                           "bald": 0.8 + age / 60,
                            "afro": 0.2 + 1.5 * skin, "bob": 0.35, "bun": 0.3, "long": 0.3})
     dark = 0.4 + 3 * skin
     colors = {"black": 2 * dark, "dark brown": 2 * dark, "brown": 2, "light brown": 1.2,

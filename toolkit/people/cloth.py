@@ -9,7 +9,7 @@ from toolkit.people.noise import noise, noise_and_gradient
 from toolkit.people.prints import Print
 
 ARMHOLE_X = 0.175  # metres
-TORSO_R, LEG_R, ARM_R = 0.15, 0.08, 0.055  # radii that turn angles into metres of cloth
+TORSO_R, LEG_R, ARM_R = 0.13, 0.08, 0.055  # radii that turn angles into metres of cloth
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ class Surface:
     def chart(self, *, tube: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Cloth coordinates in metres, u around and v along; `tube` for skirts, not legs."""
         x, y, z = self.point.T
-        side = np.clip((np.abs(x) - 0.05) / 0.06, 0, 1)
-        u = x + np.sign(x) * side * (0.045 - z)  # flat in front and back, wraps at the sides
+        u = TORSO_R * np.arctan2(x, 1.3 * (z - 0.045))  # about true to length on an oval chest
+        flat = np.where(z > 0.03, x, np.sign(x) * np.pi * TORSO_R - x)
+        high = np.clip((y - 0.36) / 0.08, 0, 1)  # towards the neck circles shrink, cloth does not
+        u = u + high * (flat - u)
         low = (y < (0.12 if tube else -0.1)) & ~self.sleeve
         centre = np.interp(-y, [0.1, 0.37, 0.75], [0.095, 0.13, 0.165]) * (not tube)
         leg = (TORSO_R if tube else LEG_R) * np.arctan2(x - np.sign(x) * centre, z - 0.04)
@@ -92,7 +94,7 @@ def _pattern_weight(s: Surface, style: ClothStyle):
     tube = "tube" in style.details
     u, v = s.chart(tube=tube)
     period, kind = style.period_m, style.pattern
-    around = np.where(s.sleeve, _wrap(period, ARM_R), period)
+    around = np.where(s.sleeve, _wrap(period, ARM_R), _wrap(period, TORSO_R))
     low = (s.point[:, 1] < (0.12 if tube else -0.1)) & ~s.sleeve
     around = np.where(low, _wrap(period, TORSO_R if tube else LEG_R), around)
     if kind == "stripes":

@@ -45,17 +45,6 @@ def cap_hair(figure: Figure, cut) -> Piece:
                       num_vertices=len(p))
 
 
-def curtain_hair(figure: Figure, cut) -> Piece:
-    """Long hair: the helper curtain, cut at `length` (y) and away from the face."""
-    p = figure.points
-    y, z = p[:, 1], p[:, 2]
-    wave = 0.004 * np.sin(60 * y + 25 * p[:, 0]) * cut.get("wave", 0.0)
-    face = 0.066 + 0.02 * cut["wave"] * _ramp(-y, -0.6, -0.5) - z
-    tips = y - cut["length"] - 0.008 * noise(p * [1, 0, 1], 40, cut["seed"])
-    return make_piece("hair", figure.layers["hair"], 0.004 + wave, [tips, face],
-                      num_vertices=len(p))
-
-
 def hat_piece(figure: Figure, cut) -> Piece:
     """Beanie or cap crown: scalp above a tilted plane; `edge` (y at z = 0.03), `slope`."""
     p = figure.points
@@ -98,7 +87,7 @@ def ellipsoid(centre, radii, *, rings: int = 10):
     v, u = np.meshgrid(np.linspace(0, np.pi, rings), np.linspace(0, 2 * np.pi, 2 * rings),
                        indexing="ij")
     ball = np.stack([np.sin(v) * np.sin(u), np.cos(v), np.sin(v) * np.cos(u)], -1).reshape(-1, 3)
-    return centre + ball * radii, _grid_faces(rings, 2 * rings)
+    return centre + ball * radii, _grid_faces(rings, 2 * rings)[:, ::-1]
 
 
 def tube(centres, radii, *, sides: int = 10):
@@ -118,7 +107,7 @@ def tube(centres, radii, *, sides: int = 10):
 
 def bun():
     """A bun high on the back of the head."""
-    return ellipsoid([0, 0.755, -0.055], [0.038, 0.034, 0.034])
+    return ellipsoid([0, 0.748, -0.056], [0.033, 0.030, 0.028])
 
 
 def ponytail(length: float):
@@ -129,10 +118,26 @@ def ponytail(length: float):
     return tube(centres, 0.004 + 0.024 * np.sin(np.pi * (0.12 + 0.84 * t)))
 
 
+def curtain(length: float, wave: float, seed: int, *, top: float = 0.768):
+    """Long hair around the back of the head from rest height `top` to `length`, over the ears."""
+    angle, down = np.meshgrid(np.linspace(-2.05, 2.05, 49), np.linspace(0, 1, 22), indexing="ij")
+    points = np.stack([angle, 0 * angle, 0 * angle], -1).reshape(-1, 3)
+    uneven = 0.010 * noise(points, 7, seed).reshape(angle.shape)
+    y = top + (length + uneven - top) * down
+    heights = [0.30, 0.45, 0.53, 0.58, 0.62, 0.66, 0.70, 0.74, 0.77]
+    wide = np.interp(y, heights, [0.094, 0.090, 0.082, 0.080, 0.084, 0.0875, 0.085, 0.076, 0.058])
+    deep = np.interp(y, heights, [0.125, 0.132, 0.125, 0.112, 0.108, 0.112, 0.114, 0.100, 0.070])
+    locks = 0.004 * np.sin(9 * angle + 3 * uneven / 0.01) * down
+    curl = wave * 0.004 * np.sin(70 * y + 2.5 * angle) * down
+    grow = 1 + (locks + curl) / 0.085
+    x, z = wide * grow * np.sin(angle), 0.032 - deep * grow * np.cos(angle)
+    return np.stack([x, y, z], -1).reshape(-1, 3), _grid_faces(49, 22)[:, ::-1]
+
+
 def cap_brim():
     """The peak of a cap."""
     angle, out = np.meshgrid(np.linspace(-0.98, 0.98, 15), np.linspace(0, 1, 5), indexing="ij")
-    reach = 0.112 + 0.075 * out * np.cos(angle * 0.75)
+    reach = 0.106 + 0.078 * out * np.cos(angle * 0.75)
     x, z = 0.68 * reach * np.sin(angle), 0.028 + reach * np.cos(angle)
     y = 0.737 - 0.022 * out - 1.1 * x**2
     top = np.stack([x, y, z], -1).reshape(-1, 3)

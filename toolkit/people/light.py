@@ -36,7 +36,7 @@ def sample_light(rng: np.random.Generator) -> Light:
     warmth = rng.normal(0, 0.05)
     tint = np.array([1 + warmth, 1, 1 - warmth])
     contrast = rng.uniform(0.35, 0.75)  # share of the key
-    level = rng.uniform(0.95, 1.15)
+    level = rng.uniform(0.88, 1.10)
     sky = (1 - contrast) * level * np.array([1 - warmth / 2, 1, 1 + warmth / 2])
     return Light(direction.astype(np.float32), (1.25 * contrast * level * tint).astype(np.float32),
                  (1.3 * sky).astype(np.float32), (0.9 * sky * tint).astype(np.float32),

@@ -46,7 +46,7 @@ def shell_pieces(figure: Figure, outfit: Outfit) -> list[shells.Piece]:
     makers = {"top": shells.top_piece, "bottom": shells.bottom_piece, "skirt": shells.skirt_piece,
               "coat": shells.coat_piece, "coat_tail": shells.skirt_piece,
               "shoes": shells.shoe_piece, "cap_hair": hair.cap_hair,
-              "curtain": hair.curtain_hair, "hat": hair.hat_piece, "beard": hair.beard_piece}
+              "hat": hair.hat_piece, "beard": hair.beard_piece}
     return pieces + [makers[name](figure, cut) for name, cut in cuts.items() if name in makers]
 
 
@@ -55,6 +55,8 @@ def head_props(cuts) -> list[tuple[str, np.ndarray, np.ndarray]]:
     props = []
     if "bun" in cuts:
         props.append(("hair", *hair.bun()))
+    if "curtain" in cuts:
+        props.append(("hair", *hair.curtain(**cuts["curtain"])))
     if "ponytail" in cuts:
         props.append(("hair", *hair.ponytail(cuts["ponytail"]["length"])))
     if "brim" in cuts:

@@ -78,6 +78,8 @@ def _period(rng, split):
 def _top(a, rng, split, cuts, cloth):
     kind = a["top"]
     color = palette.jitter(palette.color(a["top_color"]), rng)
+    if np.abs(color - palette.skin_color(a["skin"])).sum() < 0.3:  # never look undressed
+        color = np.clip(color * [0.55, 0.75, 1.0], 0, 1)
     name2 = a.get("top_color2") or palette.contrast_color(color, rng)
     color2 = palette.jitter(palette.color(name2), rng)
     sleeve = {"t-shirt": SHORT, "polo": SHORT, "tank": 0.185, "dress": float(
@@ -86,7 +88,7 @@ def _top(a, rng, split, cuts, cloth):
     thick = {"hoodie": 0.012, "sweater": 0.010, "tank": 0.004}.get(kind, 0.006)
     loose = {"hoodie": 0.022, "sweater": 0.018, "tank": 0.004, "dress": 0.002}.get(kind, 0.014)
     tucked = kind in ("shirt", "polo", "tank") and a["bottom"] != "leggings" and rng.random() < 0.45
-    tucked = tucked or kind == "dress"
+    tucked = tucked or kind == "dress" or a["bottom"] == "skirt"
     cuts["top"] = {"material": "top", "neck": a["neck"], "sleeve": sleeve, "thick": thick,
                    "hem": 0.118 if tucked else rng.uniform(-0.045, 0.01),
                    "loose": loose * rng.uniform(0.6, 1.3) * (0.4 if tucked else 1),
@@ -171,7 +173,8 @@ def _shoes(a, rng, cuts, cloth):
     color = palette.jitter(palette.color(a["shoe_color"]), rng, 0.02)
     top = {"sneakers": -0.755, "shoes": -0.77, "boots": rng.uniform(-0.70, -0.55)}[kind]
     cuts["shoes"] = {"top": top, "thick": 0.007, "shaft": 0.006 if kind == "boots" else 0.0}
-    sole = np.array([0.92, 0.92, 0.9]) if kind == "sneakers" and rng.random() < 0.8 else color * 0.35
+    pale = kind == "sneakers" and rng.random() < 0.8
+    sole = np.array([0.86, 0.86, 0.84]) if pale else color * 0.35
     cloth["shoes"] = ClothStyle(color, sole.astype(np.float32), seed=int(rng.integers(1 << 30)),
                                 details=("laces",) if kind == "sneakers" else ())
 
@@ -195,7 +198,8 @@ def _head(a, rng, cuts, cloth):
             "recede": 0.012 * (a["gender"] == "man") * rng.random() * (a["age"] > 35)}
     if style in ("bob", "long"):
         length = rng.uniform(0.545, 0.60) if style == "bob" else rng.uniform(0.30, 0.48)
-        cuts["curtain"] = {"length": length, "wave": rng.uniform(0, 1.2), "seed": seed}
+        cuts["curtain"] = {"length": length, "wave": rng.uniform(0, 1.2), "seed": seed,
+                           "top": 0.69 if hat != "none" else 0.768}
     if style == "ponytail":
         cuts["ponytail"] = {"length": rng.uniform(0.18, 0.32)}
     if style == "bun" and hat == "none":
@@ -228,11 +232,11 @@ def _skin(a, rng, cuts):
     lips = (0.45 * tone * [1.0, 0.74, 0.74] + 0.55 * pink * (0.45 + 0.65 * tone.mean()))
     stubble = {"stubble": 1.0, "full": 1.0, "moustache": 0.35}.get(
         a["beard"], 0.0 if woman else 0.18 * rng.random())
+    socks = palette.color(str(rng.choice(["white", "black", "grey", "navy"])))
     style = SkinStyle(tone, hair, np.array(palette.EYES[a["eye_color"]], np.float32) / 255, lips,
                       brow=rng.uniform(0.7, 1.0) if woman else rng.uniform(0.95, 1.4),
                       stubble=float(stubble), age=float(np.clip((a["age"] - 25) / 50, 0, 1)),
                       sock_y=rng.uniform(-0.74, -0.66), makeup=makeup,
-                      socks=tuple(palette.color(str(rng.choice(["white", "black", "grey", "navy"])))),
-                      seed=int(rng.integers(1 << 30)))
+                      socks=tuple(socks), seed=int(rng.integers(1 << 30)))
     shaved = {"buzz": 0.85, "bald": 0.12 if a["gender"] == "man" else 0.3, "short": 0.7}
     return replace(style, shadow=shaved.get(a["hair"], 0.6))

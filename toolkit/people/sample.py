@@ -77,8 +77,9 @@ def _absolute_seed(seed: int, split: str) -> int:
 def _betas(attributes: dict, rng: np.random.Generator) -> Tensor:
     """Body shape: the named directions of the attributes plus individual variation."""
     body = BodyModel.load()
-    weight = {"slim": 0.25, "average": 0.5, "athletic": 0.5, "heavy": 0.85}[attributes["build"]]
+    weight = {"slim": 0.2, "average": 0.38, "athletic": 0.38, "heavy": 0.72}[attributes["build"]]
     muscle = {"slim": 0.4, "average": 0.5, "athletic": 0.8, "heavy": 0.5}[attributes["build"]]
+    muscle -= 0.1 * (attributes["gender"] == "woman")
     named = {"gender": float(attributes["gender"] == "man") * 0.9 + 0.05,
              "age": (attributes["age"] - 25) / 65, "muscle": muscle + rng.normal(0, 0.08),
              "weight": weight + rng.normal(0, 0.06), "height": 0.5 + rng.normal(0, 0.14)}

@@ -138,7 +138,8 @@ def _stubble(p, rgb, style):
         return rgb
     line = np.clip(beard_line(p) / 0.008, 0, 1)
     grain = 0.7 + 0.3 * noise(p, 700, 11)
-    return _mix(rgb, 0.7 * style.hair + 0.2 * rgb, np.clip(0.62 * style.stubble * line * grain, 0, 1))
+    cover = np.clip(0.62 * style.stubble * line * grain, 0, 1)
+    return _mix(rgb, 0.7 * style.hair + 0.2 * rgb, cover)
 
 
 def paint_eyes(s: Surface, style: SkinStyle):
@@ -146,7 +147,7 @@ def paint_eyes(s: Surface, style: SkinStyle):
     p = s.point
     dx, dy = p[:, 0] - np.sign(p[:, 0]) * EYE[0], p[:, 1] - EYE[1] + 0.0006
     r = np.hypot(dx, dy)
-    white = np.array([0.90, 0.88, 0.86]) - 8.0 * np.abs(dx)[:, None] * [0.6, 1.3, 1.3]
+    white = np.array([0.82, 0.80, 0.78]) - 8.0 * np.abs(dx)[:, None] * [0.6, 1.3, 1.3]
     shade = 1 - 0.45 * np.clip((dy - 0.0020) / 0.004, 0, 1)
     rgb = white * shade[:, None]
     spokes = 0.85 + 0.15 * np.sin(14 * np.arctan2(dy, dx) + style.seed)
