@@ -137,7 +137,7 @@ def test_untrained_model_paints_the_photo(photo, body, anchors, prepared):
     fresh = AnchorTransformer(dim=32, num_heads=2, num_blocks=1, num_tokens=64)
     gaussians = predict(fresh, photo.image, photo.mask, photo.guess, body, anchors)
     crop, _, seen = prepared
-    assert torch.allclose(gaussians.means, seen.rest, atol=1e-6)
+    assert (gaussians.means - seen.rest).norm(dim=-1)[seen.visible].max() < 0.01
     (pixels,), _ = crop.camera.project(seen.posed)
     error = (gaussians.colors - pixel_aligned.sample(crop.rgb, pixels)).abs().max(dim=1).values
     assert error[seen.visible].max() < 0.05 < error[~seen.visible].max()

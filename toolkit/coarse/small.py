@@ -125,7 +125,7 @@ class AnchorTransformer(nn.Module):
         self.near = nn.Linear(dim, dim)
         self.own = nn.Linear(inputs, dim)
         self.hidden = nn.Sequential(nn.SiLU(), nn.Linear(dim, dim), nn.SiLU())
-        self.shape = nn.Linear(dim, 11)  # offset 3, log scale 3, rotation 4, opacity 1
+        self.shape = nn.Linear(dim, 13)  # offset 3, log scale 3, rotation 4, opacity 1, contour 2
         self.landed = nn.Linear(16 + 3, 64)
         self.color = nn.Sequential(nn.Linear(dim + 64, 64), nn.SiLU(), nn.Linear(64, 5))
         for head in (self.shape, self.color[-1]):  # start: the photo painted on the body
@@ -159,7 +159,10 @@ class AnchorTransformer(nn.Module):
 
     def _shape(self, hidden, layout, seen):
         raw = self.shape(hidden)
-        means = seen.rest + MAX_OFFSET_M * torch.tanh(raw[:, :3])
+        inward, outward = (v.clamp(-0.1, 0.1) for v in seen.contour_m.split(3, dim=1))
+        near = torch.exp(-(outward / 0.04).square().sum(-1, keepdim=True))  # only at the silhouette
+        snap = torch.sigmoid(3 * raw[:, 11:12]) * inward + raw[:, 12:] * near * outward
+        means = seen.rest + MAX_OFFSET_M * torch.tanh(raw[:, :3] + snap / MAX_OFFSET_M)
         start = layout.spacing[:, None] * torch.tensor([0.75, 0.75, 0.35])  # a disc on the skin
         scales = (start * raw[:, 3:6].clamp(-4, 4).exp()).clamp(MIN_SCALE_M, MAX_SCALE_M)
         turn = raw[:, 6:10] + torch.tensor([1.0, 0, 0, 0])
