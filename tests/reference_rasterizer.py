@@ -47,7 +47,7 @@ def composite(mean2d, cov, opacity, features, order, size):
     alpha = torch.where(alpha < ALPHA_MIN, 0.0, alpha)
     after = torch.cumprod(1 - alpha, 0)
     before = torch.cat([torch.ones_like(after[:1]), after[:-1]])
-    weight = torch.where(after > T_STOP, alpha * before, 0.0)  # `after` only falls: a prefix is kept
+    weight = torch.where(after > T_STOP, alpha * before, 0.0)  # `after` only falls
     out = torch.einsum("np,nk->pk", weight, features[order])
     return out.reshape(height, width, -1), weight.sum(0).reshape(height, width, 1)
 

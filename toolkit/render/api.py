@@ -109,7 +109,7 @@ def rasterization(  # noqa: PLR0913 - gsplat's signature, kept so that code for 
         opac = opac.repeat_interleave(cams, 0) * comps
     features = _features(given, flat_means, views, depths)
     back = _backgrounds(given, features.shape[-1], images)
-    picture, alpha, plans = cpu.composite(means2d, conics, opac, features, back, radii, depths,
+    picture, alpha, plans = cpu.composite((radii, means2d, depths, conics), opac, features, back,
                                           (int(width), int(height)))
     if render_mode in ("ED", "RGB+ED"):
         expected = picture[..., -1:] / alpha.clamp_min(1e-10)
@@ -149,38 +149,41 @@ def _refuse_cuda_only(given: dict) -> None:
 
 
 def _check(given: dict) -> None:
-    """Shapes, names and finite values."""
-    means, viewmats = given["means"], given["viewmats"]
-    batch, n = tuple(means.shape[:-2]), means.shape[-2] if means.ndim > 1 else -1
-    cams = viewmats.shape[-3] if viewmats.ndim > 2 else -1
-    wanted = {"means": (*batch, n, 3), "opacities": (*batch, n),
-              "viewmats": (*batch, cams, 4, 4), "Ks": (*batch, cams, 3, 3)}
-    wanted |= ({"quats": (*batch, n, 4), "scales": (*batch, n, 3)} if given["covars"] is None
-               else {"covars": (*batch, n, 3, 3)})
-    tail = 1 if given["sh_degree"] is None else 2
-    colors = given["colors"]
-    lead = tuple(colors.shape[:-tail])
-    _require(lead in ((*batch, n), (*batch, cams, n)), "colors", tuple(colors.shape),
-             "(*batch, [C,] N, D), or (*batch, [C,] N, K, 3) with sh_degree")
-    if tail == 2:
-        bands = (given["sh_degree"] + 1) ** 2
-        _require(colors.shape[-1] == 3 and 1 <= bands <= min(16, colors.shape[-2]), "colors",
-                 f"{tuple(colors.shape)} with sh_degree {given['sh_degree']}",
-                 "K >= (sh_degree + 1)^2 and sh_degree in 0..3")
-    if given["backgrounds"] is not None:
-        depth_only = given["render_mode"] in ("D", "ED")
-        dims = given["backgrounds"].shape[-1] if depth_only else (3 if tail == 2 else colors.shape[-1])
-        wanted["backgrounds"] = (*batch, cams, dims)
-    for name, shape in wanted.items():
-        _require(tuple(given[name].shape) == shape, name, tuple(given[name].shape), str(shape))
+    """Names, shapes and finite values."""
     _require(given["render_mode"] in RENDER_MODES, "render_mode", given["render_mode"],
              f"one of {RENDER_MODES}")
     _require(given["rasterize_mode"] in ("classic", "antialiased"), "rasterize_mode",
              given["rasterize_mode"], "classic or antialiased")
     _require(given["width"] > 0 and given["height"] > 0, "picture size",
              (given["width"], given["height"]), "at least 1x1")
+    wanted = _wanted_shapes(given)
+    for name, shape in wanted.items():
+        _require(tuple(given[name].shape) == shape, name, tuple(given[name].shape), str(shape))
     for name in (*wanted, "colors"):
         _require(_finite(given[name]), name, "NaN or Inf", "finite values")
+
+
+def _wanted_shapes(given: dict) -> dict[str, tuple]:
+    """Shapes that follow from means, viewmats and colors, which are checked here."""
+    means, viewmats, colors = given["means"], given["viewmats"], given["colors"]
+    _require(means.ndim >= 2, "means", tuple(means.shape), "(*batch, N, 3)")
+    _require(viewmats.ndim >= 3, "viewmats", tuple(viewmats.shape), "(*batch, C, 4, 4)")
+    batch, n, cams = tuple(means.shape[:-2]), means.shape[-2], viewmats.shape[-3]
+    degree = given["sh_degree"]
+    tail = 1 if degree is None else 2
+    _require(tuple(colors.shape[:-tail]) in ((*batch, n), (*batch, cams, n)), "colors",
+             tuple(colors.shape), "(*batch, [C,] N, D), or (*batch, [C,] N, K, 3) with sh_degree")
+    if degree is not None:
+        enough = 0 <= degree <= 3 and (degree + 1) ** 2 <= colors.shape[-2]
+        _require(enough and colors.shape[-1] == 3, "sh_degree", f"{degree} for {colors.shape[-2]} "
+                 f"coefficients of {colors.shape[-1]} channels", "0..3 with K >= (degree + 1)^2")
+    wanted = {"means": (*batch, n, 3), "opacities": (*batch, n),
+              "viewmats": (*batch, cams, 4, 4), "Ks": (*batch, cams, 3, 3)}
+    wanted |= ({"quats": (*batch, n, 4), "scales": (*batch, n, 3)} if given["covars"] is None
+               else {"covars": (*batch, n, 3, 3)})
+    if given["backgrounds"] is not None and "RGB" in given["render_mode"]:
+        wanted["backgrounds"] = (*batch, cams, colors.shape[-1])
+    return wanted
 
 
 def _require(condition: bool, name: str, got: object, wanted: str) -> None:
@@ -206,8 +209,8 @@ def _covariances(quats, scales, covars) -> Float[Tensor, "BN 6"]:
 
 def _lens_rows(Ks: Tensor, width: int, height: int) -> np.ndarray:
     k = Ks.detach().reshape(-1, 3, 3).to(torch.float64).numpy()
-    ones = np.ones(len(k))
-    return np.stack([k[:, 0, 0], k[:, 1, 1], k[:, 0, 2], k[:, 1, 2], width * ones, height * ones], 1)
+    size = np.broadcast_to(np.array([width, height], np.float64), (len(k), 2))
+    return np.concatenate([k[:, [0, 1, 0, 1], [0, 1, 2, 2]], size], axis=1)
 
 
 def _features(given: dict, means: Tensor, views: Tensor, depths: Tensor) -> Float[Tensor, "F N X"]:
@@ -217,7 +220,7 @@ def _features(given: dict, means: Tensor, views: Tensor, depths: Tensor) -> Floa
     if mode in ("D", "ED"):
         return depths[..., None]
     tail = 1 if degree is None else 2
-    colors = colors.reshape(-1, n, *colors.shape[-tail:])
+    colors = colors.reshape(math.prod(colors.shape[:-tail - 1]), n, *colors.shape[-tail:])
     if degree is not None:
         colors = spherical_harmonics(degree, means, views, colors)
     if "+" in mode:

@@ -49,9 +49,13 @@ class Lens:
     cameras: np.ndarray
     limits: tuple[float, float, float, float, float]  # near, far, eps2d, radius_clip, antialiased
 
+    def of(self, views: np.ndarray, image: int) -> tuple:
+        """What the kernels want to know about one image."""
+        return views[image], tuple(self.cameras[image]), self.limits
+
 
 class Projection(torch.autograd.Function):
-    """(B,N,3) means, (B,N,6) covariances, (I,4,4) views -> radii, means2d, depths, conics, comps."""
+    """(B,N,3) means, (B,N,6) covariances, (I,4,4) views -> radii and what compositing needs."""
 
     @staticmethod
     def forward(ctx, means, covars, opacities, viewmats, lens):
@@ -63,8 +67,8 @@ class Projection(torch.autograd.Function):
                np.empty((images, n), np.float32))
         per_batch = images // len(m)
         threads.run(projection.project_forward, [
-            ((m[i // per_batch], s[i // per_batch], o[i // per_batch]), views[i],
-             tuple(lens.cameras[i]), lens.limits, tuple(a[i] for a in out), *span)
+            ((m[i // per_batch], s[i // per_batch], o[i // per_batch]), lens.of(views, i),
+             tuple(a[i] for a in out), *span)
             for i in range(images) for span in threads.spans(n, _CHUNK)])
         ctx.lens = lens
         radii, *rest = (torch.from_numpy(a) for a in out)
@@ -86,9 +90,8 @@ class Projection(torch.autograd.Function):
             for i in range(len(views)):
                 b = i // per_batch
                 projection.project_backward(
-                    (m[b], s[b], o[b]), views[i], tuple(ctx.lens.cameras[i]), ctx.lens.limits,
-                    (radii[i], conics[i], comps[i]), tuple(g[i] for g in grads),
-                    (sums[0][b], sums[1][b], sums[2][p, i]), *parts[p])
+                    (m[b], s[b], o[b]), ctx.lens.of(views, i), (radii[i], conics[i], comps[i]),
+                    tuple(g[i] for g in grads), (sums[0][b], sums[1][b], sums[2][p, i]), *parts[p])
 
         threads.run(one_span, [(p,) for p in range(len(parts))])
         v_views = torch.from_numpy(sums[2].sum(0).astype(np.float32))
@@ -145,7 +148,8 @@ class Compositing(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, means2d, conics, opacities, colors, backgrounds, radii, depths, target):
+    def forward(ctx, means2d, conics, opacities, colors, backgrounds, fixed, target):
+        radii, depths = fixed
         width, height = target.size
         images, n = radii.shape[:2]
         m, q, o, c, d = (_numpy(t) for t in (means2d, conics, opacities, colors, depths))
@@ -185,8 +189,8 @@ class Compositing(torch.autograd.Function):
         v_p, v_a = _numpy(v_picture), _numpy(v_alpha)[..., 0]
         slots = [np.empty((len(p.entries), 6 + kernels.CHANNELS), np.float32) for p in plans]
         threads.run(kernels.composite_backward, [
-            (plans[i].arrays, (picture[i], alpha[i], used[i]), (v_p[i], v_a[i]),
-             slots[i], kernels.scratch(), *span) for i in range(images) for span in plans[i].spans()])
+            (plans[i].arrays, (picture[i], alpha[i], used[i]), (v_p[i], v_a[i]), slots[i],
+             kernels.scratch(), *span) for i in range(images) for span in plans[i].spans()])
         out = [np.zeros((images, n, k), np.float32) for k in (2, 3, 1, channels)]
         threads.run(kernels.sum_slots, [
             ((plans[i].order, plans[i].first_slot, plans[i].splats), used[i], slots[i],
@@ -195,7 +199,7 @@ class Compositing(torch.autograd.Function):
         v_back = None
         if ctx.needs_input_grad[4]:
             v_back = torch.from_numpy(np.einsum("ihw,ihwk->ik", 1 - alpha, v_p))
-        return (v_m, v_q, _fold(v_o[..., 0], num_o), _fold(v_c, num_c), v_back, None, None, None)
+        return (v_m, v_q, _fold(v_o[..., 0], num_o), _fold(v_c, num_c), v_back, None, None)
 
 
 def _fold(grad: Float[Tensor, "I ..."], count: int) -> Tensor:
@@ -203,12 +207,21 @@ def _fold(grad: Float[Tensor, "I ..."], count: int) -> Tensor:
     return grad if count == len(grad) else grad.unflatten(0, (count, -1)).sum(1)
 
 
-def composite(means2d, conics, opacities, colors, backgrounds, radii, depths, size):
-    """Pictures (I,H,W,X), alphas (I,H,W,1) and the plan of every image; see `Compositing`."""
-    target = Target(size, [])
-    outputs = Compositing.apply(means2d, conics, opacities, colors, backgrounds, radii,
-                                depths.detach(), target)
-    return *outputs, target.plans
+def composite(projected: tuple, opacities, colors, backgrounds, size):
+    """Pictures (I,H,W,X), alphas (I,H,W,1) and the plan of every image; see `Compositing`.
+
+    Channels go four at a time, so wide features cost about a quarter as many passes.
+    """
+    radii, means2d, depths, conics = projected
+    pictures, step = [], kernels.CHANNELS
+    for k in range(0, colors.shape[-1], step):
+        target, here = Target(size, []), slice(k, k + step)
+        back = None if backgrounds is None else backgrounds[:, here]
+        picture, covered = Compositing.apply(means2d, conics, opacities, colors[..., here], back,
+                                             (radii, depths.detach()), target)
+        alpha = covered if k == 0 else alpha
+        pictures.append(picture)
+    return pictures[0] if len(pictures) == 1 else torch.cat(pictures, -1), alpha, target.plans
 
 
 class Meta(dict):

@@ -115,19 +115,19 @@ def _camera_point(m, view):
 
 
 @_fast
-def project_forward(scene, view, camera, limits, out, start, stop):
+def project_forward(scene, lens, out, start, stop):
     """Project Gaussians start..stop of one camera; culled ones get radii 0.
 
     Args:
         scene: means (N,3), covariances (N,6), opacities (N,).
-        view: world to camera (4,4), float64.
-        camera: fx, fy, cx, cy, width, height.
-        limits: near, far, eps2d, radius_clip, 1.0 if antialiased else 0.0.
+        lens: view, world to camera (4,4) float64; camera fx, fy, cx, cy, width, height; limits
+            near, far, eps2d, radius_clip, and 1.0 if antialiased else 0.0.
         out: radii (N,2) int32, means2d (N,2), depths (N,), conics (N,3), compensations (N,).
 
     Source: gsplat 1.5.3, ProjectionEWA3DGSFused.cu; radius rule of arXiv 2402.00525, B.2.
     """
     means, covars, opacities = scene
+    view, camera, limits = lens
     radii, means2d, depths, conics, compensations = out
     near, far, eps2d, radius_clip, antialiased = limits
     fx, fy, cx, cy, width, height = camera
@@ -183,14 +183,16 @@ def _covariance_gradient(conic, grads, compensation, limits):
 
 
 @_fast
-def project_backward(scene, view, camera, limits, kept, grads, sums, start, stop):
-    """Add one camera's gradients to `sums`: v_means (N,3), v_covars (N,6), v_view (4,4) float64.
+def project_backward(scene, lens, kept, grads, sums, start, stop):
+    """Add one camera's gradients to `sums`: v_means (N,3), v_covars (N,6), v_view (4,4).
 
     Args:
+        scene, lens: as in `project_forward`, lens = (view, camera, limits).
         kept: forward's radii, conics, compensations.
         grads: v_means2d (N,2), v_depths (N,), v_conics (N,3), v_compensations (N,).
     """
     means, covars, _ = scene
+    view, camera, limits = lens
     radii, conics, compensations = kept
     v_means2d, v_depths, v_conics, v_comps = grads
     v_means, v_covars, v_view = sums
@@ -213,8 +215,9 @@ def project_backward(scene, view, camera, limits, kept, grads, sums, start, stop
         v_covars[n, 5] += gxx * c * c + 2 * gxy * c * f + gyy * f * f
         x0, x1, x2 = _sym_times(s, a, b, c)
         y0, y1, y2 = _sym_times(s, d, e, f)
-        u00, u01, u02 = 2 * (gxx * x0 + gxy * y0), 2 * (gxx * x1 + gxy * y1), 2 * (gxx * x2 + gxy * y2)
-        u10, u11, u12 = 2 * (gxy * x0 + gyy * y0), 2 * (gxy * x1 + gyy * y1), 2 * (gxy * x2 + gyy * y2)
+        gxx, gxy, gyy = 2 * gxx, 2 * gxy, 2 * gyy
+        u00, u01, u02 = gxx * x0 + gxy * y0, gxx * x1 + gxy * y1, gxx * x2 + gxy * y2
+        u10, u11, u12 = gxy * x0 + gyy * y0, gxy * x1 + gyy * y1, gxy * x2 + gyy * y2
         v_j00 = u00 * view[0, 0] + u01 * view[0, 1] + u02 * view[0, 2]
         v_j02 = u00 * view[2, 0] + u01 * view[2, 1] + u02 * view[2, 2]
         v_j11 = u10 * view[1, 0] + u11 * view[1, 1] + u12 * view[1, 2]
