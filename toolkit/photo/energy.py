@@ -44,6 +44,11 @@ def reliability() -> Float[Tensor, " 33"]:
                          for name in KEYPOINT_NAMES])
 
 
+def confidence(scores: Float[Tensor, " 33"]) -> Float[Tensor, " 33"]:
+    """Weight of a detected score in [0, 1]: below 0.4 most points are not even in the picture."""
+    return ((scores - 0.4) / 0.5).clamp(0, 1) ** 2
+
+
 def pose_statistics() -> tuple[Float[Tensor, "22 3"], Float[Tensor, "22 3"]]:
     """Mean and spread of each joint's axis-angle rotation, radians; the pelvis is left free."""
     mean, spread = torch.zeros(22, 3), torch.full((22, 3), 1e3)
@@ -128,7 +133,7 @@ class Silhouette:
         return geman_mcclure(squared, sigma).mean()
 
 
-def seen_joints(scores: Float[Tensor, " 33"], least: float = 0.3) -> Bool[Tensor, " 55"]:
+def seen_joints(scores: Float[Tensor, " 33"], least: float = 0.5) -> Bool[Tensor, " 55"]:
     """Joints that the photo shows, from the scores of the points on and around them."""
     def sure(*names):
         return any(scores[KEYPOINT_NAMES.index(name)] > least for name in names)

@@ -115,7 +115,7 @@ def fit_body(detection: Detection, image_size: tuple[int, int], body: BodyModel,
 
 def _evidence(detection: Detection, K: Tensor) -> Evidence:
     keypoints = torch.from_numpy(np.asarray(detection.keypoints, np.float32))
-    weights = keypoints[:, 2] ** 2 * energy.reliability()
+    weights = energy.confidence(keypoints[:, 2]) * energy.reliability()
     x0, y0, x1, y1 = detection.box
     # A cropped person's box is too small a ruler; the trunk in metres against pixels is not.
     world = torch.from_numpy(np.asarray(detection.world, np.float32))
