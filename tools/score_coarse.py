@@ -2,8 +2,9 @@
 
     python tools/score_coarse.py --split val --num 16 --sheet runs/coarse/sheet.png
 
-Masked PSNR (dB, inside the true silhouette, on white). `front` is the photo's own view; `side` and
-`back` are the A-posed turntable's views within 30 degrees of 90/270 and of 180. Baselines: the mean
+Masked PSNR (dB, inside the true silhouette, on white). `front` is the photo's own view at 256 px,
+`inner` the same without the outermost 3 pixels, where half a pixel of silhouette decides; `side`
+and `back` are the A-posed turntable's views within 30 degrees of 90/270 and of 180. Baselines: the mean
 colour of the photo, the photo painted straight through the body, and the untrained network.
 """
 
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from make_people import Sample, list_people, load_sample
 from PIL import Image
 from tqdm import tqdm
@@ -35,14 +37,22 @@ def sectors(seed: int) -> dict[str, list[int]]:
     to_back = (azimuth - 180).abs()
     side = ((azimuth - 90).abs() <= 30) | ((azimuth - 270).abs() <= 30)
     return {"side": side.nonzero()[:, 0].tolist(),
-            "back": (to_back <= 30).nonzero()[:, 0].tolist(),
-            "turn_front": [0]}
+            "back": (to_back <= 30).nonzero()[:, 0].tolist()}
 
 
-def psnr(rgb, truth_rgba) -> float:
-    """dB inside the silhouette."""
-    inside = truth_rgba[..., 3] > 0.5
+def psnr(rgb, truth_rgba, *, border_px: int = 0) -> float:
+    """dB inside the silhouette, less a border."""
+    outside = (truth_rgba[..., 3] <= 0.5).float().reshape(-1, 1, *truth_rgba.shape[-3:-1])
+    outside = F.max_pool2d(outside, 2 * border_px + 1, 1, border_px)
+    inside = outside.reshape(truth_rgba.shape[:-1]) == 0
     return float(-10 * torch.log10(((rgb - truth_rgba[..., :3])[inside] ** 2).mean()))
+
+
+def sector_psnr(front, turn, person: Sample, groups: dict) -> dict[str, float]:
+    """PSNR of the photo's view and of the turntable's sectors."""
+    photo = person.photo_rgba[None]
+    return {"front": psnr(front, photo), "inner": psnr(front, photo, border_px=3)} | {
+        k: psnr(turn[v], person.turn_rgba[v]) for k, v in groups.items()}
 
 
 def renders(gaussians, guess, sample: Sample, body, anchors):
@@ -67,16 +77,13 @@ def score_person(path: Path, models: dict, body, anchors, layout) -> tuple[dict,
             gaussians = gaussians.replace(
                 sh=((sample(person.crop.rgb, pixels) - 0.5) / SH_C0)[:, None])
         front, turn = renders(gaussians, guess, person, body, anchors)
-        scores[name] = {"front": psnr(front.rgb, person.photo_rgba[None])} | {
-            k: psnr(turn.rgb[v], person.turn_rgba[v]) for k, v in groups.items()}
+        scores[name] = sector_psnr(front.rgb, turn.rgb, person, groups)
         scores[name]["iou"] = iou(turn.alpha[..., 0], person.turn_rgba[..., 3])
         if name == "coarse":
             row = picture_row(person, front, turn)
     mean = person.photo_rgba[person.photo_rgba[..., 3] > 0.9][:, :3].mean(0)
-    scores["mean_fill"] = {"front": psnr(mean.expand_as(person.photo_rgba[..., :3]),
-                                         person.photo_rgba)} | {
-        k: psnr(mean.expand_as(person.turn_rgba[v][..., :3]), person.turn_rgba[v])
-        for k, v in groups.items()}
+    scores["mean_fill"] = sector_psnr(mean.expand(1, *person.photo_rgba.shape[:2], 3),
+                                      mean.expand(*person.turn_rgba.shape[:3], 3), person, groups)
     return scores, row
 
 
