@@ -38,7 +38,7 @@ def _field(size, cycles, seed, octaves=3):
     return noise(points, cycles, seed, octaves=octaves).reshape(size)
 
 
-def _tint(rng, low, high, spread=0.06):
+def _tint(rng, low, high, spread=0.03):
     return np.clip(rng.uniform(low, high) + rng.normal(0, spread, 3), 0.02, 0.98)
 
 

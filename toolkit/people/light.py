@@ -43,25 +43,25 @@ def sample_light(rng: np.random.Generator) -> Light:
                  float(rng.uniform(0.15, 0.5)))
 
 
-def shade(albedo, normals, view, occlusion, light: Light, *, gloss) -> Float[np.ndarray, "N 3"]:
+def shade(albedo, normals, view, openness, light: Light, *, gloss) -> Float[np.ndarray, "N 3"]:
     """sRGB colours of shaded points.
 
     Args:
         albedo: sRGB (N,3).
         normals: unit world normals (N,3).
         view: unit directions to the camera (N,3).
-        occlusion: share of the sky that is seen, 0..1 (N,).
+        openness: shares of the sky and of the key light that are seen, 0..1, each (N,).
         light: the light.
         gloss: strength of the highlight (N,).
     """
     out = np.empty(albedo.shape, np.float32)
     lights = np.stack([light.direction, light.key, light.sky, light.ground]).astype(np.float32)
-    _shade(albedo, normals, view, occlusion, gloss, lights, light.wrap, out)
+    _shade(albedo, normals, view, *openness, gloss, lights, light.wrap, out)
     return out
 
 
 @numba.njit(cache=True)
-def _shade(albedo, normals, view, occlusion, gloss, lights, wrap, out):
+def _shade(albedo, normals, view, occlusion, lit, gloss, lights, wrap, out):
     """Gamma 2 in and out: near enough to sRGB, and cheap."""
     direction, key, sky, ground = lights[0], lights[1], lights[2], lights[3]
     for n in range(albedo.shape[0]):
@@ -71,8 +71,8 @@ def _shade(albedo, normals, view, occlusion, gloss, lights, wrap, out):
             shine += normals[n, c] * (view[n, c] + direction[c])
             length += (view[n, c] + direction[c]) ** 2
         lambert = min(max((cosine + wrap) / (1 + wrap), 0.0), 1.0)
-        lambert *= 0.45 + 0.55 * occlusion[n]
-        shine = max(shine / max(np.sqrt(length), 1e-6), 0.0) ** 24 * gloss[n] * 0.25
+        lambert *= (0.45 + 0.55 * occlusion[n]) * lit[n]
+        shine = max(shine / max(np.sqrt(length), 1e-6), 0.0) ** 24 * gloss[n] * 0.25 * lit[n]
         up = 0.5 + 0.5 * normals[n, 1]
         for c in range(3):
             ambient = (up * sky[c] + (1 - up) * ground[c]) * occlusion[n]

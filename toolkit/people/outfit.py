@@ -225,7 +225,7 @@ def _head(a, rng, cuts, cloth):
 
 def _skin(a, rng, cuts):
     tone = palette.jitter(palette.skin_color(a["skin"]), rng, 0.012)
-    hair = palette.jitter(palette.color(a["hair_color"]), rng, 0.02)
+    hair = np.clip(palette.color(a["hair_color"]) * rng.uniform(0.85, 1.2), 0.02, 0.95)
     woman = a["gender"] == "woman"
     makeup = float(woman and rng.random() < 0.5)
     pink = np.array([0.74, 0.36, 0.36]) if makeup else np.array([0.72, 0.44, 0.42])

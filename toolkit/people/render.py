@@ -11,6 +11,7 @@ from toolkit.cameras import Cameras
 from toolkit.people.cloth import Surface, paint_cloth, paint_shoes
 from toolkit.people.figure import load_figure, pose_figure
 from toolkit.people.light import occlusion_at, shade
+from toolkit.people.shadow import shadow_map
 from toolkit.people.mesh import DressedMesh, pose_mesh
 from toolkit.people.outfit import Outfit
 from toolkit.people.person import Person
@@ -95,7 +96,9 @@ def _shade_samples(person: Person, samples: _Samples, posed, centers):
     turn = rotations[mesh.joint[mesh.faces[:, 0]]]
     view, normal, occlusion = surface_frame(
         packed, centers[samples.view], turn, samples.face, bump)
-    color = shade(albedo, normal, view, occlusion, person.light, gloss=gloss)
+    shadow = shadow_map(vertices, mesh.faces, mesh.fields, person.light)
+    lit = shadow.lit(packed[:, :3] + 0.004 * normal)
+    color = shade(albedo, normal, view, (occlusion, lit), person.light, gloss=gloss)
     return color, normal
 
 
@@ -124,7 +127,9 @@ def paint(material: str, surface: Surface, outfit: Outfit):
         return paint_skin(surface, skin)
     if material == "eyes":
         return paint_eyes(surface, skin)
-    if material in ("hair", "beard"):
+    if material == "beard":
+        return paint_hair(surface, 0.8 * skin.hair, skin.skin, **outfit.hair, thin=0.014)
+    if material == "hair":
         return paint_hair(surface, skin.hair, skin.skin, **outfit.hair)
     style = outfit.cloth[material]
     if material == "shoes":

@@ -89,7 +89,7 @@ def skin_pieces(figure: Figure, cover) -> list[Piece]:
     p, skin = figure.points, figure.layers["skin"]
     x, y = np.abs(p[:, 0]), p[:, 1]
     num = len(p)
-    ears = (x > 0.0685) & (y > 0.63) & (y < 0.692)
+    ears = (x > 0.066) & (y > 0.618) & (y < 0.692)
     seen_ears = np.where(ears & bool(cover["hide_ears"]), -1.0, 1.0)
     neck = [0.03 - neckline(p, cover["neck"]), 0.17 - x, seen_ears]
     head = skin[(y[skin] > 0.38).all(axis=1)]

@@ -53,7 +53,7 @@ def paint_skin(s: Surface, style: SkinStyle):
     p = s.point
     rgb = np.broadcast_to(style.skin, p.shape).astype(np.float32)
     red = np.array([1.03, 0.82, 0.80]) * rgb
-    flush = 0.7 * _blob(p, (0.042, 0.643, 0.11), 0.02) + 0.8 * _blob(p, (0, 0.648, 0.157), 0.012)
+    flush = 0.5 * _blob(p, (0.042, 0.643, 0.11), 0.02) + 0.4 * _blob(p, (0, 0.648, 0.157), 0.01)
     flush = flush + 0.5 * _blob(p, (0.76, 0.45, 0.02), 0.05) + 0.4 * _blob(
         p, (0.13, -0.37, 0.1), 0.05) + 0.6 * _blob(p, (0.08, 0.66, 0.035), 0.02)
     rgb = _mix(rgb, red, np.clip(flush, 0, 1))
@@ -115,7 +115,7 @@ def _eye_region(p, rgb, style):
         along * 3, 1))
     brow = brow * np.clip((x - 0.009) / 0.004, 0, 1) * np.clip((0.054 - x) / 0.004, 0, 1)
     brow = brow * (0.75 + 0.25 * noise(p, (900, 300, 300), style.seed)) * (z > 0.085)
-    return _mix(rgb, 0.82 * style.hair + 0.12 * rgb, np.clip(brow, 0, 0.92))
+    return _mix(rgb, 0.5 * style.hair + 0.08 * rgb, np.clip(brow, 0, 0.92))
 
 
 def _lips(p, rgb, style):
@@ -159,7 +159,8 @@ def paint_eyes(s: Surface, style: SkinStyle):
     return np.clip(rgb, 0, 1).astype(np.float32), np.zeros_like(p)
 
 
-def paint_hair(s: Surface, color, skin, *, seed: int, curly: float = 0.0):
+def paint_hair(s: Surface, color, skin, *, seed: int, curly: float = 0.0,
+               thin: float = 0.006):
     """Strands: streaks that run down from the crown, or curls.
 
     Args:
@@ -168,6 +169,7 @@ def paint_hair(s: Surface, color, skin, *, seed: int, curly: float = 0.0):
         skin: sRGB that shows through at the hairline.
         seed: of the strands.
         curly: 0 straight .. 1 tight curls.
+        thin: width of the thin edge where skin shows, metres.
     """
     p = s.point
     around = np.arctan2(p[:, 0], p[:, 2] - 0.035)
@@ -180,8 +182,8 @@ def paint_hair(s: Surface, color, skin, *, seed: int, curly: float = 0.0):
     tips = np.clip((0.60 - p[:, 1]) / 0.2, 0, 1)
     rgb = np.asarray(color) * (1 + 0.34 * value + 0.12 * tips)[:, None] + 0.015
     across = np.stack([np.cos(around), 0 * around, -np.sin(around)], 1)
-    root = np.clip(1 - s.hem[:, 0] / 0.006, 0, 1) * (0.6 + 0.6 * fine)  # thin at the hairline
-    rgb = _mix(rgb, skin, np.clip(root, 0, 0.85))
+    root = 1.15 - s.hem[:, 0] / thin + 0.35 * fine + 0.3 * coarse  # single hairs at the edge
+    rgb = _mix(rgb, skin, np.clip(root, 0, 0.92))
     bump = (1 - curly) * 0.0006 * gradient[:, :1] * across
     if curly > 0:
         bump = bump + curly * 0.004 * noise_and_gradient(p, 150, seed + 3)[1]
