@@ -9,4 +9,4 @@ from jaxtyping import install_import_hook  # noqa: E402
 
 # Every annotated argument and result of `toolkit` is checked by beartype; users pay nothing.
 if os.environ.get("TOOLKIT_CHECK_SHAPES", "0") == "1":
-    install_import_hook("toolkit", "beartype.beartype")
+    install_import_hook("toolkit", "shape_checker.checked")

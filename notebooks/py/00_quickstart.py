@@ -27,7 +27,6 @@ out_dir = "../runs/quickstart"  # where the results go
 profile = "embedded"  # "embedded" (this repository's small models, CPU) or "full" (GPU)
 seed = 0  # of the orbit, the noise and the fit
 strength = 0.5  # of SDEdit: 0 changes nothing, 1 forgets the coarse avatar
-num_views = 13  # frames of the turntable, 4k + 1
 fast = False  # few steps and views, for tests; the pictures are then not worth looking at
 
 # %%
@@ -44,16 +43,18 @@ from toolkit.export import write_video
 from toolkit.fit import FitConfig, fit
 from toolkit.photo import keypoints, load
 from toolkit.photo.fit import fit_body
+from toolkit.pipeline import PipelineConfig
 from toolkit.prior.orbit import OrbitConfig, orbit
-from toolkit.prior.sdedit import SDEditConfig, start_sigma
+from toolkit.prior.sdedit import start_sigma
 from toolkit.profiles import load_profile
 from toolkit.render import api, mesh
 from toolkit.viewer import picture_row, turntable_widget
 
 stages = load_profile(profile)
 body_model = model.BodyModel.load()
-surface = anchors.sample_anchors(body_model, 10_000 if fast else 20_000)
-num_views, fit_steps = (5, 10) if fast else (num_views, 200)
+short = {"num_views": 5, "num_gaussians": 10_000, "num_inference_steps": 4, "fit_steps": 10}
+config = PipelineConfig(profile=profile, seed=seed, strength=strength, **(short if fast else {}))
+surface = anchors.sample_anchors(body_model, config.num_gaussians)
 print(f"{stages.coarse_name} + {stages.prior_name}, {len(surface)} Gaussians")
 
 # %% [markdown]
@@ -90,7 +91,7 @@ with torch.no_grad():
 picture_row(picture.rgb, own_view.rgb[0], height_px=420)
 
 # %%
-path = orbit(OrbitConfig(num_views=num_views, seed=seed))
+path = orbit(OrbitConfig(num_views=config.num_views, seed=seed))
 crop = pixel_aligned.crop_photo(image, mask, body.camera)
 visible = pixel_aligned.observe(crop, body, body_model, surface).visible
 with torch.no_grad():
@@ -99,7 +100,7 @@ print(f"the photo saw {visible.float().mean():.0%} of the Gaussians")
 picture_row(*turntable.rgb[::2], height_px=250)
 
 # %%
-edit = SDEditConfig(strength=strength, num_inference_steps=4 if fast else 20, shift=1.0)
+edit = config.sdedit()
 print(f"SDEdit starts at sigma = {start_sigma(strength, edit.num_inference_steps, edit.shift):.2f}")
 refined_clip = refine.refine_clip(stages.velocity, turntable, edit,
                                   generator=torch.Generator().manual_seed(seed))
@@ -109,7 +110,7 @@ picture_row(*refined_clip[::2], height_px=250)
 targets = [refine.clip_target(turntable, refined_clip, -coarse.rig.joints[0]),
            refine.photo_target(image, mask, body)]
 gaussians, history = fit(coarse.gaussians, coarse.rig, targets,
-                         FitConfig(steps=fit_steps, seed=seed))
+                         FitConfig(steps=config.fit_steps, seed=seed))
 refined = rig.Avatar(gaussians, coarse.rig)
 print(f"loss {history.loss[:5].mean():.3f} -> {history.loss[-5:].mean():.3f}, "
       f"{len(gaussians)} Gaussians before and after")
@@ -130,7 +131,7 @@ results = Path(out_dir)
 exams = [report.Examination(name, avatar, picture.rgb, body)
          for name, avatar in (("coarse", coarse), ("refined", refined))]
 report.draw_comparison(results / "compare.png", picture.rgb, body, exams)
-sheet = Image.open(results / "compare.png")
+sheet = Image.open(results / "compare.png").convert("RGB")
 sheet.resize((1200, round(1200 * sheet.height / sheet.width)))
 
 # %%
@@ -139,7 +140,7 @@ film = animate.animate(refined, motion.load_clip("walk"), shot)
 write_video(results / "walk.mp4", film, fps=shot.fps)
 refined.gaussians.save_ply(results / "refined.ply")
 refined.save(results / "avatar.npz")
-picture_row(*film[::max(1, len(film) // 6)], height_px=230)
+picture_row(*film[::max(1, len(film) // 6)][:6], height_px=230)
 
 # %%
 # Check: these hold in the fast profile too

@@ -1,5 +1,6 @@
 """Notebooks: what is committed was run, in order, from the source beside it; and it still runs."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -63,6 +64,15 @@ def test_cells_are_short_and_parameters_are_literals(path):
 def test_quickstart_is_short():
     notebook = nbformat.read(ROOT / "notebooks" / "00_quickstart.ipynb", as_version=4)
     assert len(notebook.cells) <= 15
+
+
+def test_quickstart_does_what_the_command_does():
+    """Its parameters have the defaults of the command line."""
+    from toolkit.pipeline import PipelineConfig
+
+    given = papermill.inspect_notebook(str(ROOT / "notebooks" / "00_quickstart.ipynb"))
+    for name in ("profile", "seed", "strength"):
+        assert ast.literal_eval(given[name]["default"]) == getattr(PipelineConfig(), name), name
 
 
 @pytest.mark.parametrize("profile", sorted(FAST.parent.glob("*.yaml")), ids=lambda p: p.stem)
