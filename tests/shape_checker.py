@@ -2,4 +2,5 @@
 
 from beartype import BeartypeConf, beartype
 
-checked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as type checkers say
+# as for type checkers, an int will do where a float is asked for
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True))

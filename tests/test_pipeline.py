@@ -1,4 +1,4 @@
-"""The main job from photo to folder, shortened: complete, repeatable, and resumable after any kill."""
+"""The main job from photo to folder, shortened: complete, repeatable, resumable after any kill."""
 
 import json
 import os
