@@ -62,6 +62,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--views", type=int, default=5, help="views of a clip in one step")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--repair", type=float, default=0.7, help="share of repairer steps")
+    parser.add_argument("--sigmas", type=float, nargs=2, default=(0.2, 1.3),
+                        help="mean and deviation of log(s / (1 - s))")
     parser.add_argument("--ema", type=float, default=0.997)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -87,8 +89,9 @@ def train(state: State, store: ClipStore, val: ClipStore, args) -> None:
 
 def train_step(state: State, store: ClipStore, repair: bool, generator, args) -> float:
     pair = store.draw(args.batch, args.views, generator)
-    # log-normal in t = s / (1 - s), centred where the strength sweep works
-    sigma = torch.sigmoid(0.2 + 1.3 * torch.randn(args.batch, generator=generator))
+    # log-normal in t = s / (1 - s); the default is centred where the strength sweep works
+    mean, std = args.sigmas
+    sigma = torch.sigmoid(mean + std * torch.randn(args.batch, generator=generator))
     noise = torch.randn(pair.truth.shape, generator=generator)
     loss = state.model.loss(pair.truth, sigma, pair.condition(repair=repair), noise)
     state.optimiser.zero_grad()

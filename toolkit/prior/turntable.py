@@ -75,10 +75,10 @@ class TurntablePrior(nn.Module):
                  condition: Condition) -> Float[Tensor, "B 3 T H W"]:
         """Flow velocity `E[eps - x0 | x]`; `sigma` in [0, 1], one value or one a clip."""
         s, d, base = self._scales(x, sigma, condition)
-        variance = (1 - s) ** 2 * d**2 + s**2
+        n = ((1 - s) ** 2 * d**2 + s**2).sqrt()
         y = x - (1 - s) * base
-        out = self(y / variance.sqrt(), s.flatten(), condition)
-        return (s - (1 - s) * d**2) / variance * y - base - d / variance.sqrt() * out
+        out = self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
+        return (s - (1 - s) * d**2) / n**2 * y - base - d / n * out
 
     def clean(self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float,
               condition: Condition) -> Float[Tensor, "B 3 T H W"]:
@@ -94,11 +94,12 @@ class TurntablePrior(nn.Module):
         y = (1 - s) * (x0 - base) + s * noise
         # solve clean = x0 for the output: (x0 - base) n / (s d) - (1-s) d y / (s n), without 1/s
         target = (s * (x0 - base) - (1 - s) * d**2 * noise) / (n * d)
-        return (self(y / n, s.flatten(), condition) - target).square().mean()
+        out = self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
+        return (out - target).square().mean()
 
     def forward(self, scaled: Float[Tensor, "B 3 T H W"], sigma: Float[Tensor, " S"],
                 condition: Condition) -> Float[Tensor, "B 3 T H W"]:
-        """The bare network on unit-variance input."""
+        """The bare network; `scaled` is the noisy offset from the base at unit variance or less."""
         batch, _, frames, height, width = scaled.shape
         angles = [a.to(scaled).expand(batch, frames)
                   for a in (condition.azimuths_deg, condition.elevations_deg)]
@@ -135,6 +136,11 @@ class TurntablePrior(nn.Module):
             model = cls(TurntableConfig(**{**config, "channels": tuple(config["channels"])}))
             model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})
         return model.eval()
+
+    def _gain(self, s: Tensor, n: Tensor, condition: Condition) -> Tensor | float:
+        """The repairer's noisy input fades with its signal (Wiener), so that at high noise it is
+        a plain regressor on the coarse clip instead of having to learn to ignore noise."""
+        return 1.0 if condition.coarse is None else (1 - s) * self.config.residual_std / n
 
     def _scales(self, x: Tensor, sigma, condition: Condition) -> tuple[Tensor, float, Tensor]:
         _check(x, condition)
