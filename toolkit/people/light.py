@@ -56,13 +56,14 @@ def shade(albedo, normals, view, openness, light: Light, *, gloss) -> Float[np.n
     """
     out = np.empty(albedo.shape, np.float32)
     lights = np.stack([light.direction, light.key, light.sky, light.ground]).astype(np.float32)
-    _shade(albedo, normals, view, *openness, gloss, lights, light.wrap, out)
+    _shade(albedo, normals, view, np.stack(openness), gloss, lights, light.wrap, out)
     return out
 
 
 @numba.njit(cache=True)
-def _shade(albedo, normals, view, occlusion, lit, gloss, lights, wrap, out):
+def _shade(albedo, normals, view, openness, gloss, lights, wrap, out):
     """Gamma 2 in and out: near enough to sRGB, and cheap."""
+    occlusion, lit = openness[0], openness[1]
     direction, key, sky, ground = lights[0], lights[1], lights[2], lights[3]
     for n in range(albedo.shape[0]):
         cosine = shine = length = 0.0

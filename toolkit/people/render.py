@@ -11,11 +11,11 @@ from toolkit.cameras import Cameras
 from toolkit.people.cloth import Surface, paint_cloth, paint_shoes
 from toolkit.people.figure import load_figure, pose_figure
 from toolkit.people.light import occlusion_at, shade
-from toolkit.people.shadow import shadow_map
 from toolkit.people.mesh import DressedMesh, pose_mesh
 from toolkit.people.outfit import Outfit
 from toolkit.people.person import Person
 from toolkit.people.samples import interpolate, surface_frame, unit
+from toolkit.people.shadow import shadow_map
 from toolkit.people.skin import paint_eyes, paint_hair, paint_plain, paint_skin
 from toolkit.render.mesh import rasterize_mesh
 
