@@ -125,12 +125,18 @@ class Silhouette:
         """For each contour point, the index of the nearest body point."""
         return torch.cdist(self.contour, projected.detach()).argmin(dim=1)
 
-    def cover_term(self, projected: Float[Tensor, "N 2"], nearest: Tensor, sigma: float) -> Tensor:
-        """Distance of contour points to their body points, in bodies, robust."""
+    def cover_term(self, projected: Float[Tensor, "N 2"], nearest: Tensor, trust: Tensor,
+                   sigma: float) -> Tensor:
+        """Distance of contour points to their body points, in bodies, robust.
+
+        Args:
+            nearest: from `nearest`, which need not be fresh in every step.
+            trust: weight of each body point; small where hair or a hat hides the body's outline.
+        """
         if not len(self.contour):
             return projected.sum() * 0.0
         squared = ((projected[nearest] - self.contour) / self.scale_px).square().sum(dim=1)
-        return geman_mcclure(squared, sigma).mean()
+        return (trust[nearest] * geman_mcclure(squared, sigma)).mean()
 
 
 def seen_joints(scores: Float[Tensor, " 33"], least: float = 0.5) -> Bool[Tensor, " 55"]:

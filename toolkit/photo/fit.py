@@ -190,14 +190,14 @@ def _minimise(small: ReducedBody, evidence: Evidence, start: Unknowns, stage: St
     optimizer = torch.optim.Adam([{"params": [getattr(unknowns, name)], "lr": stage.lr * rate}
                                   for name, rate in table], betas=(0.9, 0.95))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, stage.steps, 0.05 * stage.lr)
-    statistics, nearest = energy.pose_statistics(), None
+    statistics, nearest, trust = energy.pose_statistics(), None, small.outline_trust
     for step in range(stage.steps):
         points, surface, _ = small.posed(unknowns.betas, unknowns.pose,
                                          surface=stage.inside > 0)
         outline = _project(surface, unknowns, evidence.K) if stage.inside else None
         if outline is not None and step % 10 == 0:
             nearest = evidence.silhouette.nearest(outline)
-        loss = _energy(unknowns, evidence, stage, (points, outline, nearest), statistics)
+        loss = _energy(unknowns, evidence, stage, (points, outline, nearest, trust), statistics)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -208,7 +208,7 @@ def _minimise(small: ReducedBody, evidence: Evidence, start: Unknowns, stage: St
 def _energy(unknowns: Unknowns, evidence: Evidence, stage: Stage, drawn: tuple,
             statistics: tuple[Tensor, Tensor]) -> Tensor:
     """The weighted sum of all terms."""
-    points, outline, nearest = drawn
+    points, outline, nearest, trust = drawn
     upright = rodrigues(unknowns.pose[0])[:, 1]
     loss = stage.prior * (energy.pose_term(unknowns.pose, *statistics)
                           + 4.0 * (upright[[0, 2]] ** 2).sum())
@@ -221,7 +221,7 @@ def _energy(unknowns: Unknowns, evidence: Evidence, stage: Stage, drawn: tuple,
         loss = loss + stage.shape * (unknowns.betas**2).sum()
     if outline is not None:
         loss = loss + stage.inside * evidence.silhouette.inside_term(outline)
-        loss = loss + stage.cover * evidence.silhouette.cover_term(outline, nearest, 0.03)
+        loss = loss + stage.cover * evidence.silhouette.cover_term(outline, nearest, trust, 0.03)
     return loss
 
 

@@ -112,6 +112,11 @@ class ReducedBody:
             body.parents[:NUM_BODY_JOINTS], regressor[:, support], len(surface),
             point_offsets())
 
+    @property
+    def outline_trust(self) -> Float[Tensor, " N"]:
+        """How far a mask's outline tells where each surface point is: little on the head."""
+        return 1.0 - 0.9 * self.weights[:self.num_surface, JOINT_NAMES.index("head")]
+
     def posed(self, betas: Float[Tensor, " S"], pose: Float[Tensor, "22 3"], *,
               surface: bool = True) -> tuple[Tensor, Tensor, Tensor]:
         """Photo points (33, 3), cloth points (N, 3) and joints (22, 3), pelvis at the origin, m.
