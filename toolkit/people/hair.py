@@ -4,7 +4,7 @@ import numpy as np
 
 from toolkit.people.figure import Figure
 from toolkit.people.noise import noise
-from toolkit.people.shells import Piece, _bump, _ramp, make_piece
+from toolkit.people.shells import Piece, bump, ramp, make_piece
 
 HEAD = np.array([0.0, 0.69, 0.035])  # middle of the template's skull, metres
 
@@ -16,9 +16,9 @@ def hairline(points, *, recede: float = 0.0):
         x - 0.035, 0, None) + 0.002 * np.sin(points[:, 0] * 230)
     side = 0.690
     back = 0.607
-    line = back + (side - back) * _ramp(z, -0.005, 0.02)
-    line = line - 0.035 * _bump(z, 0.066, 0.007)  # sideburns
-    return y - (line + (front - side) * _ramp(z, 0.07, 0.092))
+    line = back + (side - back) * ramp(z, -0.005, 0.02)
+    line = line - 0.035 * bump(z, 0.066, 0.007)  # sideburns
+    return y - (line + (front - side) * ramp(z, 0.07, 0.092))
 
 
 def _ears(points):
@@ -35,10 +35,10 @@ def cap_hair(figure: Figure, cut) -> Piece:
     """Hair on the scalp: `thick` (m), `top` (extra height, m), `recede`, `rough`, `ears`."""
     p = figure.points
     line = hairline(p, recede=cut.get("recede", 0.0)) + cut.get("fringe", 0.0) * (p[:, 2] > 0.08)
-    height = _ramp(p[:, 1], 0.70, 0.79)
-    offset = (cut["thick"] + cut["top"] * height) * (0.15 + 0.85 * _ramp(line, 0.0, 0.025))
+    height = ramp(p[:, 1], 0.70, 0.79)
+    offset = (cut["thick"] + cut["top"] * height) * (0.15 + 0.85 * ramp(line, 0.0, 0.025))
     offset = offset * (1 + cut.get("rough", 0.1) * noise(p, 55, cut["seed"]))
-    side = _ramp(p[:, 0] * cut.get("part", 1.0), 0.0, 0.02)  # a parting on one side
+    side = ramp(p[:, 0] * cut.get("part", 1.0), 0.0, 0.02)  # a parting on one side
     offset = np.maximum(offset * (0.8 + 0.2 * side), 0.0015)
     seen = np.where(_ears(p) & (not cut.get("ears", False)), -0.01, 1.0)
     return make_piece("hair", _scalp(figure), offset, [line, seen],
@@ -50,7 +50,7 @@ def hat_piece(figure: Figure, cut) -> Piece:
     p = figure.points
     y, z = p[:, 1], p[:, 2]
     plane = y - (cut["edge"] + cut["slope"] * (z - 0.03))
-    offset = cut["thick"] + cut["top"] * _ramp(y, 0.72, 0.80)
+    offset = cut["thick"] + cut["top"] * ramp(y, 0.72, 0.80)
     if cut.get("cuff"):
         offset = offset + 0.005 * (plane < 0.035)
     return make_piece("hat", _scalp(figure), offset, [plane], num_vertices=len(p))
@@ -60,7 +60,7 @@ def beard_piece(figure: Figure, cut) -> Piece:
     """A full beard: the lower face pushed out by `thick` (m), cut by the beard's outline."""
     p = figure.points
     line = beard_line(p)
-    offset = cut["thick"] * (0.1 + 0.9 * _ramp(line, 0, 0.02)) * (1 + 0.3 * noise(p, 80, 5))
+    offset = cut["thick"] * (0.1 + 0.9 * ramp(line, 0, 0.02)) * (1 + 0.3 * noise(p, 80, 5))
     skin = figure.layers["skin"]
     faces = skin[(p[skin][..., 1] > 0.53).all(axis=1) & (p[skin][..., 1] < 0.68).all(axis=1)]
     return make_piece("beard", faces, offset, [line], num_vertices=len(p))

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from toolkit.people import palette
-from toolkit.people.cloth import ClothStyle
 from toolkit.people.prints import PERIODS_M, make_print
 from toolkit.people.skin import SkinStyle
+from toolkit.people.surface import ClothStyle
 
 SPLIT_SALT = {"train": 11, "val": 12, "test": 13}
 LONG, SHORT = 0.598, 0.325  # |x| of a long and of a short sleeve's hem, metres

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toolkit.cameras import Cameras
-from toolkit.people.cloth import Surface, paint_cloth, paint_shoes
+from toolkit.people.cloth import paint_cloth, paint_shoes
 from toolkit.people.figure import load_figure, pose_figure
 from toolkit.people.light import occlusion_at, shade
 from toolkit.people.mesh import DressedMesh, pose_mesh
@@ -17,6 +17,7 @@ from toolkit.people.person import Person
 from toolkit.people.samples import interpolate, surface_frame, unit
 from toolkit.people.shadow import shadow_map
 from toolkit.people.skin import paint_eyes, paint_hair, paint_plain, paint_skin
+from toolkit.people.surface import Surface
 from toolkit.render.mesh import rasterize_mesh
 
 GLOSS = {"skin": 0.35, "eyes": 1.0, "hair": 0.5, "beard": 0.3, "shoes": 0.5, "glasses": 1.0,

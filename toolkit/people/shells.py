@@ -55,12 +55,12 @@ def make_piece(material: str, faces, offset, keep, *, num_vertices: int) -> Piec
     return Piece(material, source, local.reshape(-1, 3), offset[source], fields[source])
 
 
-def _bump(value, centre, width):
+def bump(value, centre, width):
     """1 at `centre`, falling smoothly to 0 over about `width`."""
     return np.exp(-((value - centre) / width) ** 2)
 
 
-def _ramp(value, start, stop):
+def ramp(value, start, stop):
     """0 before `start`, 1 after `stop`, smooth between."""
     t = np.clip((value - start) / (stop - start), 0, 1)
     return t * t * (3 - 2 * t)
@@ -123,14 +123,14 @@ def top_piece(figure: Figure, cut) -> Piece:
     p = figure.points
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     torso = 1 - figure.arm
-    drape = cut["loose"] * torso * (_bump(y, 0.2, 0.12) + 0.7 * _bump(y, 0.02, 0.1))
-    sleeve_end = _ramp(x, cut["sleeve"] - 0.15, cut["sleeve"])
+    drape = cut["loose"] * torso * (bump(y, 0.2, 0.12) + 0.7 * bump(y, 0.02, 0.1))
+    sleeve_end = ramp(x, cut["sleeve"] - 0.15, cut["sleeve"])
     sleeve = cut["loose"] * figure.arm * (0.35 + 0.9 * sleeve_end * (cut["sleeve"] < 0.5))
-    fold = 0.25 * cut["loose"] * noise(p, (9, 13, 9), cut["seed"]) * _ramp(0.47 - y, 0, 0.2)
+    fold = 0.25 * cut["loose"] * noise(p, (9, 13, 9), cut["seed"]) * ramp(0.47 - y, 0, 0.2)
     offset = cut["thick"] + drape + sleeve + fold
     if cut.get("hood"):
         back = np.where(z < 0.05, 1.0, 0.35) * torso
-        offset = offset + 0.04 * _bump(y, 0.515, 0.035) * _ramp(0.13 - x, 0, 0.05) * back
+        offset = offset + 0.04 * bump(y, 0.515, 0.035) * ramp(0.13 - x, 0, 0.05) * back
     keep = [y - cut["hem"], cut["sleeve"] - x, neckline(p, cut["neck"])]
     return make_piece(cut["material"], figure.layers["tights"], offset, keep, num_vertices=len(p))
 
@@ -139,9 +139,9 @@ def bottom_piece(figure: Figure, cut) -> Piece:
     """Trousers or shorts: tights below the waist; `leg` (y of the hem), `flare` and `thick` (m)."""
     p = figure.points
     x, y = np.abs(p[:, 0]), p[:, 1]
-    down = _ramp(-y, 0.15, -cut["leg"])
-    fold = 0.003 * noise(p, (10, 16, 10), cut["seed"]) * _ramp(-y, 0.05, 0.3)
-    offset = cut["thick"] + cut["flare"] * down + fold + 0.003 * _ramp(-y, -0.1, 0.1)
+    down = ramp(-y, 0.15, -cut["leg"])
+    fold = 0.003 * noise(p, (10, 16, 10), cut["seed"]) * ramp(-y, 0.05, 0.3)
+    offset = cut["thick"] + cut["flare"] * down + fold + 0.003 * ramp(-y, -0.1, 0.1)
     keep = [WAIST_Y - y, y - cut["leg"], 0.4 - x]
     return make_piece("bottom", figure.layers["tights"], offset, keep, num_vertices=len(p))
 
@@ -150,9 +150,9 @@ def skirt_piece(figure: Figure, cut) -> Piece:
     """Skirt, dress or coat tail from the helper tube; `opening` > 0 leaves the front open."""
     p = figure.points
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
-    down = _ramp(-y, -0.12, 0.6)
+    down = ramp(-y, -0.12, 0.6)
     angle = np.arctan2(p[:, 0], z - 0.03)
-    pleats = 0.012 * np.sin(cut["pleats"] * angle) * _ramp(-y, -0.08, 0.3)
+    pleats = 0.012 * np.sin(cut["pleats"] * angle) * ramp(-y, -0.08, 0.3)
     offset = cut["thick"] + cut["flare"] * down + pleats
     keep = [y - cut["leg"], cut["top"] - y]
     if cut.get("opening", 0) > 0:
@@ -162,7 +162,7 @@ def skirt_piece(figure: Figure, cut) -> Piece:
 
 def _opening(y, width):
     """Half-width of an open front at height y: wider at the collar and at the bottom."""
-    return width * (0.55 + 1.0 * _ramp(y, 0.3, 0.5) + 0.5 * _ramp(-y, -0.1, 0.5))
+    return width * (0.55 + 1.0 * ramp(y, 0.3, 0.5) + 0.5 * ramp(-y, -0.1, 0.5))
 
 
 def coat_piece(figure: Figure, cut) -> Piece:
@@ -170,7 +170,7 @@ def coat_piece(figure: Figure, cut) -> Piece:
     p = figure.points
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     torso = 1 - figure.arm
-    drape = torso * (0.014 * _bump(y, 0.2, 0.12) + 0.010 * _bump(y, 0.0, 0.12))
+    drape = torso * (0.014 * bump(y, 0.2, 0.12) + 0.010 * bump(y, 0.0, 0.12))
     offset = cut["thick"] + drape + 0.003 * noise(p, (9, 13, 9), cut["seed"])
     front = np.where((z > 0.03) & (y < 0.58), x - _opening(y, cut["opening"]), 1.0)
     sides = np.minimum(cut["sleeve"] - x, neckline(p, "high"))
@@ -182,7 +182,7 @@ def shoe_piece(figure: Figure, cut) -> Piece:
     """Shoes or boots: the tights' feet, thicker at the sole; `top` is the shaft's height (y)."""
     p = figure.points
     y = p[:, 1]
-    sole = _ramp(-y, 0.79, 0.815)
-    offset = cut["thick"] + 0.010 * sole + cut.get("shaft", 0.0) * _ramp(y, -0.76, -0.70)
+    sole = ramp(-y, 0.79, 0.815)
+    offset = cut["thick"] + 0.010 * sole + cut.get("shaft", 0.0) * ramp(y, -0.76, -0.70)
     return make_piece("shoes", figure.layers["tights"], offset, [cut["top"] - y],
                       num_vertices=len(p))

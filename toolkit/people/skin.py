@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from toolkit.people.cloth import Surface, _mix
 from toolkit.people.hair import beard_line, hairline
 from toolkit.people.noise import noise, noise_and_gradient
+from toolkit.people.surface import Surface, mix
 
 EYE = np.array([0.0285, 0.6795, 0.1115])  # centre of the left eyeball, rest metres
 
@@ -56,7 +56,7 @@ def paint_skin(s: Surface, style: SkinStyle):
     flush = 0.5 * _blob(p, (0.042, 0.643, 0.11), 0.02) + 0.4 * _blob(p, (0, 0.648, 0.157), 0.01)
     flush = flush + 0.5 * _blob(p, (0.76, 0.45, 0.02), 0.05) + 0.4 * _blob(
         p, (0.13, -0.37, 0.1), 0.05) + 0.6 * _blob(p, (0.08, 0.66, 0.035), 0.02)
-    rgb = _mix(rgb, red, np.clip(flush, 0, 1))
+    rgb = mix(rgb, red, np.clip(flush, 0, 1))
     rgb = rgb * (1 + 0.035 * noise(p, 30, style.seed, octaves=3))[:, None]
     face = (p[:, 1] > 0.57) & (p[:, 2] > 0.0)
     if face.any():
@@ -64,7 +64,7 @@ def paint_skin(s: Surface, style: SkinStyle):
     rgb = _scalp(p, rgb, style)
     rgb = _hands(s, rgb)
     sock = (p[:, 1] < style.sock_y) * 1.0
-    rgb = _mix(rgb, np.array(style.socks) * (0.92 + 0.08 * np.sin(p[:, 1:2] * 900)), sock)
+    rgb = mix(rgb, np.array(style.socks) * (0.92 + 0.08 * np.sin(p[:, 1:2] * 900)), sock)
     return np.clip(rgb, 0, 1), 0.0009 * noise_and_gradient(p, 60, style.seed)[1]
 
 
@@ -75,13 +75,13 @@ def _scalp(p, rgb, style):
     line = np.clip(hairline(p) / 0.006, 0, 1) * (p[:, 1] > 0.6)
     ears = (np.abs(p[:, 0]) > 0.0685) & (p[:, 1] < 0.692)
     grain = 0.85 + 0.15 * noise(p, 500, 3)
-    return _mix(rgb, style.hair, np.clip(line * style.shadow * grain * ~ears, 0, 1))
+    return mix(rgb, style.hair, np.clip(line * style.shadow * grain * ~ears, 0, 1))
 
 
 def _hands(s: Surface, rgb):
     """Finger nails on the back of the last joint."""
     nail = (np.abs(s.point[:, 0]) > 0.757) & (s.normal[:, 1] > 0.55)
-    return _mix(rgb, np.clip(rgb * [1.08, 0.98, 0.98] + 0.05, 0, 1), nail * 0.8)
+    return mix(rgb, np.clip(rgb * [1.08, 0.98, 0.98] + 0.05, 0, 1), nail * 0.8)
 
 
 def _face(p, rgb, style):
@@ -89,7 +89,7 @@ def _face(p, rgb, style):
     rgb = _eye_region(p, rgb, style)
     rgb = _lips(p, rgb, style)
     nostril = _blob(p, (0.0065, 0.6405, 0.146), 0.0038)
-    rgb = _mix(rgb, rgb * 0.28, np.clip(1.2 * nostril, 0, 0.85))
+    rgb = mix(rgb, rgb * 0.28, np.clip(1.2 * nostril, 0, 0.85))
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     fold = np.exp(-((x - 0.017 - 0.55 * (0.645 - y)) / 0.0022) ** 2)
     fold = fold * np.exp(-((y - 0.634) / 0.011) ** 2) * (z > 0.1)
@@ -103,11 +103,11 @@ def _eye_region(p, rgb, style):
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     d = np.sqrt((x - EYE[0]) ** 2 + (y - EYE[1]) ** 2 + (z - EYE[2]) ** 2)
     socket = _blob(p, (0.027, 0.683, 0.125), 0.017)
-    rgb = _mix(rgb, rgb * [0.80, 0.70, 0.70], 0.45 * socket)
+    rgb = mix(rgb, rgb * [0.80, 0.70, 0.70], 0.45 * socket)
     rim = np.clip(1 - (d - 0.0150) / 0.0020, 0, 1) * (z > 0.105)
     upper = np.clip((y - 0.6790) / 0.003, 0, 1)
     lash = rim * (0.25 + 0.65 * upper) * (1 + 0.4 * style.makeup)
-    rgb = _mix(rgb, np.array([0.07, 0.05, 0.05]) + 0.15 * rgb, np.clip(lash, 0, 0.95))
+    rgb = mix(rgb, np.array([0.07, 0.05, 0.05]) + 0.15 * rgb, np.clip(lash, 0, 0.95))
     along = np.clip((x - 0.010) / 0.043, 0, 1)
     bend = 0.6995 + 0.0042 * np.sin(along**0.8 * np.pi * 0.86) - 0.0016 * along
     thick = 0.0034 * style.brow * (1 - 0.65 * np.clip((along - 0.45) / 0.55, 0, 1))
@@ -115,7 +115,7 @@ def _eye_region(p, rgb, style):
         along * 3, 1))
     brow = brow * np.clip((x - 0.009) / 0.004, 0, 1) * np.clip((0.054 - x) / 0.004, 0, 1)
     brow = brow * (0.75 + 0.25 * noise(p, (900, 300, 300), style.seed)) * (z > 0.085)
-    return _mix(rgb, 0.5 * style.hair + 0.08 * rgb, np.clip(brow, 0, 0.92))
+    return mix(rgb, 0.5 * style.hair + 0.08 * rgb, np.clip(brow, 0, 0.92))
 
 
 def _lips(p, rgb, style):
@@ -127,10 +127,10 @@ def _lips(p, rgb, style):
     bottom = 0.6092 + 0.0085 * t**2
     inside = np.clip((top - y) / 0.0012, 0, 1) * np.clip((y - bottom) / 0.0018, 0, 1)
     inside = inside * (z > 0.115) * (x < 0.0225)
-    rgb = _mix(rgb, style.lips, 0.85 * inside)
+    rgb = mix(rgb, style.lips, 0.85 * inside)
     line = np.exp(-((y - middle) / 0.0011) ** 2) * (x < 0.023) * (z > 0.115)
     under = np.exp(-((y - 0.6045) / 0.003) ** 2) * np.exp(-(x / 0.012) ** 2) * (z > 0.11)
-    return _mix(rgb, rgb * 0.35, np.clip(0.9 * line + 0.18 * under, 0, 0.9))
+    return mix(rgb, rgb * 0.35, np.clip(0.9 * line + 0.18 * under, 0, 0.9))
 
 
 def _stubble(p, rgb, style):
@@ -139,7 +139,7 @@ def _stubble(p, rgb, style):
     line = np.clip(beard_line(p) / 0.008, 0, 1)
     grain = 0.7 + 0.3 * noise(p, 700, 11)
     cover = np.clip(0.62 * style.stubble * line * grain, 0, 1)
-    return _mix(rgb, 0.7 * style.hair + 0.2 * rgb, cover)
+    return mix(rgb, 0.7 * style.hair + 0.2 * rgb, cover)
 
 
 def paint_eyes(s: Surface, style: SkinStyle):
@@ -151,11 +151,11 @@ def paint_eyes(s: Surface, style: SkinStyle):
     shade = 1 - 0.45 * np.clip((dy - 0.0020) / 0.004, 0, 1)
     rgb = white * shade[:, None]
     spokes = 0.85 + 0.15 * np.sin(14 * np.arctan2(dy, dx) + style.seed)
-    rgb = _mix(rgb, style.iris * spokes[:, None], np.clip((0.0066 - r) / 0.0006, 0, 1))
-    rgb = _mix(rgb, style.iris * 0.35, np.exp(-((r - 0.0063) / 0.0007) ** 2))
-    rgb = _mix(rgb, np.full(3, 0.03), np.clip((0.0030 - r) / 0.0005, 0, 1))
+    rgb = mix(rgb, style.iris * spokes[:, None], np.clip((0.0066 - r) / 0.0006, 0, 1))
+    rgb = mix(rgb, style.iris * 0.35, np.exp(-((r - 0.0063) / 0.0007) ** 2))
+    rgb = mix(rgb, np.full(3, 0.03), np.clip((0.0030 - r) / 0.0005, 0, 1))
     glint = np.hypot(dx - 0.0018, dy - 0.0022) < 0.0012
-    rgb = _mix(rgb, np.ones(3), 0.9 * glint)
+    rgb = mix(rgb, np.ones(3), 0.9 * glint)
     return np.clip(rgb, 0, 1).astype(np.float32), np.zeros_like(p)
 
 
@@ -183,7 +183,7 @@ def paint_hair(s: Surface, color, skin, *, seed: int, curly: float = 0.0,
     rgb = np.asarray(color) * (1 + 0.34 * value + 0.12 * tips)[:, None] + 0.015
     across = np.stack([np.cos(around), 0 * around, -np.sin(around)], 1)
     root = 1.15 - s.hem[:, 0] / thin + 0.35 * fine + 0.3 * coarse  # single hairs at the edge
-    rgb = _mix(rgb, skin, np.clip(root, 0, 0.92))
+    rgb = mix(rgb, skin, np.clip(root, 0, 0.92))
     bump = (1 - curly) * 0.0006 * gradient[:, :1] * across
     if curly > 0:
         bump = bump + curly * 0.004 * noise_and_gradient(p, 150, seed + 3)[1]
