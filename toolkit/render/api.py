@@ -98,13 +98,12 @@ def rasterization(  # noqa: PLR0913 - gsplat's signature, kept so that code for 
     from toolkit.render import cpu  # numba takes half a second; a GPU user never needs it
 
     flat_means, views = means.reshape(b, n, 3), viewmats.reshape(images, 4, 4)
-    cov = _covariances(quats, scales, covars).reshape(b, n, 6)
     lens = cpu.Lens(_lens_rows(Ks, width, height),
                     (float(near_plane), float(far_plane), float(eps2d), float(radius_clip),
                      float(rasterize_mode == "antialiased")))
     opac = opacities.reshape(b, n)
     radii, means2d, depths, conics, comps = cpu.Projection.apply(
-        flat_means, cov, opac.detach(), views, lens)
+        flat_means, *_shapes(quats, scales, covars, (b, n)), opac.detach(), views, lens)
     if rasterize_mode == "antialiased":
         opac = opac.repeat_interleave(cams, 0) * comps
     features = _features(given, flat_means, views, depths)
@@ -198,13 +197,12 @@ def _finite(tensor: Tensor) -> bool:
     return math.isfinite(tensor.sum().item()) or bool(torch.isfinite(tensor).all())
 
 
-def _covariances(quats, scales, covars) -> Float[Tensor, "BN 6"]:
-    from toolkit.render import cpu
-
+def _shapes(quats, scales, covars, lead: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+    """Quaternions and scales, or upper triangles of the covariances and None."""
     if covars is None:
-        return cpu.Covariance.apply(quats.reshape(-1, 4), scales.reshape(-1, 3))
+        return quats.reshape(*lead, 4), scales.reshape(*lead, 3)
     rows, columns = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
-    return covars.reshape(-1, 3, 3)[:, rows, columns]
+    return covars.reshape(*lead, 3, 3)[..., rows, columns], None
 
 
 def _lens_rows(Ks: Tensor, width: int, height: int) -> np.ndarray:

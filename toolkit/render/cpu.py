@@ -1,6 +1,6 @@
-"""The three differentiable steps of the CPU rasteriser as `torch.autograd.Function`s over numba.
+"""The two differentiable steps of the CPU rasteriser as `torch.autograd.Function`s over numba.
 
-covariance (quats, scales -> S), projection (S -> conics in the picture), compositing (-> pixels).
+Projection (Gaussians -> conics in the picture) and compositing (-> pixels).
 Everything is float32; images are the flattened (batch, camera) axis I.
 """
 
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.render import kernels, projection, threads, tiles
+from toolkit.render import fused, kernels, projection, threads, tiles
 
 _CHUNK = 8192      # Gaussians a task; fixed, so sums do not depend on the number of threads
 
@@ -21,25 +21,8 @@ def _numpy(tensor: Tensor) -> np.ndarray:
     return tensor.detach().to(torch.float32).contiguous().numpy()
 
 
-class Covariance(torch.autograd.Function):
-    """(N,4) quaternions and (N,3) scales -> (N,6) upper triangles of R diag(s)^2 R^T."""
-
-    @staticmethod
-    def forward(ctx, quats, scales):
-        q, s = _numpy(quats), _numpy(scales)
-        out = np.empty((len(q), 6), np.float32)
-        threads.run(projection.covariance_forward,
-                    [(q, s, out, *span) for span in threads.spans(len(q), _CHUNK)])
-        ctx.save_for_backward(quats, scales)
-        return torch.from_numpy(out)
-
-    @staticmethod
-    def backward(ctx, grad):
-        q, s = (_numpy(t) for t in ctx.saved_tensors)
-        out = np.empty_like(q), np.empty_like(s)
-        threads.run(projection.covariance_backward,
-                    [(q, s, _numpy(grad), out, *span) for span in threads.spans(len(q), _CHUNK)])
-        return torch.from_numpy(out[0]), torch.from_numpy(out[1])
+def _float64(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().to(torch.float64).contiguous().numpy()
 
 
 @dataclass(frozen=True)
@@ -54,48 +37,70 @@ class Lens:
         return views[image], tuple(self.cameras[image]), self.limits
 
 
+def _empty_projection(images: int, n: int) -> tuple[np.ndarray, ...]:
+    """radii, means2d, depths, conics, compensations."""
+    return (np.empty((images, n, 2), np.int32), np.empty((images, n, 2), np.float32),
+            np.empty((images, n), np.float32), np.empty((images, n, 3), np.float32),
+            np.empty((images, n), np.float32))
+
+
 class Projection(torch.autograd.Function):
-    """(B,N,3) means, (B,N,6) covariances, (I,4,4) views -> radii and what compositing needs."""
+    """Means, shapes and (I,4,4) views -> radii, means2d, depths, conics, compensations of I images.
+
+    Means are (B,N,3); shapes are the pair of (B,N,4) quaternions and (B,N,3) scales, or (B,N,6)
+    covariances and None. Opacities only decide what is too faint.
+    """
 
     @staticmethod
-    def forward(ctx, means, covars, opacities, viewmats, lens):
-        m, s, o = _numpy(means), _numpy(covars), _numpy(opacities)
-        views = viewmats.detach().to(torch.float64).contiguous().numpy()
-        images, n = len(views), m.shape[1]
-        out = (np.empty((images, n, 2), np.int32), np.empty((images, n, 2), np.float32),
-               np.empty((images, n), np.float32), np.empty((images, n, 3), np.float32),
-               np.empty((images, n), np.float32))
-        per_batch = images // len(m)
-        threads.run(projection.project_forward, [
-            ((m[i // per_batch], s[i // per_batch], o[i // per_batch]), lens.of(views, i),
-             tuple(a[i] for a in out), *span)
-            for i in range(images) for span in threads.spans(n, _CHUNK)])
+    def forward(ctx, means, shape, scales, opacities, viewmats, lens):
+        scene = [_numpy(t) for t in (means, shape, scales) if t is not None]
+        opac, views = _numpy(opacities), _float64(viewmats)
+        images, n = len(views), means.shape[1]
+        out = _empty_projection(images, n)
+        bright = np.maximum(opac * (1 / projection.ALPHA_MIN), 1)
+        extents = np.minimum(projection.EXTENT, np.sqrt(2 * np.log(bright)))
+        extents[opac < projection.ALPHA_MIN] = -1
+
+        def one_span(i, *span):
+            b = i * len(opac) // images
+            here, target = [a[b] for a in scene], tuple(a[i] for a in out)
+            if scales is None:
+                projection.project_forward((*here, opac[b]), lens.of(views, i), target, *span)
+            else:
+                fused.project_forward(tuple(here), (opac[b], extents[b]), lens.of(views, i), target,
+                                      fused.scratch(), *span)
+
+        threads.run(one_span, [(i, *s) for i in range(images) for s in threads.spans(n, _CHUNK)])
         ctx.lens = lens
         radii, *rest = (torch.from_numpy(a) for a in out)
         ctx.mark_non_differentiable(radii)
-        ctx.save_for_backward(means, covars, opacities, viewmats, radii, rest[2], rest[3])
+        ctx.save_for_backward(means, shape, scales, opacities, viewmats, radii, rest[2], rest[3])
         return radii, *rest
 
     @staticmethod
     def backward(ctx, _, *grads):
-        m, s, o, _, _, conics, comps = (_numpy(t) for t in ctx.saved_tensors)
-        views = ctx.saved_tensors[3].to(torch.float64).contiguous().numpy()
-        radii = ctx.saved_tensors[4].numpy()
+        *scene, opacities, viewmats, radii, conics, comps = ctx.saved_tensors
+        scene, views = [_numpy(t) for t in scene if t is not None], _float64(viewmats)
+        radii = radii.numpy()
+        opac, conics, comps = _numpy(opacities), _numpy(conics), _numpy(comps)
         grads = [_numpy(g) for g in grads]
-        parts = threads.spans(m.shape[1], _CHUNK)
-        sums = np.zeros_like(m), np.zeros_like(s), np.zeros((len(parts), *views.shape))
-        per_batch = len(views) // len(m)
+        parts = threads.spans(radii.shape[1], _CHUNK)
+        sums, v_views = [np.zeros_like(a) for a in scene], np.zeros((len(parts), *views.shape))
 
         def one_span(p):  # a span visits all its images in order, so sums are always the same
             for i in range(len(views)):
-                b = i // per_batch
-                projection.project_backward(
-                    (m[b], s[b], o[b]), ctx.lens.of(views, i), (radii[i], conics[i], comps[i]),
-                    tuple(g[i] for g in grads), (sums[0][b], sums[1][b], sums[2][p, i]), *parts[p])
+                b = i * len(opac) // len(views)
+                here, kept = tuple(a[b] for a in scene), (radii[i], conics[i], comps[i])
+                given = ctx.lens.of(views, i), kept, tuple(g[i] for g in grads)
+                target = (*(a[b] for a in sums), v_views[p, i])
+                if len(scene) == 2:
+                    projection.project_backward((*here, opac[b]), *given, target, *parts[p])
+                else:
+                    fused.project_backward(here, *given, target, fused.scratch(), *parts[p])
 
         threads.run(one_span, [(p,) for p in range(len(parts))])
-        v_views = torch.from_numpy(sums[2].sum(0).astype(np.float32))
-        return torch.from_numpy(sums[0]), torch.from_numpy(sums[1]), None, v_views, None
+        out = [torch.from_numpy(a) for a in sums] + [None] * (3 - len(sums))
+        return *out, None, torch.from_numpy(v_views.sum(0).astype(np.float32)), None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""Numba kernels: quaternion and scale to covariance, world to picture, and both ways back.
+"""Numba kernels: Gaussians given by their covariance to the picture and back (`covars=`).
+
+The common case, quaternions and scales, has its own faster kernels in `toolkit.render.fused`.
 
 Letters: m mean in the world, p mean in the camera, S world covariance (xx, xy, xz, yy, yz, zz),
 J Jacobian of the pinhole, U = J R, cov = U S U^T + eps2d I, conic = cov^-1 as (a, b, c).
@@ -7,78 +9,13 @@ Scalars are float64 inside, so needles and far-away splats keep their digits; ar
 
 import math
 
-import numpy as np
 from numba import njit
 
 ALPHA_MIN = 1.0 / 255.0  # a fainter pair is skipped (gsplat 1.5.3)
 EXTENT = 3.33            # standard deviations; exp(-EXTENT^2 / 2) is just below ALPHA_MIN
-_MAX_RADIUS = 1e6        # pixels; keeps the int32 radius of a huge splat defined
+MAX_RADIUS = 1e6        # pixels; keeps the int32 radius of a huge splat defined
 
 _fast = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-
-
-@_fast
-def rotation(q):
-    """Rotation matrix entries, row by row, of the quaternion q (w, x, y, z), any length > 0."""
-    length = math.sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
-    inv = 1.0 / max(length, 1e-12)  # torch.nn.functional.normalize's floor
-    w, x, y, z = q[0] * inv, q[1] * inv, q[2] * inv, q[3] * inv
-    return (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y), w, x, y, z, inv)
-
-
-@_fast
-def covariance_forward(quats, scales, out, start, stop):
-    """out[n] = upper triangle of R diag(s)^2 R^T."""
-    for n in range(start, stop):
-        a, b, c, d, e, f, g, h, i = rotation(quats[n])[:9]
-        u, v, w = scales[n, 0] ** 2 + 0.0, scales[n, 1] ** 2 + 0.0, scales[n, 2] ** 2 + 0.0
-        out[n, 0] = a * a * u + b * b * v + c * c * w
-        out[n, 1] = a * d * u + b * e * v + c * f * w
-        out[n, 2] = a * g * u + b * h * v + c * i * w
-        out[n, 3] = d * d * u + e * e * v + f * f * w
-        out[n, 4] = d * g * u + e * h * v + f * i * w
-        out[n, 5] = g * g * u + h * h * v + i * i * w
-
-
-@_fast
-def covariance_backward(quats, scales, grad, grads_out, start, stop):
-    """Gradients of quats and scales; `grad` counts each off-diagonal entry once."""
-    v_quats, v_scales = grads_out
-    r = np.empty(9)
-    v_r = np.empty(9)
-    sym = np.empty(9)
-    for n in range(start, stop):
-        parts = rotation(quats[n])
-        w, x, y, z, inv = parts[9:]
-        for k in range(9):
-            r[k] = parts[k]
-        sym[0], sym[4], sym[8] = grad[n, 0], grad[n, 3], grad[n, 5]
-        sym[1] = sym[3] = 0.5 * grad[n, 1]
-        sym[2] = sym[6] = 0.5 * grad[n, 2]
-        sym[5] = sym[7] = 0.5 * grad[n, 4]
-        for j in range(3):  # column j of M = R diag(s): v_M = 2 sym M
-            s = scales[n, j]
-            v_s = 0.0
-            for i in range(3):
-                v_m = 2 * s * (sym[3 * i] * r[j] + sym[3 * i + 1] * r[3 + j]
-                               + sym[3 * i + 2] * r[6 + j])
-                v_s += v_m * r[3 * i + j]
-                v_r[3 * i + j] = v_m * s
-            v_scales[n, j] = v_s
-        v_w = 2 * (x * (v_r[7] - v_r[5]) + y * (v_r[2] - v_r[6]) + z * (v_r[3] - v_r[1]))
-        v_x = 2 * (-2 * x * (v_r[4] + v_r[8]) + y * (v_r[1] + v_r[3]) + z * (v_r[2] + v_r[6])
-                   + w * (v_r[7] - v_r[5]))
-        v_y = 2 * (x * (v_r[1] + v_r[3]) - 2 * y * (v_r[0] + v_r[8]) + z * (v_r[5] + v_r[7])
-                   + w * (v_r[2] - v_r[6]))
-        v_z = 2 * (x * (v_r[2] + v_r[6]) + y * (v_r[5] + v_r[7]) - 2 * z * (v_r[0] + v_r[4])
-                   + w * (v_r[3] - v_r[1]))
-        along = v_w * w + v_x * x + v_y * y + v_z * z  # normalisation removes this part
-        v_quats[n, 0] = (v_w - along * w) * inv
-        v_quats[n, 1] = (v_x - along * x) * inv
-        v_quats[n, 2] = (v_y - along * y) * inv
-        v_quats[n, 3] = (v_z - along * z) * inv
 
 
 @_fast
@@ -153,8 +90,8 @@ def project_forward(scene, lens, out, start, stop):
         if not (det > 0 and opacity >= ALPHA_MIN):
             continue
         extent = min(EXTENT, math.sqrt(2.0 * math.log(opacity / ALPHA_MIN)))
-        rx = min(_MAX_RADIUS, math.ceil(extent * math.sqrt(cxx)))
-        ry = min(_MAX_RADIUS, math.ceil(extent * math.sqrt(cyy)))
+        rx = min(MAX_RADIUS, math.ceil(extent * math.sqrt(cxx)))
+        ry = min(MAX_RADIUS, math.ceil(extent * math.sqrt(cyy)))
         mx, my = fx * px / pz + cx, fy * py / pz + cy
         if ((rx <= radius_clip and ry <= radius_clip) or mx + rx <= 0 or mx - rx >= width
                 or my + ry <= 0 or my - ry >= height):

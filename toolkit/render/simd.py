@@ -12,6 +12,7 @@ import operator
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 8
@@ -111,6 +112,16 @@ def where(typingctx, mask, yes, no):
 
 
 @intrinsic
+def root(typingctx, value):
+    """Square root of each lane."""
+    def codegen(context, builder, signature, args):
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(_VECTOR, [_VECTOR]), f"llvm.sqrt.v{LANES}f32")
+        return builder.call(function, args)
+    return lanes_type(value), codegen
+
+
+@intrinsic
 def any_lane(typingctx, mask):
     """True if the mask is set in at least one lane."""
     def codegen(context, builder, signature, args):
@@ -156,6 +167,10 @@ def _smaller(builder, a, b):
     return builder.select(builder.fcmp_ordered("<", a, b), a, b)
 
 
+def _bigger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
 _define(operator.add, lambda b, x, y: b.fadd(x, y, flags=_FAST))
 _define(operator.sub, lambda b, x, y: b.fsub(x, y, flags=_FAST))
 _define(operator.mul, lambda b, x, y: b.fmul(x, y, flags=_FAST))
@@ -164,5 +179,7 @@ _define(operator.lt, lambda b, x, y: b.fcmp_ordered("<", x, y), mask_type)
 _define(operator.le, lambda b, x, y: b.fcmp_ordered("<=", x, y), mask_type)
 _define(operator.gt, lambda b, x, y: b.fcmp_ordered(">", x, y), mask_type)
 _define(operator.ge, lambda b, x, y: b.fcmp_ordered(">=", x, y), mask_type)
+_define(operator.eq, lambda b, x, y: b.fcmp_ordered("==", x, y), mask_type)
 _define(operator.and_, lambda b, x, y: b.and_(x, y), mask_type, mask_type)
 smaller = _operation(_smaller, lanes_type)
+bigger = _operation(_bigger, lanes_type)
