@@ -4,7 +4,7 @@ import numpy as np
 
 from toolkit.people.figure import Figure
 from toolkit.people.noise import noise
-from toolkit.people.shells import Piece, bump, ramp, make_piece
+from toolkit.people.shells import Piece, bump, make_piece, ramp
 
 HEAD = np.array([0.0, 0.69, 0.035])  # middle of the template's skull, metres
 

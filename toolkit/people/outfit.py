@@ -78,7 +78,7 @@ def _period(rng, split):
 def _top(a, rng, split, cuts, cloth):
     kind = a["top"]
     color = palette.jitter(palette.color(a["top_color"]), rng)
-    if np.abs(color - palette.skin_color(a["skin"])).sum() < 0.3:  # never look undressed
+    if np.abs(color - palette.skin_color(a["skin"])).sum() < 0.42:  # never look undressed
         color = np.clip(color * [0.55, 0.75, 1.0], 0, 1)
     name2 = a.get("top_color2") or palette.contrast_color(color, rng)
     color2 = palette.jitter(palette.color(name2), rng)
