@@ -56,6 +56,15 @@ def test_start_sigma_of_the_known_table(strength, shift, sigma):
     assert start_sigma(strength, 50, shift) == pytest.approx(sigma, abs=6e-4)
 
 
+def test_fewer_steps_keep_start_and_end(prior):
+    levels = []
+    config = SDEditConfig(strength=0.5, num_inference_steps=20, shift=1.0, max_steps=2)
+    sdedit(lambda x, s, c: levels.append(float(s)) or torch.zeros_like(x), torch.zeros(1, 2),
+           config=config, callback=lambda i, r, clean: levels.append(r))
+    assert levels[0] == pytest.approx(start_sigma(0.5, 20, 1.0)) and levels[-1] == 0
+    assert len(levels) == 4 and levels[1] == levels[2]
+
+
 def test_strength_zero_is_the_identity(prior):
     x0 = torch.randn(2, 3, dtype=torch.float64)
     assert sdedit(prior.velocity, x0, config=SDEditConfig(strength=0)) is x0

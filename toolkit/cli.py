@@ -26,7 +26,7 @@ def avatar(
     out: Annotated[Path, typer.Option(help="folder for the results")],
     profile: Annotated[str, typer.Option(help="embedded (CPU) or full (GPU)")] = "embedded",
     seed: Annotated[int, typer.Option(help="same seed, same files")] = 0,
-    strength: Annotated[float, typer.Option(help="SDEdit editing strength, 0..1")] = 0.5,
+    strength: Annotated[float | None, typer.Option(help="of SDEdit, 0..1; else the best")] = None,
     views: Annotated[int, typer.Option(help="frames of the turntable, 4k+1")] = 13,
     gaussians: Annotated[int, typer.Option(help="number of Gaussians, 10k to 80k")] = 20_000,
     resume: Annotated[bool, typer.Option("--resume", help="go on after a kill")] = False,

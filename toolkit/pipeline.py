@@ -24,6 +24,7 @@ from toolkit.photo.keypoints import Detection, detect
 from toolkit.photo.load import Photo, read_photo
 from toolkit.prior.orbit import OrbitConfig, orbit
 from toolkit.prior.sdedit import SDEditConfig, start_sigma
+from toolkit.prior.turntable import OPERATING_POINT
 from toolkit.profiles import Profile, load_profile
 from toolkit.progress import Progress
 from toolkit.refine import Turntable, clip_target, photo_target, refine_clip, render_turntable
@@ -37,10 +38,12 @@ class PipelineConfig:
     Attributes:
         profile: "embedded" (our small models, on a CPU) or "full" (LHM, Wan; a GPU).
         seed: of the orbit, the noise and the fit.
-        strength: SDEdit editing strength in [0, 1]; 0 returns the coarse avatar.
+        strength: SDEdit editing strength in [0, 1]; 0 returns the coarse avatar; None is the
+            strength at which the profile's prior did best on validation people.
         num_views: frames of the turntable, 4k + 1 (a video VAE's grid).
         num_gaussians: anchors on the body, 10k to 80k.
         num_inference_steps: length of the full noise schedule.
+        max_steps: spend at most so many of its steps; 0 all, None as the prior did best.
         shift: of the noise schedule; start sigma = shift s / (1 + (shift - 1) s).
         sampler: "ode" (paper) or a stochastic one, see `prior.sdedit.RENOISE`.
         guidance: pull of the clean estimate towards the coarse clip where the photo saw, [0, 1].
@@ -49,17 +52,18 @@ class PipelineConfig:
 
     profile: str = "embedded"
     seed: int = 0
-    strength: float = 0.5
+    strength: float | None = None
     num_views: int = 13
     num_gaussians: int = 20_000
     num_inference_steps: int = 20
+    max_steps: int | None = None
     shift: float = 1.0
     sampler: str = "ode"
     guidance: float = 0.0
     fit_steps: int = 200
 
     def __post_init__(self):
-        if not 0 <= self.strength <= 1:
+        if self.strength is not None and not 0 <= self.strength <= 1:
             fail("strength", got=self.strength, wanted="0 to 1", fix="Try 0.5.")
         if self.num_views < 5 or self.num_views % 4 != 1:
             fail("views", got=self.num_views, wanted="4k + 1 of at least 5 (5, 9, 13, 17, 21, ...)",
@@ -69,8 +73,12 @@ class PipelineConfig:
 
     def sdedit(self) -> SDEditConfig:
         """The part of it that SDEdit wants."""
-        return SDEditConfig(strength=self.strength, num_inference_steps=self.num_inference_steps,
-                            shift=self.shift, sampler=self.sampler, guidance=self.guidance)
+        best = OPERATING_POINT
+        return SDEditConfig(
+            strength=best.strength if self.strength is None else self.strength,
+            max_steps=best.max_steps if self.max_steps is None else self.max_steps or None,
+            num_inference_steps=self.num_inference_steps, shift=self.shift, sampler=self.sampler,
+            guidance=self.guidance)
 
 
 @dataclass(frozen=True)
@@ -158,7 +166,7 @@ class Job:
         edit = self.config.sdedit()
 
         def compute() -> np.ndarray:
-            with Progress("sdedit", max(1, int(edit.strength * edit.num_inference_steps))) as tick:
+            with Progress("sdedit", edit.max_steps or edit.num_inference_steps) as tick:
                 return refine_clip(self.profile.velocity, turntable, edit, callback=tick,
                                    generator=torch.Generator().manual_seed(self.config.seed)).numpy()
 
@@ -206,8 +214,8 @@ class Job:
         sigma = start_sigma(edit.strength, edit.num_inference_steps, edit.shift)
         return measured | {"profile": self.profile.name, "coarse_model": self.profile.coarse_name,
                            "video_prior": self.profile.prior_name, "config": asdict(self.config),
-                           "start_sigma": sigma, "versions": report.versions(),
-                           "stages": self.folder.stages}
+                           "start_sigma": sigma, "sdedit": asdict(edit),
+                           "versions": report.versions(), "stages": self.folder.stages}
 
     def _avatar_stage(self, name: str, compute, body: PhotoBody, path: Path) -> Avatar:
         """Save an avatar for re-posing, and its Gaussians in the photo's pose as a standard PLY."""

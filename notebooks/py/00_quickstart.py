@@ -26,7 +26,7 @@ photo = ""  # path of a PNG, JPEG or WebP with one person; empty: the sample pho
 out_dir = "../runs/quickstart"  # where the results go
 profile = "embedded"  # "embedded" (this repository's small models, CPU) or "full" (GPU)
 seed = 0  # of the orbit, the noise and the fit
-strength = 0.5  # of SDEdit: 0 changes nothing, 1 forgets the coarse avatar
+strength = None  # of SDEdit, 0 (changes nothing) to 1; None: where the prior did best
 fast = False  # few steps and views, for tests; the pictures are then not worth looking at
 
 # %%
@@ -101,7 +101,8 @@ picture_row(*turntable.rgb[::2], height_px=250)
 
 # %%
 edit = config.sdedit()
-print(f"SDEdit starts at sigma = {start_sigma(strength, edit.num_inference_steps, edit.shift):.2f}")
+sigma = start_sigma(edit.strength, edit.num_inference_steps, edit.shift)
+print(f"SDEdit starts at sigma = {sigma:.2f}")
 refined_clip = refine.refine_clip(stages.velocity, turntable, edit,
                                   generator=torch.Generator().manual_seed(seed))
 picture_row(*refined_clip[::2], height_px=250)

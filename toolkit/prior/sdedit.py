@@ -37,6 +37,7 @@ class SDEditConfig:
     shift: float = 3.0  # > 1 bends towards high noise: s' = shift s / (1 + (shift-1) s)
     sampler: str = "ode"  # a key of RENOISE
     stochasticity: float = 1.0  # scales the fresh noise of the stochastic samplers, [0, 1]
+    max_steps: int | None = None  # spend at most so many steps from the start level; None = all
     guidance: float = 0.0  # pull of the clean estimate towards the input where `keep` is 1, [0, 1]
 
 
@@ -96,6 +97,8 @@ def sdedit(velocity: Velocity, x0: Tensor, condition: Any = None, *,
     sigmas = sigmas_for(config.num_inference_steps, config.shift)
     sigmas = sigmas[start_index(config.strength, config.num_inference_steps):]
     _check(config)
+    if config.max_steps is not None and config.max_steps < len(sigmas) - 1:
+        sigmas = sigmas[torch.linspace(0, len(sigmas) - 1, config.max_steps + 1).round().long()]
     fresh = lambda: torch.randn(x0.shape, generator=generator, dtype=x0.dtype).to(x0.device)  # noqa: E731
     x = x0 if len(sigmas) == 1 else (1 - sigmas[0]) * x0 + sigmas[0] * fresh()
     for index, (s, r) in enumerate(pairwise(sigmas)):
@@ -116,6 +119,8 @@ def _check(config: SDEditConfig) -> None:
     if config.sampler not in RENOISE:
         fail("sampler", got=repr(config.sampler), wanted=f"one of {sorted(RENOISE)}",
              fix="The paper's solver is 'ode'.")
+    if config.max_steps is not None and config.max_steps < 1:
+        fail("max_steps", got=config.max_steps, wanted="at least 1, or None", fix="Try None.")
     if not (0 <= config.stochasticity <= 1 and 0 <= config.guidance <= 1):
         fail("SDEditConfig", wanted="both in [0, 1]",
              got=f"stochasticity {config.stochasticity}, guidance {config.guidance}",

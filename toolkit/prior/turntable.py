@@ -25,7 +25,7 @@ MADE_BY = "python tools/make_clips.py && python tools/train_turntable.py"
 
 # Where the shipped weights do best on validation people (PSNR, side and back): the repairer in one
 # step from pure noise. They are too young for many steps: those leave coloured noise.
-OPERATING_POINT = SDEditConfig(strength=1.0, num_inference_steps=1, shift=1.0)
+OPERATING_POINT = SDEditConfig(strength=1.0, num_inference_steps=20, shift=1.0, max_steps=1)
 
 
 @dataclass(frozen=True)
