@@ -56,9 +56,9 @@ def render(gaussians: Gaussians, cameras: Cameras, *, background=(1.0, 1.0, 1.0)
         gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh,
         cameras.viewmats, cameras.Ks, cameras.width, cameras.height,
         sh_degree=gaussians.sh_degree if sh_degree is None else sh_degree,
-        backgrounds=back.expand(len(cameras), 3), render_mode="RGB+ED",
+        backgrounds=back.expand(len(cameras), 3), render_mode="RGB+D",
         rasterize_mode="antialiased" if antialiased else "classic")
-    return Render(colors[..., :3], alpha, colors[..., 3:])
+    return Render(colors[..., :3], alpha, colors[..., 3:] / alpha.clamp_min(1e-10))
 
 
 def rasterization(  # noqa: PLR0913 - gsplat's signature, kept so that code for gsplat runs unchanged

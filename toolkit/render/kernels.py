@@ -143,17 +143,16 @@ def _write_tile(rows, left, top, background, picture, alphas):
     for y in range(min(TILE_H, height - top)):
         for x in range(wide):
             alphas[top + y, left + x] = _ONE - abs(rows[y, 0, x])
-        if channels == 3:  # spelled out: the compiler then writes whole vectors
+        if channels >= 3:  # spelled out: the compiler then writes whole vectors
             for x in range(wide):
                 T = abs(rows[y, 0, x])
                 picture[top + y, left + x, 0] = rows[y, 2, x] + T * background[0]
                 picture[top + y, left + x, 1] = rows[y, 3, x] + T * background[1]
                 picture[top + y, left + x, 2] = rows[y, 4, x] + T * background[2]
-        else:
-            for k in range(channels):
-                for x in range(wide):
-                    picture[top + y, left + x, k] = (rows[y, 2 + k, x]
-                                                     + abs(rows[y, 0, x]) * background[k])
+        for k in range(3 if channels >= 3 else 0, channels):
+            for x in range(wide):
+                picture[top + y, left + x, k] = (rows[y, 2 + k, x]
+                                                 + abs(rows[y, 0, x]) * background[k])
 
 
 @_fast
@@ -198,23 +197,21 @@ def _read_tile(rows, left, top, kept, grads):
     rows[:] = _ZERO
     rows[:, 0, :wide] = _ONE
     for y in range(min(TILE_H, height - top)):
-        if channels == 3:
+        for x in range(wide):
+            rows[y, 1, x] = (alphas[top + y, left + x] - _ONE) * v_alphas[top + y, left + x]
+        if channels >= 3:
             for x in range(wide):
                 v0, v1, v2 = (v_picture[top + y, left + x, 0], v_picture[top + y, left + x, 1],
                               v_picture[top + y, left + x, 2])
                 rows[y, 2, x], rows[y, 3, x], rows[y, 4, x] = v0, v1, v2
-                rows[y, 1, x] = ((alphas[top + y, left + x] - _ONE) * v_alphas[top + y, left + x]
-                                 + v0 * picture[top + y, left + x, 0]
-                                 + v1 * picture[top + y, left + x, 1]
-                                 + v2 * picture[top + y, left + x, 2])
-        else:
+                rows[y, 1, x] += (v0 * picture[top + y, left + x, 0]
+                                  + v1 * picture[top + y, left + x, 1]
+                                  + v2 * picture[top + y, left + x, 2])
+        for k in range(3 if channels >= 3 else 0, channels):
             for x in range(wide):
-                rest = (alphas[top + y, left + x] - _ONE) * v_alphas[top + y, left + x]
-                for k in range(channels):
-                    v = v_picture[top + y, left + x, k]
-                    rows[y, 2 + k, x] = v
-                    rest += v * picture[top + y, left + x, k]
-                rows[y, 1, x] = rest
+                v = v_picture[top + y, left + x, k]
+                rows[y, 2 + k, x] = v
+                rows[y, 1, x] += v * picture[top + y, left + x, k]
     rows[min(TILE_H, height - top):, 0] = _ZERO
 
 

@@ -6,6 +6,7 @@ x86 and to pairs of NEON registers on ARM.
 
 Memory is named by address (`array.ctypes.data`) and an index in floats: array arguments would cost
 atomic reference counts at every call. Nothing is checked, and the caller keeps the arrays alive.
+Numba's disk cache does not see edits of this file: touch the files of the kernels after one.
 """
 
 import operator
