@@ -34,7 +34,7 @@ def test_compare_is_1600_wide_and_its_file_reproducible(compared, tmp_path):
     for name in ("a.png", "b.png"):
         show.save_figure(compared, tmp_path / name)
     with Image.open(tmp_path / "a.png") as image:
-        assert image.size == (1600, 990)
+        assert image.size == (1600, 1050)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 

@@ -80,14 +80,14 @@ def compare_figure(photo, mask, stages: Sequence[StageViews], *,
         title: printed at the top left.
         photo_sharpness: fine contrast of the photo at the renders' size: a line in the chart.
     """
-    row_px, rows = 440, len(stages)
-    fig = figure(1600, row_px * rows + 110)
-    top = 1 - 84 / (row_px * rows + 110)
-    fig.text(0.016, 1 - 32 / (row_px * rows + 110), title or "From one photo to a refined avatar",
+    rows = len(stages)
+    height_px = 460 * rows + 130
+    fig, top = figure(1600, height_px), 1 - 84 / height_px
+    fig.text(0.026, 1 - 32 / height_px, title or "From one photo to a refined avatar",
              color=INK, fontsize=17, fontweight="bold", va="center")
     box = person_box(mask)
-    grid = fig.add_gridspec(rows, 3 + len(view_names), left=0.016, right=0.988, top=top,
-                            bottom=0.022, wspace=0.05, hspace=0.14,
+    grid = fig.add_gridspec(rows, 3 + len(view_names), left=0.026, right=0.99, top=top,
+                            bottom=56 / height_px, wspace=0.05, hspace=0.2,
                             width_ratios=[1.45, 1.3, *[0.86] * len(view_names), 1.3])
     left = grid[:, 0].subgridspec(2, 1, height_ratios=[1.45, 1], hspace=0.2)
     _picture(fig.add_subplot(left[0]), photo, "photo")
