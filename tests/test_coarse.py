@@ -1,5 +1,6 @@
 """The small LHM: what the photo says about each anchor, and the Gaussians made from it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -85,10 +86,24 @@ def test_crop_reaches_over_the_border(photo):
 
 def test_contour_vectors_lead_to_the_other_side(prepared):
     crop = prepared[0]
-    y, x = torch.nonzero(crop.mask < 0.5, as_tuple=True)
+    y, x = torch.nonzero((crop.mask < 0.5) & (crop.known > 0), as_tuple=True)
     step = crop.to_inside_px[:, y, x].long()
     assert (crop.mask[y + step[1], x + step[0]] >= 0.5).all()
     assert crop.to_inside_px[:, crop.mask >= 0.5].abs().max() == 0
+
+
+def test_below_a_cut_photo_nothing_is_known(photo, body, anchors):
+    top = photo.mask[:120].clone()
+    camera = replace(photo.guess.camera, height=120)
+    crop = pixel_aligned.crop_photo(photo.image[:120], top, camera)
+    below = int((120 - camera.Ks[0, 1, 2]) * crop.camera.Ks[0, 1, 1] / camera.Ks[0, 1, 1]
+                + crop.camera.Ks[0, 1, 2])
+    assert 200 < below < 256
+    assert crop.known[below - 3].max() == 1 and crop.known[below + 1:].max() == 0
+    assert crop.to_inside_px[:, below + 1:].abs().max() == 0
+    seen = pixel_aligned.observe(crop, photo.guess, body, anchors)
+    (pixels,), _ = crop.camera.project(seen.posed)
+    assert pixels[seen.visible, 1].max() < below + 1 < pixels[:, 1].max()
 
 
 def test_only_the_front_is_seen(prepared, anchors):

@@ -70,6 +70,7 @@ def make_sample(seed: int, split: str, body: BodyModel) -> dict[str, np.ndarray]
     return {"photo": to_bytes(on_white), "turn": to_bytes(rgba(turn)),
             "posed": to_bytes(rgba(posed)), "betas": person.betas.numpy(),
             "pose": person.pose.numpy(), "transl": rest.numpy(),
+            "frame": photo_frame(crop.camera, camera),
             "surface": surface_points(person, turn_cameras), **pack("photo", crop.camera),
             **pack("turn", turn_cameras), **pack("posed", posed_cameras)}
 
@@ -86,6 +87,13 @@ def surface_points(person: Person, cameras: Cameras) -> np.ndarray:
     points = np.concatenate(found)
     chosen = np.random.default_rng(person.seed).choice(len(points), NUM_SURFACE)
     return points[chosen].astype(np.float16)
+
+
+def photo_frame(crop: Cameras, photo: Cameras) -> np.ndarray:
+    """Left, top, right, bottom of the photo in pixels of its crop."""
+    inside_out = (crop.Ks[0] @ torch.linalg.inv(photo.Ks[0])).numpy()
+    corners = np.array([[0, 0, 1], [photo.width, photo.height, 1]]) @ inside_out.T
+    return corners[:, :2].ravel().astype(np.float32)
 
 
 def photo_center(views, camera: Cameras) -> Tensor:
@@ -126,7 +134,7 @@ def load_sample(path: Path) -> Sample:
                           images[k].shape[-2], images[k].shape[-3]) for k in images}
     rgb, mask = images["photo"][..., :3], images["photo"][..., 3]
     stack = torch.cat([rgb - (1 - mask[..., None]), mask[..., None]], dim=-1).permute(2, 0, 1)
-    crop = extend_crop(stack.clamp(0, 1), cameras["photo"])
+    crop = extend_crop(stack.clamp(0, 1), cameras["photo"], arrays["frame"])
     return Sample(crop, images["photo"], images["turn"], cameras["turn"], images["posed"],
                   cameras["posed"], arrays["betas"], arrays["pose"], arrays["transl"],
                   arrays["surface"].float())

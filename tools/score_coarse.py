@@ -3,9 +3,9 @@
     python tools/score_coarse.py --split val --num 16 --sheet runs/coarse/sheet.png
 
 Masked PSNR (dB, inside the true silhouette, on white). `front` is the photo's own view at 256 px,
-`inner` the same without the outermost 3 pixels, where half a pixel of silhouette decides; `side`
-and `back` are the A-posed turntable's views within 30 degrees of 90/270 and of 180. Baselines: the mean
-colour of the photo, the photo painted straight through the body, and the untrained network.
+`inner` the same less the outermost 3 pixels, where half a pixel of silhouette decides; `side` and
+`back` are turntable views within 30 degrees of 90/270 and of 180. Baselines: the mean colour of the
+photo, the photo painted straight through the body, and the untrained network.
 """
 
 import argparse

@@ -79,7 +79,8 @@ def step_loss(model: AnchorTransformer, sample: Sample, setup: Setup) -> dict[st
     gaussians = model(sample.crop, layout, seen)
     rig = Rig.build(setup.body, anchors, guess.betas)
     posed = pose_gaussians(gaussians, rig, guess.pose, guess.transl)
-    total = view_loss(posed, sample.crop.camera, sample.photo_rgba[None])
+    total = view_loss(posed, sample.crop.camera, sample.photo_rgba[None],
+                      sample.crop.known[None, ..., None])
     turn = setup.rng.sample(range(len(sample.turn_cameras)), 3)
     standing = pose_gaussians(gaussians, rig, a_pose(), sample.transl)
     total = total + 2 * view_loss(standing, sample.turn_cameras[turn], sample.turn_rgba[turn])
@@ -106,19 +107,22 @@ def surface_loss(means: torch.Tensor, surface: torch.Tensor) -> torch.Tensor:
     return 0.5 * there + back
 
 
-def view_loss(gaussians: Gaussians, cameras, truth_rgba) -> torch.Tensor:
+def view_loss(gaussians: Gaussians, cameras, truth_rgba, known=1.0) -> torch.Tensor:
     """Colour, coverage and gradient errors at two scales, per covered pixel.
 
     Args:
         truth_rgba: (C, H, W, 4), straight colour composited on white, and coverage.
+        known: 0 where the truth shows nothing because a photo ends there.
     """
     out = render(gaussians, cameras)
-    truth, alpha = truth_rgba[..., :3], truth_rgba[..., 3:]
-    shade = 0.35  # on grey too, else white clothes and holes look alike
-    darker = out.rgb - (1 - out.alpha) * shade, truth - (1 - alpha) * shade
+    cover, alpha = out.alpha * known, truth_rgba[..., 3:] * known
+    rgb, truth = out.rgb * known, truth_rgba[..., :3] * known
+    shade = 0.35  # on grey, else white clothes and holes look alike
+    darker = rgb - (1 - cover) * shade, truth - (1 - alpha) * shade
     area = alpha.sum().clamp_min(50.0)
     near, far = (x.permute(0, 3, 1, 2) for x in darker)
-    loss = (near - far).abs().sum() / 3 + 0.5 * (out.alpha - alpha).abs().sum()
+    holes = (alpha - cover).clamp_min(0).sum()  # count more than a rim that is too wide
+    loss = (near - far).abs().sum() / 3 + 0.5 * (cover - alpha).abs().sum() + 0.5 * holes
     for dim in (2, 3):
         loss = loss + 0.5 * (near.diff(dim=dim) - far.diff(dim=dim)).abs().sum() / 3
     small = F.avg_pool2d(near, 4) - F.avg_pool2d(far, 4)

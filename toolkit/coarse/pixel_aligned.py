@@ -34,13 +34,15 @@ class PhotoCrop:
         rgb: the photo; outside the person the colour of the nearest person pixel, so that
             bilinear sampling near the contour never mixes in background.
         mask: person coverage in [0, 1].
-        to_inside_px: vector (x, y) to the nearest person pixel; zero inside.
-        to_outside_px: vector (x, y) to the nearest background pixel; zero outside.
+        known: 1 within the photo, 0 where the square reaches over its border.
+        to_inside_px: vector (x, y) to the nearest person pixel; zero inside and where unknown.
+        to_outside_px: vector (x, y) to the nearest background pixel of the photo; zero there.
         camera: one camera of the crop.
     """
 
     rgb: Float[Tensor, "3 S S"]
     mask: Float[Tensor, "S S"]
+    known: Float[Tensor, "S S"]
     to_inside_px: Float[Tensor, "2 S S"]
     to_outside_px: Float[Tensor, "2 S S"]
     camera: Cameras
@@ -101,14 +103,15 @@ def crop_photo(image: Float[Tensor, "H W 3"], mask: Float[Tensor, "H W"], camera
     x0, y0, side = _square_around(mask, margin)
     h, w = mask.shape
     pad = (max(0, -x0), max(0, x0 + side - w), max(0, -y0), max(0, y0 + side - h))
-    stack = F.pad(torch.cat([image.permute(2, 0, 1) * mask, mask[None]])[None], pad)
+    stack = torch.cat([image.permute(2, 0, 1) * mask, mask[None]])[None]
     top, left = y0 + pad[2], x0 + pad[0]
-    stack = stack[..., top:top + side, left:left + side]
+    stack = F.pad(stack, pad)[..., top:top + side, left:left + side]
     stack = F.interpolate(stack, (size, size), mode="bilinear", antialias=True)[0].clamp(0, 1)
     shift = torch.eye(3)
     shift[0, 2], shift[1, 2] = -x0, -y0
     moved = Cameras(camera.viewmats[:1], shift.to(camera.Ks) @ camera.Ks[:1], side, side)
-    return extend_crop(stack, moved.resized(size, size))
+    frame = torch.tensor([-x0, -y0, w - x0, h - y0]) * (size / side)
+    return extend_crop(stack, moved.resized(size, size), frame)
 
 
 def _checked(image, mask) -> tuple[Tensor, Tensor]:
@@ -132,20 +135,33 @@ def _square_around(mask: Tensor, margin: float) -> tuple[int, int, int]:
     return (x_low + x_high + 1 - side) // 2, (y_low + y_high + 1 - side) // 2, side
 
 
-def extend_crop(stack: Float[Tensor, "4 S S"], camera: Cameras) -> PhotoCrop:
-    """Make a `PhotoCrop` from premultiplied colour and coverage."""
+def extend_crop(stack: Float[Tensor, "4 S S"], camera: Cameras,
+                frame: Float[Tensor, "4"]) -> PhotoCrop:
+    """Make a `PhotoCrop` from premultiplied colour and coverage.
+
+    Args:
+        frame: left, top, right and bottom of the photo in pixels of the crop.
+    """
     mask = stack[3].numpy()
     solid = mask > min(0.9, 0.9 * mask.max())
-    indices = distance_transform_edt(~solid, return_distances=False, return_indices=True)
-    straight = stack[:3].numpy() / np.maximum(mask, 1e-3)
-    grid = np.indices(mask.shape)
-    to_inside = (distance_transform_edt(mask < 0.5, return_distances=False, return_indices=True)
-                 - grid)[::-1].astype(np.float32)
-    to_outside = (distance_transform_edt(mask >= 0.5, return_distances=False, return_indices=True)
-                  - grid)[::-1].astype(np.float32)
-    rgb = straight[:, indices[0], indices[1]].clip(0, 1).astype(np.float32)
-    return PhotoCrop(torch.from_numpy(rgb), stack[3], torch.from_numpy(to_inside.copy()),
-                     torch.from_numpy(to_outside.copy()), camera)
+    row, column = np.indices(mask.shape) + 0.5
+    left, top, right, bottom = (frame + torch.tensor([1, 1, -1, -1])).tolist()  # rim: half blended
+    known = (column > left) & (column < right) & (row > top) & (row < bottom)
+    y, x = distance_transform_edt(~solid, return_distances=False, return_indices=True)
+    rgb = (stack[:3].numpy() / np.maximum(mask, 1e-3))[:, y, x].clip(0, 1)
+    to_inside = _to_nearest(mask >= 0.5) * known
+    to_outside = _to_nearest((mask < 0.5) & known)
+    return PhotoCrop(torch.from_numpy(rgb.astype(np.float32)), stack[3],
+                     torch.from_numpy(known.astype(np.float32)), torch.from_numpy(to_inside),
+                     torch.from_numpy(to_outside), camera)
+
+
+def _to_nearest(goal: np.ndarray) -> np.ndarray:
+    """Vectors (x, y) in pixels to the nearest true pixel; far away if there is none."""
+    if not goal.any():
+        return np.full((2, *goal.shape), goal.shape[0], np.float32)
+    nearest = distance_transform_edt(~goal, return_distances=False, return_indices=True)
+    return (nearest - np.indices(goal.shape))[::-1].astype(np.float32)
 
 
 def lay_out(anchors, num_tokens: int) -> AnchorLayout:
@@ -201,11 +217,12 @@ def observe(crop: PhotoCrop, photo_body, body, anchors) -> Observation:
     to_camera = F.normalize(eye - posed, dim=-1)
     facing = (torch.einsum("nab,nb->na", rotations, anchors.normals) * to_camera).sum(-1) > 0.1
     contour = _contour_metres(crop, posed)
-    near = contour[:, 0].norm(dim=-1) < OUTSIDE_M
+    known = sample(crop.known[None], crop.camera.project(posed)[0][0])[:, 0] > 0.5
+    near = known & (contour[:, 0].norm(dim=-1) < OUTSIDE_M)
     clear = _in_front_of(posed, out.vertices, body.faces_body, crop.camera)
-    contour = torch.einsum("nba,nkb->nka", rotations, contour)
+    back = rotations.mT  # into the T pose's frame
     return Observation(rest, posed, rotations, facing & near & clear,
-                       torch.einsum("nba,nb->na", rotations, to_camera), contour.flatten(1))
+                       (back @ to_camera[..., None])[..., 0], (contour @ rotations).flatten(1))
 
 
 def _contour_metres(crop: PhotoCrop, posed: Tensor) -> Float[Tensor, "N 2 3"]:

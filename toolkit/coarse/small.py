@@ -163,11 +163,12 @@ class AnchorTransformer(nn.Module):
         near = torch.exp(-(outward / 0.04).square().sum(-1, keepdim=True))  # only at the silhouette
         snap = torch.sigmoid(3 * raw[:, 11:12]) * inward + raw[:, 12:] * near * outward
         means = seen.rest + MAX_OFFSET_M * torch.tanh(raw[:, :3] + snap / MAX_OFFSET_M)
-        start = layout.spacing[:, None] * torch.tensor([0.75, 0.75, 0.35])  # a disc on the skin
-        scales = (start * raw[:, 3:6].clamp(-4, 4).exp()).clamp(MIN_SCALE_M, MAX_SCALE_M)
+        spread = 0.68 + 0.25 * raw[:, 3:6].clamp(-6, 4).exp()  # a floor: no holes
+        scales = layout.spacing[:, None] * torch.tensor([1, 1, 0.5]) * spread
+        scales = scales.clamp(MIN_SCALE_M, MAX_SCALE_M)
         turn = raw[:, 6:10] + torch.tensor([1.0, 0, 0, 0])
         quats = F.normalize(multiply_quats(_align_z(layout.normals), turn), dim=-1)
-        return means, quats, scales, torch.sigmoid(raw[:, 10] + 3.5)
+        return means, quats, scales, 0.75 + 0.25 * torch.sigmoid(raw[:, 10] + 2)
 
     def _color(self, hidden, means, fill, crop, fine, seen) -> Float[Tensor, "N 3"]:
         """Blend of the photo where the Gaussian now lands, sharpened, and of what was learned."""
@@ -184,15 +185,15 @@ class AnchorTransformer(nn.Module):
 
 
 def fill_unseen(photo: Float[Tensor, "N 3"], visible, layout: AnchorLayout,
-                *, reach_m: float = 0.08) -> Float[Tensor, "N 3"]:
-    """Colour of the seen surroundings, averaged over the body's surface; a first guess."""
+                *, reach_m: float = 0.05) -> Float[Tensor, "N 3"]:
+    """Colour of the seen surroundings, nearest first, smooth within `reach_m`; a first guess."""
     num_tokens, weights = len(layout.tokens), layout.weights * visible[:, None]
     place = layout.neighbours.flatten()
     mass = torch.zeros(num_tokens).index_add(0, place, weights.flatten())
     total = torch.zeros(num_tokens, 3).index_add(
         0, place, (weights[..., None] * photo[:, None]).flatten(0, 1))
     points = layout.points[layout.tokens]
-    kernel = torch.exp(-torch.cdist(points, points) ** 2 / (2 * reach_m**2)) + 1e-6
+    kernel = (1 + (torch.cdist(points, points) / reach_m) ** 2) ** -3
     colors = kernel @ total / (kernel @ mass).clamp_min(1e-9)[:, None]
     return (layout.weights[..., None] * colors[layout.neighbours]).sum(1)
 
