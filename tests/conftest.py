@@ -7,6 +7,9 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 from jaxtyping import install_import_hook  # noqa: E402
 
-# Every annotated argument and result of `toolkit` is checked by beartype; users pay nothing.
+# Annotated arguments and results of these parts are checked as they are used; users pay nothing.
+# Not `render`: numba pickles what its kernels close over, and cannot pickle a checked function.
+CHECKED = ("cameras", "gaussians", "metrics", "export", "body", "coarse", "prior", "fit", "refine",
+           "animate")
 if os.environ.get("TOOLKIT_CHECK_SHAPES", "0") == "1":
-    install_import_hook("toolkit", "shape_checker.checked")
+    install_import_hook([f"toolkit.{name}" for name in CHECKED], "shape_checker.checked")

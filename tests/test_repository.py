@@ -106,6 +106,12 @@ def test_imports_point_one_way(path):
     assert not later, f"{path.name} imports {sorted(later)}, which come later"
 
 
+# Longer than 250 lines or 50 a function, and why: compiled loops share their letters and constants,
+# and a numba function that is cut in two either inlines again or gets slower.
+LONGER = {"toolkit/render/kernels.py": (340, 50), "toolkit/render/fused.py": (340, 50),
+          "toolkit/render/projection.py": (250, 60)}
+
+
 def functions(tree):
     return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
 
@@ -119,9 +125,10 @@ def body_lines(function) -> int:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_and_functions_stay_short(path):
     text = path.read_text()
-    assert len(text.splitlines()) <= 250 or path.is_relative_to(ROOT / "tests")
-    long = {f.name: body_lines(f) for f in functions(ast.parse(text)) if body_lines(f) > 50}
-    assert not long
+    most, longest = LONGER.get(path.relative_to(ROOT).as_posix(), (250, 50))
+    assert len(text.splitlines()) <= most or path.is_relative_to(ROOT / "tests")
+    lengths = {f.name: body_lines(f) for f in functions(ast.parse(text))}
+    assert not {name: lines for name, lines in lengths.items() if lines > longest}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

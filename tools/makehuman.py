@@ -92,14 +92,8 @@ def smplx_joints() -> list[tuple[str, int, list[str], list[str]]]:
         for finger, k in FINGERS.items():
             for i in (1, 2, 3):
                 parent = wrist if i == 1 else len(body) - 1
-                body.append(
-                    (
-                        f"{side}_{finger}{i}",
-                        parent,
-                        [f"{side[0]}-finger-{k}-{i}"],
-                        f"{side.title()}Hand{finger.title()}{i}",
-                    )
-                )
+                bone = f"{side.title()}Hand{finger.title()}{i}"
+                body.append((f"{side}_{finger}{i}", parent, [f"{side[0]}-finger-{k}-{i}"], bone))
     return [
         (n, p, [f"joint-{c}" for c in cubes], f"mixamorig:{bone}") for n, p, cubes, bone in body
     ]
