@@ -125,11 +125,9 @@ def test_face_alone_is_refused(astronaut):
         detect(astronaut[50:220, 100:290])
 
 
-@pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket", "noise", "gradient"])
+@pytest.mark.parametrize("name", ["chelsea", "coffee", "noise"])
 def test_no_person_is_refused(name):
-    y, x = np.mgrid[:300, :300] / 300
-    made = {"noise": np.random.default_rng(0).random((300, 300, 3)), "gradient":
-            np.stack([x, y, x * y], -1)}
-    image = made[name] if name in made else getattr(skimage.data, name)() / 255.0
+    noise = np.random.default_rng(0).random((300, 300, 3))
+    image = noise if name == "noise" else getattr(skimage.data, name)() / 255.0
     with pytest.raises(InputError, match="no person found"):
         detect(image.astype(np.float32))

@@ -29,7 +29,7 @@ MIRROR = [KEYPOINT_NAMES.index(n.replace("left", "\0").replace("right", "left")
 SHOULDERS = [KEYPOINT_NAMES.index("left_shoulder"), KEYPOINT_NAMES.index("right_shoulder")]
 MIN_PERSON_PX = 96
 SEARCH_SIDE_PX = 768  # people are searched in a picture of this size, then measured in the full one
-PERSON_MIN = 0.7  # score of the landmark net; a coffee cup reaches 1.0, so it is not enough
+PERSON_MIN, UNSURE_MIN = 0.7, 0.4  # landmark net's score; a coffee cup gets 1.0: not enough alone
 AGREEMENT_MIN = 0.5  # share of the mask that the other net confirms: people > 0.8, cup 0.07
 
 
@@ -152,8 +152,10 @@ def _unmirrored(points, world, mask, _score):
 
 def _is_person(image: np.ndarray, person: Candidate) -> bool:
     """Whether both nets believe in it and enough of it is in the picture."""
-    return (person.score >= PERSON_MIN and (person.keypoints[:, 2] > 0.5).sum() >= 8
-            and agreement(image, person.soft_mask, person.roi) > AGREEMENT_MIN)
+    if person.score < UNSURE_MIN or (person.keypoints[:, 2] > 0.5).sum() < 8:
+        return False
+    least = AGREEMENT_MIN if person.score >= PERSON_MIN else 0.9  # e.g. an arm before the face
+    return agreement(image, person.soft_mask, person.roi) > least
 
 
 def _inside(point: np.ndarray, box: np.ndarray) -> bool:

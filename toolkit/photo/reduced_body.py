@@ -26,18 +26,18 @@ _CARRIER = {"shoulder": "collar", "elbow": "shoulder", "wrist": "elbow", "pinky"
 # Where the net sees the left points, from our regressor's point, in the carrier's rest axes, cm;
 # measured by tools/calibrate_photo_points.py. The right side is its mirror image.
 _OFFSET_CM = {
-    "nose": (0.0, 1.2, -1.5), "eye_inner": (-0.1, 0.8, -0.7), "eye": (-0.1, 0.4, -1.4),
-    "eye_outer": (0.0, 0.6, -1.0), "ear": (-1.8, 1.8, 2.1), "mouth": (-0.3, 0.9, -1.5),
-    "shoulder": (-0.1, 2.7, 0.3), "elbow": (-1.1, 0.0, 0.1), "wrist": (-0.2, -0.5, 0.3),
-    "pinky": (-1.0, -0.2, 2.5), "index": (-2.6, -1.7, -1.1), "thumb": (0.3, -0.3, -2.2),
-    "hip": (0.1, -0.8, 1.3), "knee": (-0.5, -0.4, 0.0), "ankle": (0.0, 1.7, 0.6),
-    "heel": (-1.1, 0.4, 0.6), "foot_index": (1.5, 0.7, -0.4)}
+    "nose": (0.0, 1.1, -1.8), "eye_inner": (-0.1, 0.6, -0.6), "eye": (-0.1, 0.3, -1.3),
+    "eye_outer": (-0.1, 0.4, -1.4), "ear": (-1.8, 1.7, 2.1), "mouth": (-0.3, 0.6, -1.1),
+    "shoulder": (0.0, 2.4, 1.0), "elbow": (-0.6, 0.1, 1.0), "wrist": (0.1, -0.2, 0.4),
+    "pinky": (-0.9, 0.2, 2.9), "index": (-2.7, -1.4, -1.3), "thumb": (0.3, 0.1, -2.5),
+    "hip": (-0.1, -0.5, 2.2), "knee": (-0.5, -0.2, -0.3), "ankle": (-0.1, 2.0, 1.5),
+    "heel": (-1.3, 0.5, 1.8), "foot_index": (1.7, 1.3, -0.3)}
 
 # Usual distance from skin to the outside of clothes, hair or shoes, by the joint that moves it, cm;
 # medians over rendered people.
-_CLOTH_CM = {"neck": 0.8, "head": 1.0, "hip": 1.5, "knee": 1.5, "ankle": 1.6, "foot": 1.6,
-             "shoulder": 2.0, "elbow": 1.2, "wrist": -0.2}
-_TRUNK_CLOTH_CM = 2.2
+_CLOTH_CM = {"neck": 0.3, "head": 1.2, "hip": 1.6, "knee": 1.8, "ankle": 1.8, "foot": 1.8,
+             "shoulder": 1.7, "elbow": 1.5, "wrist": 0.2}
+_TRUNK_CLOTH_CM = 2.6
 
 
 def _carrier(point: str) -> str:
@@ -101,7 +101,7 @@ class ReducedBody:
         surface = skin[spread(body.v_template[skin], spacing_m)]
         support = regressor.abs().sum(dim=0).nonzero()[:, 0]
         used = torch.cat([surface, support])
-        weights = _to_body_joints(body)[used]
+        weights = to_body_joints(body)[used]
         template = body.v_template[used].clone()
         template[:len(surface)] += (vertex_normals(body)[surface]
                                     * cloth_thickness(weights[:len(surface)])[:, None])
@@ -150,7 +150,7 @@ def vertex_normals(body: BodyModel) -> Float[Tensor, "V 3"]:
     return functional.normalize(total, dim=1)
 
 
-def _to_body_joints(body: BodyModel) -> Float[Tensor, "V 22"]:
+def to_body_joints(body: BodyModel) -> Float[Tensor, "V 22"]:
     """Skinning weights with each finger, jaw and eye handed up to the wrist or the head."""
     weights = body.lbs_weights.clone()
     for joint in range(weights.shape[1] - 1, NUM_BODY_JOINTS - 1, -1):
