@@ -9,7 +9,7 @@ from jaxtyping import install_import_hook  # noqa: E402
 
 # Annotated arguments and results of these parts are checked as they are used; users pay nothing.
 # Not `render`: numba pickles what its kernels close over, and cannot pickle a checked function.
-CHECKED = ("cameras", "gaussians", "metrics", "export", "body", "coarse", "prior", "fit", "refine",
-           "animate")
-if os.environ.get("TOOLKIT_CHECK_SHAPES", "0") == "1":
+CHECKED = ("cameras", "gaussians", "body.anchors", "body.rig", "body.motion", "prior.sdedit",
+           "prior.turntable")
+if os.environ.get("TOOLKIT_CHECK_SHAPES", "1") == "1":
     install_import_hook([f"toolkit.{name}" for name in CHECKED], "shape_checker.checked")
