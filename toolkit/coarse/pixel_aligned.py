@@ -184,8 +184,7 @@ def lay_out(anchors, num_tokens: int) -> AnchorLayout:
 
 def farthest_points(points: np.ndarray, num: int) -> np.ndarray:
     """Indices of `num` points, each the farthest from those before; starts at the highest one."""
-    chosen = np.empty(num, np.int64)
-    chosen[0] = points[:, 1].argmax()
+    chosen = np.full(num, points[:, 1].argmax())
     nearest = np.full(len(points), np.inf)
     for i in range(1, num):
         nearest = np.minimum(nearest, ((points - points[chosen[i - 1]]) ** 2).sum(1))
@@ -210,19 +209,17 @@ def observe(crop: PhotoCrop, photo_body, body, anchors) -> Observation:
              fix="Give axis-angle rotations of all joints in SMPL-X order.")
     out = body(photo_body.betas, pose, torch.as_tensor(photo_body.transl).float())
     rest = anchors.shaped(photo_body.betas)
-    blended = torch.einsum("nj,jab->nab", anchors.lbs_weights, out.transforms[:, :3, :3])
-    rotations = nearest_rotation(blended)
+    rotations = nearest_rotation(
+        torch.einsum("nj,jab->nab", anchors.lbs_weights, out.transforms[:, :3, :3]))
     posed = lbs(rest, anchors.lbs_weights, out.transforms)
-    eye = crop.camera.centers[0]
-    to_camera = F.normalize(eye - posed, dim=-1)
+    to_camera = F.normalize(crop.camera.centers[0] - posed, dim=-1)
     facing = (torch.einsum("nab,nb->na", rotations, anchors.normals) * to_camera).sum(-1) > 0.1
     contour = _contour_metres(crop, posed)
     known = sample(crop.known[None], crop.camera.project(posed)[0][0])[:, 0] > 0.5
     near = known & (contour[:, 0].norm(dim=-1) < OUTSIDE_M)
     clear = _in_front_of(posed, out.vertices, body.faces_body, crop.camera)
-    back = rotations.mT  # into the T pose's frame
     return Observation(rest, posed, rotations, facing & near & clear,
-                       (back @ to_camera[..., None])[..., 0], (contour @ rotations).flatten(1))
+                       (rotations.mT @ to_camera[..., None])[..., 0], (contour @ rotations).flatten(1))
 
 
 def _contour_metres(crop: PhotoCrop, posed: Tensor) -> Float[Tensor, "N 2 3"]:
@@ -250,5 +247,4 @@ def sample(maps: Float[Tensor, "C h w"], pixels: Float[Tensor, "N 2"],
     """Bilinear values of `maps` at pixels of a picture of side `size` (default: their own)."""
     grid = pixels / (size or maps.shape[-1]) * 2 - 1
     grid = torch.nan_to_num(grid, 2.0, 2.0, -2.0).clamp(-2, 2)[None, :, None]
-    values = F.grid_sample(maps[None], grid, padding_mode="border", align_corners=False)
-    return values[0, :, :, 0].T
+    return F.grid_sample(maps[None], grid, padding_mode="border", align_corners=False)[0, :, :, 0].T
