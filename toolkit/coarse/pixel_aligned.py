@@ -219,7 +219,7 @@ def observe(crop: PhotoCrop, photo_body, body, anchors) -> Observation:
     near = known & (contour[:, 0].norm(dim=-1) < OUTSIDE_M)
     clear = _in_front_of(posed, out.vertices, body.faces_body, crop.camera)
     return Observation(rest, posed, rotations, facing & near & clear,
-                       (rotations.mT @ to_camera[..., None])[..., 0], (contour @ rotations).flatten(1))
+                       (to_camera[:, None] @ rotations)[:, 0], (contour @ rotations).flatten(1))
 
 
 def _contour_metres(crop: PhotoCrop, posed: Tensor) -> Float[Tensor, "N 2 3"]:
