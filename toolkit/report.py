@@ -10,7 +10,11 @@ from toolkit import __version__
 from toolkit.animate import animate, side_by_side
 from toolkit.body.motion import load_clip
 from toolkit.body.rig import Avatar
-from toolkit.diagnostics.blur import compare_sharpness, measure_sharpness
+from toolkit.diagnostics.blur import (
+    compare_sharpness,
+    measure_sharpness,
+    reference_sharpness,
+)
 from toolkit.diagnostics.drift import measure_drift
 from toolkit.diagnostics.misalignment import measure_misalignment
 from toolkit.diagnostics.sectors import azimuths_deg
@@ -23,6 +27,7 @@ from toolkit.show import StageViews, compare_figure, save_figure
 
 FILM_SIZE = (512, 256)  # height and width of the turntable films, pixels
 FILM_FRAMES = 48
+HEAD_AND_ANKLES = [15, 7, 8]  # joints
 MOTIONS = ("walk", "dance_a")
 PACKAGES = ("torch", "numpy", "numba", "diffusers", "gsplat")
 
@@ -63,7 +68,10 @@ class Examination:
 
 def draw_comparison(path: Path, photo, body: PhotoBody, exams: list[Examination]) -> None:
     """`compare.png`: photo, coarse, refined, and the diagnostics beside them."""
-    save_figure(compare_figure(photo, body.mask, [exam.views() for exam in exams]), path)
+    whole = bool(body.seen[HEAD_AND_ANKLES].all())  # half a person is no measure for all of it
+    sharpness = reference_sharpness(photo, body.mask, exams[0].around.alpha[0]) if whole else None
+    save_figure(compare_figure(photo, body.mask, [exam.views() for exam in exams],
+                               photo_sharpness=sharpness), path)
 
 
 def numbers(coarse: Examination, refined: Examination) -> dict:
