@@ -7,6 +7,7 @@
 import argparse
 from pathlib import Path
 
+import numpy as np
 import skimage.data
 from matplotlib import cbook
 from PIL import Image
@@ -39,7 +40,7 @@ def test_person(seed: int) -> Path:
 def hopper() -> Path:
     """The portrait that ships with matplotlib (public domain)."""
     with cbook.get_sample_data("grace_hopper.jpg") as file:
-        return save_photo("hopper", Image.open(file).convert("RGB").__array__())
+        return save_photo("hopper", np.asarray(Image.open(file).convert("RGB")))
 
 
 PHOTOS = {"compare": lambda: sample_path("person.jpg"),
