@@ -163,12 +163,12 @@ class AnchorTransformer(nn.Module):
         near = torch.exp(-(outward / 0.04).square().sum(-1, keepdim=True))  # only at the silhouette
         snap = torch.sigmoid(3 * raw[:, 11:12]) * inward + raw[:, 12:] * near * outward
         means = seen.rest + MAX_OFFSET_M * torch.tanh(raw[:, :3] + snap / MAX_OFFSET_M)
-        spread = 0.68 + 0.25 * raw[:, 3:6].clamp(-6, 4).exp()  # a floor: no holes
-        scales = layout.spacing[:, None] * torch.tensor([1, 1, 0.5]) * spread
+        spread = 0.82 + 0.25 * raw[:, 3:6].clamp(-6, 4).exp()  # a floor: no holes
+        scales = layout.spacing[:, None] * torch.tensor([1, 1, 0.42]) * spread
         scales = scales.clamp(MIN_SCALE_M, MAX_SCALE_M)
         turn = raw[:, 6:10] + torch.tensor([1.0, 0, 0, 0])
         quats = F.normalize(multiply_quats(_align_z(layout.normals), turn), dim=-1)
-        return means, quats, scales, 0.75 + 0.25 * torch.sigmoid(raw[:, 10] + 2)
+        return means, quats, scales, 0.9 + 0.1 * torch.sigmoid(raw[:, 10] + 2)
 
     def _color(self, hidden, means, fill, crop, fine, seen) -> Float[Tensor, "N 3"]:
         """Blend of the photo where the Gaussian now lands, sharpened, and of what was learned."""
