@@ -69,7 +69,7 @@ def test_the_folder_holds_what_the_readme_promises(done):
     summary = json.loads((done.out_dir / "report.json").read_text())
     assert {"profile", "config", "versions", "misalignment", "sharpness", "drift",
             "start_sigma"} <= summary.keys()
-    assert tuple(summary["stages"]) == STAGES
+    assert set(summary["stages"]) == set(STAGES)  # the file is sorted by name
     body = PhotoBody.load_json(done.out_dir / "body.json")
     assert body.pose.shape == (55, 3) and body.mask.max() > 0.5
 
@@ -119,7 +119,8 @@ def test_a_real_kill_leaves_whole_files_only(photo, tmp_path):
 
 def test_strength_zero_keeps_the_coarse_clip(done):
     still = replace(SHORT, strength=0.0).sdedit()
-    clip = pipeline.refine_clip(None, _turntable(done), still, generator=None)
+    clip = pipeline.refine_clip(lambda x, sigma, condition: 1 / 0, _turntable(done), still,
+                                generator=None)
     np.testing.assert_allclose(clip.numpy(), done.coarse_clip.numpy(), atol=1e-6)
 
 

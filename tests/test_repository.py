@@ -20,7 +20,7 @@ LAYERS = [
     {"errors", "assets", "cameras", "gaussians", "metrics", "export", "progress"},
     {"body", "photo", "render"},
     {"people", "diagnostics"},
-    {"coarse", "prior", "fit", "show", "animate"},
+    {"coarse", "prior", "fit", "fit_target", "show", "animate"},
     {"refine", "profiles", "runfolder", "report", "viewer"},
     {"pipeline"},
     {"dataset", "generative", "evaluate"},
