@@ -64,8 +64,7 @@ def crude_start(rig: Rig, target: FitTarget) -> Gaussians:
 
 def scores(gaussians: Gaussians, rig: Rig, target: FitTarget) -> dict[str, dict[str, float]]:
     """PSNR and SSIM inside the person, by sector."""
-    drawn = render(pose_gaussians(gaussians, rig, target.pose, target.transl), target.cameras,
-                   antialiased=True)
+    drawn = render(pose_gaussians(gaussians, rig, target.pose, target.transl), target.cameras)
     angles = azimuths_deg(target.cameras)
     table = {name: mean_by_sector(metric(drawn.rgb, target.rgb, target.alpha > 0.5), angles)
              for name, metric in (("psnr", masked_psnr), ("ssim", masked_ssim))}

@@ -33,8 +33,7 @@ def target_of(gaussians, turn_rad=0.0, confidence=1.0, size=(24, 24)):
     cameras = orbit_cameras([0, 90, 180, 270], [10.0], radius_m=2.5, size=size)
     pose = torch.zeros(55, 3)
     pose[0, 1] = turn_rad
-    views = render(pose_gaussians(gaussians, rig_of(gaussians), pose, torch.zeros(3)), cameras,
-                   antialiased=True)
+    views = render(pose_gaussians(gaussians, rig_of(gaussians), pose, torch.zeros(3)), cameras)
     alpha = views.alpha.detach()
     return FitTarget(pose, torch.zeros(3), cameras, views.rgb.detach(), alpha,
                      torch.full_like(alpha, confidence))
@@ -114,7 +113,7 @@ def test_cropping_keeps_the_pixels_and_their_rays():
     crop = target.cropped()
     assert crop.rgb.shape[2] < 96
     assert torch.isclose(crop.alpha.sum(), target.alpha.sum())
-    assert torch.allclose(render(cloud(), crop.cameras, antialiased=True).rgb, crop.rgb, atol=1e-4)
+    assert torch.allclose(render(cloud(), crop.cameras).rgb, crop.rgb, atol=1e-4)
 
 
 def test_stay_holds_the_centres():

@@ -183,7 +183,7 @@ def _picture_losses(posed: Gaussians, target: FitTarget, views: list[int],
     """L1, D-SSIM and silhouette loss of some views, per pixel of the person."""
     # at a turntable's few pixels the usual 0.3 px of blur would hide holes between thin Gaussians,
     # to be seen in every larger picture: 5 dB worse at twice the size
-    drawn = render(posed, target.cameras[views], antialiased=True)
+    drawn = render(posed, target.cameras[views])
     rgb, alpha, confidence = (v[views] for v in (target.rgb, target.alpha, target.confidence))
     # both are on white: swap it for this step's background, and blank what is not trusted
     shift = background.to(rgb) - 1

@@ -61,6 +61,10 @@ class Gaussians:
         """Gaussians of one plain RGB colour each (degree 0)."""
         return cls(means, quats, scales, opacities, ((colors - 0.5) / SH_C0)[:, None])
 
+    def recolored(self, colors: Float[Tensor, "N 3"]) -> "Gaussians":
+        """The same Gaussians in other plain RGB colours."""
+        return self.replace(sh=((colors - 0.5) / SH_C0)[:, None])
+
     def replace(self, **changes) -> "Gaussians":
         return replace(self, **changes)
 

@@ -172,7 +172,7 @@ def run(args, out, setup, model, average, optimizer, state) -> None:  # noqa: PL
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         state["step"] += 1
-        keep = min(0.995, state["step"] / (state["step"] + 10))
+        keep = min(0.998, state["step"] / (state["step"] + 10))
         for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
             slow.lerp_(fast.detach(), 1 - keep)
         state["seconds"] += time.time() - start

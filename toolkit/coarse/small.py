@@ -5,6 +5,8 @@ photo crop --PhotoStem--> 256 image tokens --+
 512 anchors + what the photo shows there ----+                           |
 every anchor <-- 4 nearest tokens + pixel-aligned features <-------------+
       +--> offset, scale, rotation, opacity --> photo colour where it now lands --> colour
+                                                                                      |
+                                     what the photo's view still misses (repaint) ----+
 
 A regressor, on purpose: trained on pixel errors, it is sharp where the photo sees and averages
 where it does not. The untrained model already paints the photo on the anchors it sees.
@@ -31,6 +33,7 @@ from toolkit.coarse.pixel_aligned import (
     observe,
     sample,
 )
+from toolkit.coarse.repaint import pose_like_photo, repaint
 from toolkit.gaussians import Gaussians
 
 MAX_OFFSET_M = 0.12  # enough for hair, skirts and coats
@@ -127,7 +130,7 @@ class AnchorTransformer(nn.Module):
         self.hidden = nn.Sequential(nn.SiLU(), nn.Linear(dim, dim), nn.SiLU())
         self.shape = nn.Linear(dim, 13)  # offset 3, log scale 3, rotation 4, opacity 1, contour 2
         self.landed = nn.Linear(16 + 3, 64)
-        self.color = nn.Sequential(nn.Linear(dim + 64, 64), nn.SiLU(), nn.Linear(64, 5))
+        self.color = nn.Sequential(nn.Linear(dim + 64, 64), nn.SiLU(), nn.Linear(64, 4))
         for head in (self.shape, self.color[-1]):  # start: the photo painted on the body
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -146,9 +149,11 @@ class AnchorTransformer(nn.Module):
         near = F.embedding_bag(layout.neighbours, self.near(self.norm(tokens[1])), mode="sum",
                                per_sample_weights=layout.weights)
         hidden = self.hidden(near + self.own(inputs))
-        means, quats, scales, opacities = self._shape(hidden, layout, seen)
-        colors = self._color(hidden, means, fill, crop, maps[0], seen)
-        return Gaussians.from_colors(means, quats, scales, opacities, colors)
+        bare = self._shape(hidden, layout, seen)
+        posed = pose_like_photo(bare, seen)
+        colors = self._color(hidden, posed.means, fill, crop, maps[0], seen)
+        correction = repaint(posed.recolored(colors), crop) - colors.detach()
+        return bare.recolored((colors + correction).clamp(0, 1))
 
     def _features(self, crop, layout, seen, photo, pixels) -> Float[Tensor, "N F"]:
         visible = seen.visible[:, None].float()
@@ -163,25 +168,23 @@ class AnchorTransformer(nn.Module):
         near = torch.exp(-(outward / 0.04).square().sum(-1, keepdim=True))  # only at the silhouette
         snap = torch.sigmoid(3 * raw[:, 11:12]) * inward + raw[:, 12:] * near * outward
         means = seen.rest + MAX_OFFSET_M * torch.tanh(raw[:, :3] + snap / MAX_OFFSET_M)
-        spread = 0.82 + 0.25 * raw[:, 3:6].clamp(-6, 4).exp()  # a floor: no holes
+        spread = 0.42 + 0.25 * raw[:, 3:6].clamp(-6, 4).exp()  # a floor: no holes
         scales = layout.spacing[:, None] * torch.tensor([1, 1, 0.42]) * spread
         scales = scales.clamp(MIN_SCALE_M, MAX_SCALE_M)
         turn = raw[:, 6:10] + torch.tensor([1.0, 0, 0, 0])
         quats = F.normalize(multiply_quats(_align_z(layout.normals), turn), dim=-1)
-        return means, quats, scales, 0.9 + 0.1 * torch.sigmoid(raw[:, 10] + 2)
+        opacities = 0.9 + 0.1 * torch.sigmoid(raw[:, 10] + 2)
+        return Gaussians.from_colors(means, quats, scales, opacities, torch.zeros_like(means))
 
-    def _color(self, hidden, means, fill, crop, fine, seen) -> Float[Tensor, "N 3"]:
-        """Blend of the photo where the Gaussian now lands, sharpened, and of what was learned."""
-        moved = seen.posed + torch.einsum("nab,nb->na", seen.rotations, means - seen.rest)
-        (pixels,), _ = crop.camera.project(moved.detach())
-        soft = F.avg_pool2d(crop.rgb[None], 5, 1, 2, count_include_pad=False)[0]
-        photo, around = sample(torch.cat([crop.rgb, soft]), pixels).split(3, dim=1)
+    def _color(self, hidden, posed, fill, crop, fine, seen) -> Float[Tensor, "N 3"]:
+        """Blend of the photo where the Gaussian now lands and of what was learned."""
+        (pixels,), _ = crop.camera.project(posed.detach())
+        photo = sample(crop.rgb, pixels)
         landed = self.landed(torch.cat([sample(fine, pixels, CROP_PX), photo - 0.5], dim=1))
         raw = self.color(torch.cat([hidden, F.silu(landed)], dim=1))
-        gate = torch.sigmoid(4 * raw[:, 3:4] + torch.where(seen.visible, 4.0, -4.0)[:, None])
+        gate = torch.sigmoid(4 * raw[:, 3:] + torch.where(seen.visible, 4.0, -4.0)[:, None])
         learned = torch.sigmoid(torch.logit(fill.clamp(0.02, 0.98)) + 2 * raw[:, :3])
-        photo = photo + 4 * raw[:, 4:] * (photo - around)  # undoes the splats' own blur
-        return (gate * photo + (1 - gate) * learned).clamp(0, 1)
+        return gate * photo + (1 - gate) * learned
 
 
 def fill_unseen(photo: Float[Tensor, "N 3"], visible, layout: AnchorLayout,

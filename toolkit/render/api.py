@@ -40,12 +40,13 @@ class Render:
 
 
 def render(gaussians: Gaussians, cameras: Cameras, *, background=(1.0, 1.0, 1.0),
-           antialiased: bool = False, sh_degree: int | None = None) -> Render:
+           antialiased: bool = True, sh_degree: int | None = None) -> Render:
     """Colour, alpha and expected depth of `gaussians` seen by `cameras`; differentiable.
 
     Args:
         background: RGB in [0, 1], one for all cameras or (C,3).
-        antialiased: Mip-Splatting's opacity compensation, for views smaller than the fit's.
+        antialiased: Mip-Splatting's opacity compensation: thin Gaussians do not fatten in small
+            views. Everything here is trained and fitted with it; False is gsplat's "classic".
         sh_degree: highest band used, default all.
 
     Raises:
