@@ -10,6 +10,7 @@ def write_shard(folder, name, first, people=2, views=5):
     rng = np.random.default_rng(first)
     angles = np.tile(np.arange(views, dtype=np.float32) * 72, (people, 1))
     np.savez(folder / name, clips=rng.integers(0, 256, (people, 2, views, 16, 8, 3), np.uint8),
+             seen=rng.integers(0, 256, (people, views, 16, 8), np.uint8),
              seeds=np.arange(first, first + people), azimuths_deg=angles,
              elevations_deg=0 * angles + 3)
 
@@ -40,7 +41,8 @@ def test_pair_holds_the_clips_and_either_front(folder):
     assert torch.allclose(to_pictures(pair.truth[0]), truth / 255, atol=1e-5)
     assert torch.equal(pair.reference, pair.truth[:, :, 0])
     assert torch.equal(store.pair([1], coarse_reference=True).reference, pair.coarse[:1, :, 0])
-    assert pair.condition(repair=False).coarse is None
+    assert pair.condition(repair=False).coarse is None and pair.condition(repair=False).seen is None
+    assert pair.condition(repair=True).seen.shape == (2, 1, 5, 16, 8)
 
 
 def test_mirror_twice_is_the_identity_and_negates_azimuths(folder):

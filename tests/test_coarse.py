@@ -180,7 +180,7 @@ def test_repaint_undoes_the_blur_of_the_splats(photo, body, anchors, prepared):
     assert errors[1] < 0.8 * errors[0] and errors[2] < 0.7 * errors[0]
     hidden = (repaint(posed, crop) - posed.colors).abs().amax(1) < 1e-3
     away = (seen.to_camera * layout.normals).sum(-1) < -0.3
-    assert hidden[away].float().mean() > 0.95 and hidden.float().mean() < 0.9
+    assert hidden[away].float().mean() > 0.8 and hidden.float().mean() < 0.9
 
 
 def test_pose_like_photo_is_pose_gaussians(photo, body, anchors, prepared, model):

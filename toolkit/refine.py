@@ -84,10 +84,9 @@ def refine_clip(velocity: Velocity, turntable: Turntable, config: SDEditConfig, 
                 generator: torch.Generator | None, callback: Callback | None = None
                 ) -> Float[Tensor, "T H W 3"]:
     """SDEdit of the whole clip at once, conditioned on the coarse clip and its front view."""
-    x0 = to_latents(turntable.rgb)
+    x0, keep = to_latents(turntable.rgb), turntable.seen.permute(3, 0, 1, 2)[None]
     condition = Condition(turntable.orbit.azimuths_deg, turntable.orbit.elevations_deg,
-                          reference=x0[:, :, 0], coarse=x0)
-    keep = turntable.seen.permute(3, 0, 1, 2)[None]
+                          reference=x0[:, :, 0], coarse=x0, seen=keep)
     return from_latents(sdedit(velocity, x0, condition, config=config, keep=keep,
                                generator=generator, callback=callback))
 

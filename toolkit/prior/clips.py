@@ -19,12 +19,14 @@ class ClipPair:
     Attributes:
         truth: [-1, 1], on white.
         coarse: the same views of the coarse avatar.
+        seen: share of each of its pixels that the photo saw, [0, 1].
         reference: front picture.
         azimuths_deg, elevations_deg: of each view.
     """
 
     truth: Float[Tensor, "B 3 T H W"]
     coarse: Float[Tensor, "B 3 T H W"]
+    seen: Float[Tensor, "B 1 T H W"]
     reference: Float[Tensor, "B 3 H W"]
     azimuths_deg: Float[Tensor, "B T"]
     elevations_deg: Float[Tensor, "B T"]
@@ -32,16 +34,18 @@ class ClipPair:
     def condition(self, *, repair: bool) -> Condition:
         """For the repairer (sees the coarse clip) or for the plain prior."""
         return Condition(self.azimuths_deg, self.elevations_deg, self.reference,
-                         self.coarse if repair else None)
+                         *((self.coarse, self.seen) if repair else ()))
 
     def mirrored(self) -> "ClipPair":
         """The mirror people: pictures flipped, azimuths negated."""
         return replace(self, truth=self.truth.flip(-1), coarse=self.coarse.flip(-1),
-                       reference=self.reference.flip(-1), azimuths_deg=-self.azimuths_deg)
+                       seen=self.seen.flip(-1), reference=self.reference.flip(-1),
+                       azimuths_deg=-self.azimuths_deg)
 
     def views(self, index: Tensor) -> "ClipPair":
         """The same people seen from a subset of the views."""
         return replace(self, truth=self.truth[:, :, index], coarse=self.coarse[:, :, index],
+                       seen=self.seen[:, :, index],
                        azimuths_deg=self.azimuths_deg[:, index],
                        elevations_deg=self.elevations_deg[:, index])
 
@@ -76,9 +80,11 @@ class ClipStore:
         rows = [self._people[i] for i in indices]
         clips = torch.stack([to_model(torch.from_numpy(s["clips"][r])) for s, r in rows])
         truth, coarse = clips.unbind(dim=1)
+        seen = torch.stack([torch.from_numpy(s["seen"][r]) for s, r in rows])[:, None] / 255
         angles = [torch.from_numpy(np.stack([s[key][r] for s, r in rows]))
                   for key in ("azimuths_deg", "elevations_deg")]
-        return ClipPair(truth, coarse, (coarse if coarse_reference else truth)[:, :, 0], *angles)
+        reference = (coarse if coarse_reference else truth)[:, :, 0]
+        return ClipPair(truth, coarse, seen, reference, *angles)
 
     def draw(self, batch: int, num_views: int, generator: torch.Generator) -> ClipPair:
         """A random training batch: people, views, mirror and kind of reference."""

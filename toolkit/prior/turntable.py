@@ -37,12 +37,14 @@ class Condition:
         elevations_deg: of each view.
         reference: front picture in the turntable's framing, [-1, 1], on white.
         coarse: the coarse clip, [-1, 1], on white; None asks for the plain prior.
+        seen: share of each pixel of the coarse clip that the photo saw, [0, 1]; None: unknown.
     """
 
     azimuths_deg: Float[Tensor, "*batch T"]
     elevations_deg: Float[Tensor, "*batch T"]
     reference: Float[Tensor, "B 3 H W"]
     coarse: Float[Tensor, "B 3 T H W"] | None = None
+    seen: Float[Tensor, "B 1 T H W"] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ class TurntablePrior(nn.Module):
         width = config.embedding
         self.embed = nn.Sequential(nn.Linear(16 + NUM_ANGLES + 1, width), nn.SiLU(),
                                    nn.Linear(width, width), nn.SiLU())
-        # noisy, coarse, reference, mirrored reference (whose silhouette fits the back view)
-        self.net = ViewUNet(12, config.channels, width, config.heads)
+        # noisy, coarse, reference, mirrored reference (whose silhouette fits the back view), seen
+        self.net = ViewUNet(13, config.channels, width, config.heads)
 
     @torch.no_grad()
     def velocity(self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float,
@@ -114,7 +116,8 @@ class TurntablePrior(nn.Module):
             torch.full_like(views[..., :1], float(condition.coarse is not None))], dim=-1))
         front = (condition.reference - 1)[:, :, None].expand(-1, -1, frames, -1, -1)
         coarse = torch.zeros_like(scaled) if condition.coarse is None else condition.coarse - 1
-        stacked = torch.cat([scaled, coarse, front, front.flip(-1)], dim=1).transpose(1, 2)
+        known = torch.zeros_like(scaled[:, :1]) if condition.seen is None else condition.seen
+        stacked = torch.cat([scaled, coarse, front, front.flip(-1), known], dim=1).transpose(1, 2)
         out = self.net(stacked.flatten(0, 1), embedding.flatten(0, 1), views)
         return out.reshape(batch, frames, 3, height, width).transpose(1, 2)
 
