@@ -81,19 +81,12 @@ class Weight:
 
 @dataclass(frozen=True)
 class Located:
-    """What was found of a weight.
+    """What was found of a weight."""
 
-    Attributes:
-        folder: the first that holds any of it, or None.
-        missing: patterns and shards that are not there.
-        looked: every folder that was tried, in order.
-        bytes: on disk, of all files in the folder.
-    """
-
-    folder: Path | None
-    missing: tuple[str, ...]
-    looked: tuple[Path, ...]
-    bytes: int = 0
+    folder: Path | None  # the first complete one, else the first that holds any of it
+    missing: tuple[str, ...]  # patterns and shards that are not there
+    looked: tuple[Path, ...]  # every folder that was tried, in order
+    bytes: int = 0  # on disk, of all files in the folder
 
     @property
     def complete(self) -> bool:
