@@ -1,6 +1,6 @@
 """The doctor's report as text."""
 
-from toolkit.doctor import READY
+from toolkit.doctor import FALLBACK, READY
 
 
 def render(report: dict, profile: str | None = None) -> str:
@@ -50,8 +50,9 @@ def _stages(report: dict, profile: str | None) -> str:
         lines = [f"profile {name}: {can}"]
         for stage in report["stages"]:
             state = stage[name]
-            lacks = f" (no {'; no '.join(state['missing'])})" if state["missing"] else ""
-            lines.append(f"  {stage['name']:<11}{state['status']}{lacks}")
+            lacks = f": {', '.join(state['missing'])}" if state["missing"] else ""
+            status = f"{FALLBACK}, for want of" if state["status"] == FALLBACK else state["status"]
+            lines.append(f"  {stage['name']:<11}{status}{lacks}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 

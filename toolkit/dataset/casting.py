@@ -115,8 +115,8 @@ def make_person(record: AttributeRecord, seed: int, *, split: str = "train") -> 
     person = person_from_attributes(casting.people, seed, split=split)
     rng, changes = person.random(31), {}
     if casting.clip or record.values["pose"] == "standing":
-        poses = load_clip(casting.clip).poses if casting.clip else torch.from_numpy(stance(rng))[None]
-        pose = poses[int(rng.integers(len(poses)))].float().clone()
+        poses = load_clip(casting.clip).poses if casting.clip else stance(rng)[None]
+        pose = torch.as_tensor(poses[int(rng.integers(len(poses)))], dtype=torch.float32).clone()
         pose[0] = person.pose[0]  # faces the camera as the seed says
         changes["pose"] = pose
     if casting.face is not None:

@@ -48,7 +48,8 @@ EXPRESSIONS = {"happy": ("smiling", "laughing"), "sad": ("frowning", "neutral fa
                "thoughtful": ("neutral face", "frowning")}  # emotion -> faces that go with it
 BEARDS = {"stubble": "stubble", "moustache": "moustache", "full beard": "full"}
 HAIR_STYLES = {"bald": "bald", "buzz cut": "buzz", "short hair": "short",
-               "swept-back hair": "swept", "bob cut": "bob", "long hair": "long", "ponytail": "ponytail", "hair bun": "bun"}
+               "swept-back hair": "swept", "bob cut": "bob", "long hair": "long",
+               "ponytail": "ponytail", "hair bun": "bun"}
 HAIR_COLORS = ("black", "dark brown", "brown", "light brown", "auburn", "ginger", "blond",
                "platinum", "grey", "white")
 BUILDS = {"slim": "slim", "average build": "average", "athletic": "athletic",
