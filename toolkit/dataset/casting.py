@@ -25,10 +25,12 @@ from toolkit.dataset.vocabulary import (
     TOPS,
     split_color,
 )
+from toolkit.people.palette import color, skin_color
 from toolkit.people.person import Person
 from toolkit.people.pose import stance
 from toolkit.people.sample import PHOTO_PX, person_from_attributes
 
+SKIN_DISTANCE = 0.6  # summed over RGB; the renderer's limit is 0.42, before it varies the dye
 MARGIN = 1.2  # the photo's half height over the body's: room for hats, shoes and loose clothes
 
 FACES = {"smiling": {"smile": 0.7}, "laughing": {"smile": 0.9, "jaw_open": 0.35},
@@ -60,20 +62,31 @@ def cast(record: AttributeRecord) -> Casting:
     asked, values = record.required, record.values
     people = {"framing": "full", "gender": values["gender"], "age": float(AGES[values["age"]])}
     people["build"] = BUILDS[values["body shape"]]
-    if values["ethnicity"] != ANY:
-        people["skin"] = round(float(rng.uniform(*SKIN[values["ethnicity"]])), 3)
     people |= _hair(values) | _clothes(values)
+    people["skin"], dressed = _skin(values, people["top_color"], rng)
     people["beard"] = BEARDS.get(values["facial details"], "none")
     people["glasses"] = GLASSES.get(values["glasses"], "none")
     clip, face = ACTIVITIES.get(values["activity"]), FACES.get(values["facial expression"])
-    shown = {"age", "gender", "ethnicity", "hair color", "hair style", "body shape", "upper body",
-             "lower body", "shoes", "hat", "glasses"}
+    shown = {"age", "gender", "ethnicity", "hair color", "hair style", "body shape", "lower body",
+             "shoes", "hat", "glasses"} | ({"upper body"} if dressed else set())
     shown |= {"activity"} if clip else set()
     shown |= {"facial expression"} if face else set()
     shown |= {"facial details"} if values["facial details"] in BEARDS else set()
     shown |= {"hair type"} if people["hair"] in ("afro", "curly") else set()
     shown |= {"pose"} if values["pose"] == "standing" else set()
     return Casting(people, clip, face, tuple(name for name in asked if name not in shown))
+
+
+def _skin(values: dict[str, str], top_color: str, rng: np.random.Generator) -> tuple[float, bool]:
+    """Skin tone in the ethnicity's range, and whether the top's colour can be told from it.
+
+    The renderer dyes a top that looks like bare skin another colour, so such a tone is avoided.
+    """
+    low, high = SKIN.get(values["ethnicity"], (0.0, 1.0))
+    tones = rng.uniform(low, high, 24).round(3)
+    far = [np.abs(color(top_color) - skin_color(tone)).sum() > SKIN_DISTANCE for tone in tones]
+    best = int(np.argmax(far))
+    return float(tones[best]), bool(far[best])
 
 
 def _hair(values: dict[str, str]) -> dict:
@@ -83,8 +96,8 @@ def _hair(values: dict[str, str]) -> dict:
         style = "afro"
     elif style in ("short", "swept") and values["hair type"] == "curly":
         style = "curly"
-    color = values["hair color"]
-    return {"hair": style} | ({"hair_color": color} if color not in (NONE, ANY) else {})
+    dye = values["hair color"]
+    return {"hair": style} | ({"hair_color": dye} if dye not in (NONE, ANY) else {})
 
 
 def _clothes(values: dict[str, str]) -> dict:
@@ -95,11 +108,11 @@ def _clothes(values: dict[str, str]) -> dict:
             "front": "none", "back": "none", "bottom_pattern": "plain",
             "shoes": SHOES[shoe], "shoe_color": shoe_color, "hat": "none"}
     if values["hat"] != NONE:
-        color, hat = split_color("hat", values["hat"])
-        told |= {"hat": HATS[hat], "hat_color": color}
+        hat_color, hat = split_color("hat", values["hat"])
+        told |= {"hat": HATS[hat], "hat_color": hat_color}
     if values["lower body"] != NONE:
-        color, bottom = split_color("lower body", values["lower body"])
-        told |= {"bottom": BOTTOMS[bottom], "bottom_color": color}
+        bottom_color, bottom = split_color("lower body", values["lower body"])
+        told |= {"bottom": BOTTOMS[bottom], "bottom_color": bottom_color}
     return told
 
 

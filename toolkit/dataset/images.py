@@ -19,7 +19,7 @@ from toolkit.dataset.prompts import PromptRecord
 from toolkit.errors import InputError, MissingCapabilityError, fail
 from toolkit.export import write_image
 from toolkit.people.person import Person
-from toolkit.people.photo import photo_of
+from toolkit.people.photo import photo_camera, photo_of
 from toolkit.people.render import PersonViews
 from toolkit.runfolder import write_json
 from toolkit.weights import WEIGHTS, require
@@ -118,8 +118,6 @@ def truth_arrays(truth: Truth) -> dict[str, np.ndarray]:
     """Body, camera and exact maps of a procedural picture, units as in docs/conventions.md."""
     person, views = truth.person, truth.views
     height, width = views.alpha.shape[1:3]
-    from toolkit.people.photo import photo_camera
-
     camera = photo_camera(person.photo_camera, (height, width))
     tensors = {"betas": person.betas, "pose": person.pose, "transl": person.transl,
                "expression": person.expression, "viewmat": camera.viewmats[0], "K": camera.Ks[0],
