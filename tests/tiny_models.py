@@ -129,7 +129,7 @@ def tiny_z_image():
         cap_feat_dim=16, axes_dims=[4, 6, 6], axes_lens=[1024, 64, 64]).eval()
     with torch.no_grad():
         for name, weight in transformer.named_parameters():
-            if "pad_token" in name:  # torch.empty in diffusers: undefined until a checkpoint fills it
+            if "pad_token" in name:  # torch.empty until a checkpoint fills it
                 weight.normal_()
     return ZImagePipeline(scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0), vae=tiny_vae(),
                           text_encoder=text_encoder, tokenizer=tokenizer, transformer=transformer)

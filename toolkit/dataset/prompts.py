@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.dataset.attributes import AttributeRecord
 from toolkit.dataset.chat import Chat
-from toolkit.dataset.vocabulary import GROUPS
+from toolkit.dataset.vocabulary import ATTRIBUTES, GROUPS
 from toolkit.errors import fail
 
 MIN_WORDS, MAX_WORDS = 20, 160  # 160 words stay below the 256 tokens of the smallest text encoder
@@ -21,6 +21,7 @@ NOT_FULL_BODY = ("close up", "closeup", "headshot", "head shot", "half body", "u
                  "waist up", "cropped", "bust portrait")
 NOT_ALONE = ("two people", "group of", "couple", "crowd of", "several people", "twins")
 FILLER = {"a", "an", "the", "in", "of", "with", "and", "on", "at", "his", "her", "their", "about"}
+HAIR, REACH = ("hair", "cut", "bob", "bun", "ponytail"), 4  # words that mean hair; how near is near
 SAME = {"woman": ("woman", "female", "lady"), "man": ("man", "male", "gentleman")}
 SYSTEM = (
     "You write prompts for a text-to-image model. You are given the attributes of one adult. "
@@ -86,18 +87,35 @@ def _stem(word: str) -> str:
     return word
 
 
-def mentions(text: str, value: str) -> bool:
-    """True if all words of an attribute's value, or a synonym of it, are in the text."""
-    said = {_stem(word) for word in words_of(text)}
+def mentions(text: str, value: str, *, in_order: bool = False, near: tuple[str, ...] = ()) -> bool:
+    """True if a text names an attribute's value.
+
+    Args:
+        text: the prompt.
+        value: of the attribute; "man" and "woman" have synonyms, little words do not count.
+        in_order: its words must follow each other with one other word between them at most, so
+            that "a red cap, blue jeans" has no red jeans.
+        near: it must stand within `REACH` words of one of these: black hair, not black shoes.
+    """
+    said = [_stem(word) for word in words_of(text)]
+    wanted = [_stem(word) for word in words_of(value) if word not in FILLER]
     if value in SAME:
         return any(_stem(word) in said for word in SAME[value])
-    return all(_stem(word) in said for word in words_of(value) if word not in FILLER)
+    if not in_order and not near:
+        return set(wanted) <= set(said)
+    spots = [i for i, word in enumerate(said) if word == wanted[0]]
+    for word in wanted[1:]:
+        spots = [k for i in spots for k in (i + 1, i + 2) if said[k:k + 1] == [word]]
+    anchors = [i for i, word in enumerate(said) if word in near]
+    return any(not near or any(abs(i - k) <= REACH for k in anchors) for i in spots)
 
 
 def check_prompt(text: str, record: AttributeRecord) -> list[str]:
     """What is wrong with a prompt, in words that can be sent back to its writer; [] if nothing."""
     plain = " ".join(words_of(text))
-    lacking = [f"{name}: {v}" for name, v in record.required.items() if not mentions(text, v)]
+    lacking = [f"{name}: {value}" for name, value in record.required.items()
+               if not mentions(text, value, in_order=bool(ATTRIBUTES[name].colors),
+                               near=HAIR if name in ("hair color", "hair type") else ())]
     problems = [f"it does not mention {'; '.join(lacking)}"] if lacking else []
     if not any(phrase in plain for phrase in FULL_BODY):
         problems.append('it does not say "full body"')
