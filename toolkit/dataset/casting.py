@@ -31,6 +31,7 @@ from toolkit.people.pose import stance
 from toolkit.people.sample import PHOTO_PX, person_from_attributes
 
 SKIN_DISTANCE = 0.6  # summed over RGB; the renderer's limit is 0.42, before it varies the dye
+DYE_LOT = 0.3  # summed over RGB; what the renderer varies a colour by at most
 MARGIN = 1.2  # the photo's half height over the body's: room for hats, shoes and loose clothes
 
 FACES = {"smiling": {"smile": 0.7}, "laughing": {"smile": 0.9, "jaw_open": 0.35},
@@ -63,12 +64,12 @@ def cast(record: AttributeRecord) -> Casting:
     people = {"framing": "full", "gender": values["gender"], "age": float(AGES[values["age"]])}
     people["build"] = BUILDS[values["body shape"]]
     people |= _hair(values) | _clothes(values)
-    people["skin"], dressed = _skin(values, people["top_color"], rng)
+    people["skin"] = _skin(values, people["top_color"], rng)
     people["beard"] = BEARDS.get(values["facial details"], "none")
     people["glasses"] = GLASSES.get(values["glasses"], "none")
     clip, face = ACTIVITIES.get(values["activity"]), FACES.get(values["facial expression"])
-    shown = {"age", "gender", "ethnicity", "hair color", "hair style", "body shape", "lower body",
-             "shoes", "hat", "glasses"} | ({"upper body"} if dressed else set())
+    shown = {"age", "gender", "ethnicity", "hair color", "hair style", "body shape", "upper body",
+             "lower body", "shoes", "hat", "glasses"}
     shown |= {"activity"} if clip else set()
     shown |= {"facial expression"} if face else set()
     shown |= {"facial details"} if values["facial details"] in BEARDS else set()
@@ -77,16 +78,21 @@ def cast(record: AttributeRecord) -> Casting:
     return Casting(people, clip, face, tuple(name for name in asked if name not in shown))
 
 
-def _skin(values: dict[str, str], top_color: str, rng: np.random.Generator) -> tuple[float, bool]:
-    """Skin tone in the ethnicity's range, and whether the top's colour can be told from it.
+def _skin(values: dict[str, str], top_color: str, rng: np.random.Generator) -> float:
+    """A skin tone in the ethnicity's range that can be told from the top, as far as there is one.
 
-    The renderer dyes a top that looks like bare skin another colour, so such a tone is avoided.
+    The renderer dyes a top that looks like bare skin another colour.
     """
-    low, high = SKIN.get(values["ethnicity"], (0.0, 1.0))
-    tones = rng.uniform(low, high, 24).round(3)
-    far = [np.abs(color(top_color) - skin_color(tone)).sum() > SKIN_DISTANCE for tone in tones]
-    best = int(np.argmax(far))
-    return float(tones[best]), bool(far[best])
+    tones = rng.uniform(*SKIN.get(values["ethnicity"], (0.0, 1.0)), 24).round(3)
+    distance = [np.abs(color(top_color) - skin_color(tone)).sum() for tone in tones]
+    far = [d > SKIN_DISTANCE for d in distance]
+    return float(tones[np.argmax(far if any(far) else distance)])
+
+
+def keeps_top_color(person: Person) -> bool:
+    """False if the renderer dyed the person's top, see `_skin`."""
+    told = color(person.attributes["top_color"])
+    return float(np.abs(person.outfit.cloth["top"].color - told).sum()) < DYE_LOT
 
 
 def _hair(values: dict[str, str]) -> dict:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import UInt8
 
 from toolkit.assets import atomic_path
-from toolkit.dataset.casting import cast, make_person
+from toolkit.dataset.casting import cast, keeps_top_color, make_person
 from toolkit.dataset.prompts import PromptRecord
 from toolkit.errors import InputError, MissingCapabilityError, fail
 from toolkit.export import write_image
@@ -153,9 +153,11 @@ class PeopleImages:
         """Draw the person; the truth comes with it."""
         person = make_person(prompt.attributes, seed, split=self.split)
         image, views = photo_of(person, self.size, supersample=self.supersample)
+        ignored = cast(prompt.attributes).ignored
+        ignored += () if keeps_top_color(person) else ("upper body",)
         record = ImageRecord(prompt, "procedural people", "this repository", "CC0-1.0", seed,
                              self.size, {"split": self.split, "supersample": self.supersample},
-                             cast(prompt.attributes).ignored)
+                             ignored)
         return Drawing(image, record, Truth(person, views))
 
 
