@@ -17,14 +17,15 @@ MB = 2**20
 
 # The order in which data flows; a module imports only from its own or an earlier layer.
 LAYERS = [
-    {"errors", "assets", "cameras", "gaussians", "metrics", "export", "progress"},
+    {"errors", "assets", "cameras", "gaussians", "metrics", "export", "progress",
+     "weights"},
     {"body", "photo", "render"},
     {"people", "diagnostics"},
     {"coarse", "prior", "fit", "fit_target", "show", "animate"},
     {"refine", "profiles", "runfolder", "report", "viewer"},
     {"pipeline"},
     {"dataset", "generative", "evaluate"},
-    {"doctor", "cli", "__main__"},
+    {"doctor", "doctor_text", "cli", "__main__"},
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, fail
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not spin beside numba's
 
@@ -38,6 +38,24 @@ def avatar(
                             num_gaussians=gaussians)
     result = build_avatar(photo, out, config, resume=resume)
     typer.echo(f"Done. Look at compare.png and animation.mp4 in {result.out_dir}")
+
+
+@app.command()
+def doctor(
+    profile: Annotated[str | None, typer.Option(help="exit with 2 unless it can run here")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Say what this machine can run: packages, GPU, memory, disk, weights. Downloads nothing."""
+    import json
+
+    from toolkit.doctor import examine, exit_code
+    from toolkit.doctor_text import render
+
+    if profile not in (None, "embedded", "full"):
+        fail("profile", got=repr(profile), wanted='"embedded" or "full"', fix="Or leave it out.")
+    report = examine()
+    typer.echo(json.dumps(report, indent=1) if as_json else render(report, profile))
+    raise typer.Exit(exit_code(report, profile))
 
 
 def main(argv: list[str] | None = None) -> int:
