@@ -46,6 +46,7 @@ class FitConfig:
     alpha: float = 0.2  # silhouette
     stay: float = 2e-4  # mean squared way of the centres, mm^2
     shape: float = 1e-3  # squared change of log-scale and logit-opacity
+    growth: float = 0.4  # a log-scale exceeds the coarse one by no more: needles would make fur
     smooth: float = 0.0  # colour change that differs from the neighbours' change
     random_background: bool = True  # white, black or a colour; a hole then costs
     seed: int = 0
@@ -106,6 +107,8 @@ def fit(gaussians: Gaussians, rig: Rig, targets: Sequence[FitTarget],
         loss.backward()
         optimizer.step()
         schedule.step()
+        with torch.no_grad():
+            raw["raw_scales"].clamp_(max=start["raw_scales"] + config.growth)
         rows.append({name: value.item() for name, value in parts.items()})
         if callback is not None:
             callback(step, loss.item())

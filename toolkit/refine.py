@@ -14,6 +14,7 @@ from torch import Tensor
 from toolkit.body.motion import a_pose
 from toolkit.body.rig import Avatar
 from toolkit.cameras import Cameras
+from toolkit.coarse.pixel_aligned import crop_photo
 from toolkit.fit import FitTarget
 from toolkit.gaussians import Gaussians
 from toolkit.prior.orbit import Orbit, turntable_cameras
@@ -21,7 +22,7 @@ from toolkit.prior.sdedit import Callback, SDEditConfig, Velocity, sdedit
 from toolkit.prior.turntable import Condition
 from toolkit.render.api import render
 
-PHOTO_FIT_PX = 512  # longer side of the photo in the refit
+PHOTO_FIT_PX = 512  # side of the square around the person in the refit
 
 
 @dataclass(frozen=True)
@@ -125,18 +126,13 @@ def clip_target(turntable: Turntable, refined: Float[Tensor, "T H W 3"], transl:
 
 def photo_target(image: Float[Tensor, "H W 3"], mask: Float[Tensor, "H W"],
                  photo_body) -> FitTarget:
-    """The photo in its own pose and camera, cut out onto white.
+    """The photo in its own pose, cut out onto white and cropped to the person.
 
-    Pixels outside the mask say "nothing here" and count; the mask's own soft rim counts little.
+    Pixels outside the mask say "nothing here" and count; the mask's own soft rim counts little,
+    and what lies beyond the photo's border not at all.
     """
-    camera = photo_body.camera
-    zoom = min(1.0, PHOTO_FIT_PX / max(camera.width, camera.height))
-    size = (max(1, round(camera.height * zoom)), max(1, round(camera.width * zoom)))
-    stack = torch.cat([image, mask[..., None]], dim=-1).permute(2, 0, 1)[None]
-    stack = F.interpolate(stack, size=size, mode="bilinear", antialias=True, align_corners=False)
-    rgb, alpha = stack[:, :3].permute(0, 2, 3, 1), stack[:, 3:].permute(0, 2, 3, 1)
-    confidence = (2 * (alpha - 0.5).abs()).clamp(0, 1)
-    return FitTarget(photo_body.pose, photo_body.transl, camera.resized(size[1], size[0]),
-                     rgb * alpha + (1 - alpha), alpha, confidence)
-
-
+    crop = crop_photo(image, mask, photo_body.camera, size=PHOTO_FIT_PX)
+    rgb, alpha = crop.rgb.permute(1, 2, 0)[None], crop.mask[None, ..., None]
+    confidence = 2 * (alpha - 0.5).abs() * crop.known[None, ..., None]
+    return FitTarget(photo_body.pose, photo_body.transl, crop.camera, rgb * alpha + (1 - alpha),
+                     alpha, confidence)

@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter, label, uniform_filter, zoom
 from toolkit.photo import nets
 from toolkit.photo.nets import Roi
 
+EDGE_GAIN = 6.0
 FILTER_SIDE_PX = 640  # the filter's line fits are made at about this size of the person's window
 
 
@@ -41,7 +42,8 @@ def refine_mask(image: Float[np.ndarray, "H W 3"], soft_mask: Float[np.ndarray, 
     mask[rows, cols] = guided_filter(image[rows, cols], both[rows, cols],
                                      radius=max(2, round(window.size / 90)),
                                      shrink=max(1, round(window.size / FILTER_SIDE_PX)))
-    return _main_pieces(mask.clip(0, 1))
+    # what the nets give is a probability, with a halo; half-covered pixels are a narrow band
+    return _main_pieces((EDGE_GAIN * (mask - 0.5) + 0.5).clip(0, 1))
 
 
 def _selfie(image: np.ndarray, window: Roi) -> Float[np.ndarray, "H W"]:
