@@ -48,8 +48,8 @@ RELEASED = {
 # Names a config may use for a size; the first group are those of the released config.json.
 ALIASES = {"transformer_dim": "dim", "transformer_heads": "heads", "transformer_layers": "layers",
            "fine_encoder_feat_dim": "token_dim", "dense_sample_pts": "points",
-           "shape_param_dim": "betas", "body_token_dim": "token_dim",
-           **{name: name for name in ("dim", "heads", "layers", "points", "betas")}}
+           "body_token_dim": "token_dim",
+           **{name: name for name in ("dim", "heads", "layers", "points")}}
 
 
 def read_config(state: Mapping[str, Tensor], config: Mapping | None = None) -> LHMConfig:
