@@ -73,7 +73,7 @@ def sample_anchors(
     faces = np.concatenate(
         [_draw(areas * is_head, num_head, rng), _draw(areas * ~is_head, num - num_head, rng)]
     )
-    return _on_faces(body, torch.from_numpy(faces), torch.from_numpy(_barycentric(num, rng)), cross)
+    return on_faces(body, torch.from_numpy(faces), torch.from_numpy(_barycentric(num, rng)), cross)
 
 
 def _draw(areas: np.ndarray, num: int, rng: np.random.Generator) -> np.ndarray:
@@ -91,7 +91,10 @@ def _barycentric(num: int, rng: np.random.Generator) -> np.ndarray:
     return np.stack([1 - a - b, a, b], axis=1).astype(np.float32)
 
 
-def _on_faces(body: BodyModel, faces: Tensor, bary: Tensor, cross: Tensor) -> Anchors:
+def on_faces(
+    body: BodyModel, faces: Int[Tensor, " N"], bary: Float[Tensor, "N 3"], cross: Tensor
+) -> Anchors:
+    """Anchors at given places; `cross` are the normals of all of `faces_body`, of any length."""
     ids = body.faces_body[faces]
 
     def mix(values):
