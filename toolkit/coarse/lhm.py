@@ -220,7 +220,8 @@ def _one(value: Tensor, name: str, width: int, device) -> Tensor:
     fits = value.ndim == 2 and (value.shape[1] == width if name != "head_tokens"
                                 else value.shape[1] <= width)
     if not fits or not value.isfinite().all():
-        fail(name, got=f"{tuple(value.shape)} or NaN", wanted=f"finite (T,{width}) or (1,T,{width})",
+        fail(name, got=f"{tuple(value.shape)} or NaN",
+             wanted=f"finite (T,{width}) or (1,T,{width})",
              fix="Encode the pictures with the encoders of this checkpoint.")
     return value.to(device, torch.float32)
 

@@ -73,7 +73,7 @@ def read_config(state: Mapping[str, Tensor], config: Mapping | None = None) -> L
     if given.get("gs_xyz_offset_max_step") is not None:
         limits["max_offset_m"] = float(given["gs_xyz_offset_max_step"])
     if given.get("gs_clip_scaling") is not None:
-        schedule = given["gs_clip_scaling"]  # [first step, start, end, last step]; we are at its end
+        schedule = given["gs_clip_scaling"]  # [first step, start, end, last step]; the end counts
         limits["max_scale_m"] = float(schedule[2] if isinstance(schedule, list | tuple)
                                       else schedule)
     return replace(sizes, **limits)

@@ -141,8 +141,8 @@ def read_points(path: str | os.PathLike) -> Float[Tensor, "N 3"]:
 def anchors(reconstruction: Reconstruction, body: BodyModel) -> Anchors:
     """LHM's query points as anchors of `body`, which must be the checkpoint's kind of body.
 
-    Skinning and the first shape directions are the checkpoint's own (of the nearest vertex); normals
-    and further shape directions are `body`'s.
+    Skinning and the first shape directions are the checkpoint's own (of the nearest vertex);
+    normals and further shape directions are `body`'s.
 
     Raises:
         InputError: a body of another template.
@@ -197,16 +197,12 @@ def reconstruct(reconstruction: Reconstruction, image: Float[Tensor, "H W 3"],
         head: vertices of the head in the photo's world, metres; they say where its crop lies.
         camera: of the photo.
     """
-    device = reconstruction.points.new_zeros(0).to(_device(reconstruction)).device
+    device = reconstruction.model.pcl_embed.mlp.weight.device
     framed = lhm_images.frame_person(image, mask, source_px=reconstruction.source_px)
     crop = lhm_images.crop_head(image, lhm_images.head_box(head, camera))
     body_tokens = reconstruction.body_encoder(lhm_images.body_input(framed).to(device))
     head_tokens = reconstruction.head_encoder(lhm_images.head_input(crop).to(device))
     return lhm.forward(reconstruction.model, body_tokens, head_tokens, reconstruction.points)
-
-
-def _device(reconstruction: Reconstruction) -> torch.device:
-    return reconstruction.model.pcl_embed.mlp.weight.device
 
 
 def head_vertices(photo_body, body: BodyModel) -> Float[Tensor, "V 3"]:
