@@ -89,9 +89,9 @@ def nearest_on_surface(points: Float[Tensor, "N 3"], vertices: Float[Tensor, "V 
     vertex_tree, centre_tree = cKDTree(vertices.numpy()[used]), cKDTree(corners.mean(1))
     best, weights = [], []
     for part in np.array_split(points.detach().numpy(), max(1, -(-len(points) // CHUNK))):
-        near = used[vertex_tree.query(part, k=6)[1]]
+        near = used[vertex_tree.query(part, k=min(6, len(used)))[1]]
         candidates = np.concatenate([around[near].reshape(len(part), -1),
-                                     centre_tree.query(part, k=12)[1]], axis=1)
+                                     centre_tree.query(part, k=min(12, len(ids)))[1]], axis=1)
         bary, square = _closest(part[:, None], corners[candidates])
         square[candidates < 0] = np.inf
         row, pick = np.arange(len(part)), square.argmin(1)

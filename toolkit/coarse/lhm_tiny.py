@@ -92,9 +92,10 @@ def _start_on_the_body(model: LHM) -> None:
     octaves = torch.pi * 2.0 ** torch.arange(waves)
     model.pcl_embed.basis.copy_(torch.block_diag(*[octaves[None]] * 3))
     heads = model.renderer.gs_net.out_layers
-    for name, gain in (("xyz", 0.1), ("scaling", 0.5), ("shs", 6.0)):
+    for name, gain in (("xyz", 0.1), ("scaling", 0.5), ("shs", 30.0)):
         heads[name].weight.mul_(gain)
-    heads["xyz"].bias.zero_()
+    for name in ("xyz", "shs"):
+        heads[name].bias.zero_()
     heads["scaling"].bias.fill_(RAW_SCALE)
     heads["opacity"].bias.fill_(RAW_OPACITY)
     heads["rotation"].bias.copy_(torch.tensor([2.0, 0, 0, 0]))
