@@ -164,14 +164,16 @@ q = (blend[:, :3, :3] @ points[..., None])[..., 0] + blend[:, :3, 3]
 output = lhm.forward(net.model, body_tokens, head_tokens, points)
 assert torch.allclose(q, output.query_points, atol=1e-5)
 
-fig = show.figure(760, 400)
+fig = show.figure(900, 330)
 num_body = int(0.75 * len(points))
 for i, (name, p) in enumerate((("zero pose", points), ("canonical pose", q))):
-    ax = fig.add_subplot(1, 2, i + 1, aspect="equal", title=name)
+    ax = fig.add_subplot(1, 2, i + 1, aspect="equal", title=name,
+                         ylim=(float(points[:, 1].min()) - 0.03, float(points[:, 1].max()) + 0.03))
     for part, color in ((slice(0, num_body), "#5f7c99"), (slice(num_body, None), "#d8612c")):
         ax.scatter(p[part, 0].cpu(), p[part, 1].cpu(), s=1.2, color=color)
     ax.set_axis_off()
-picture_row(show.figure_pixels(fig), height_px=400)
+fig.subplots_adjust(0, 0, 1, 0.9, wspace=0)
+picture_row(show.figure_pixels(fig), height_px=330)
 
 # %% [markdown]
 # ## A point becomes a vector
@@ -295,14 +297,14 @@ print(f"LHM's posing and our rig: median {apart_mm.median():.2f} mm, 99 % below 
 
 # %%
 def views(gaussians, azimuths=(0.0, 90.0)):
-    cameras = orbit_cameras(list(azimuths), [0.0] * len(azimuths), radius_m=4.5, size=(360, 240))
+    cameras = orbit_cameras(list(azimuths), [0.0] * len(azimuths), radius_m=5.0, size=(340, 310))
     with torch.no_grad():
         return list(api.render(gaussians, cameras).rgb)
 
 pelvis = -avatar.rig.joints[0]
 poses = {"zero": torch.zeros(55, 3), "A": motion.a_pose(), "walk": walking}
 shots = [view for pose in poses.values() for view in views(avatar.posed(pose, pelvis))[:2]]
-picture_row(*shots, height_px=300)
+picture_row(*shots, height_px=230)
 
 # %% [markdown]
 # With random weights LHM is a cloud of random colours in the shape of the body; the geometry of
@@ -333,7 +335,8 @@ bound = bind.bind(foreign, body, guess.betas)
 error_mm = 1000 * (bound.posed(walking).means - avatar.posed(walking).means).norm(dim=1)
 print(f"{len(foreign)} Gaussians bound; after re-posing {error_mm.median():.2f} mm off (median), "
       f"99 % below {error_mm.quantile(0.99):.1f} mm")
-picture_row(*views(foreign), *views(bound.posed(walking, pelvis)), height_px=300)
+picture_row(*views(bound.posed(torch.zeros(55, 3), pelvis)),
+            *views(bound.posed(walking, pelvis)), height_px=270)
 
 # %%
 # Check: these hold for a released checkpoint too

@@ -188,8 +188,8 @@ def _compare(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
 
 
 @torch.no_grad()
-def forward(model: LHM, body_tokens: Float[Tensor, "*b S E"], head_tokens: Float[Tensor, "*b T G"],
-            dense_points: Float[Tensor, "*b N 3"]) -> LHMOutput:
+def forward(model: LHM, body_tokens: Float[Tensor, "*a S E"], head_tokens: Float[Tensor, "*b T G"],
+            dense_points: Float[Tensor, "*c N 3"]) -> LHMOutput:
     """Run the network once.
 
     Args:

@@ -143,7 +143,7 @@ class BodyHeadTransformer(nn.Module):
 
     def forward(self, points: Float[Tensor, "B N D"], body_tokens: Float[Tensor, "B S E"],
                 head_tokens: Float[Tensor, "B T E"],
-                condition: Float[Tensor, "B 2D"]) -> Float[Tensor, "B N D"]:
+                condition: Float[Tensor, "B 2*D"]) -> Float[Tensor, "B N D"]:
         """Latents of the points.
 
         Args:

@@ -18,7 +18,7 @@ from toolkit.assets import atomic_path
 from toolkit.body.anchors import Anchors, sample_anchors
 from toolkit.body.model import JOINT_NAMES, BodyModel
 from toolkit.coarse.encoders import BodyEncoder, HeadEncoder, ViTConfig
-from toolkit.coarse.lhm import LHM
+from toolkit.coarse.lhm import LHM, forward
 from toolkit.coarse.lhm_config import LHMConfig
 
 BETAS = 10  # of a checkpoint's own body
@@ -53,7 +53,8 @@ def write_tiny(folder: str | os.PathLike, body: BodyModel, *, num_points: int = 
         for net in (model, head, sapiens):
             _shake(net)
         _start_on_the_body(model)
-    _carry_body(model, body, anchors)
+        _carry_body(model, body, anchors)
+        _spread_colors(model, anchors.points)
     state = {**model.state_dict(), **{f"encoder.{k}": v for k, v in head.state_dict().items()}}
     _save(folder / "model.safetensors", state)
     _save(folder / "sapiens_tiny.safetensors", _sapiens_names(sapiens.state_dict()))
@@ -92,13 +93,22 @@ def _start_on_the_body(model: LHM) -> None:
     octaves = torch.pi * 2.0 ** torch.arange(waves)
     model.pcl_embed.basis.copy_(torch.block_diag(*[octaves[None]] * 3))
     heads = model.renderer.gs_net.out_layers
-    for name, gain in (("xyz", 0.1), ("scaling", 0.5), ("shs", 30.0)):
-        heads[name].weight.mul_(gain)
-    for name in ("xyz", "shs"):
-        heads[name].bias.zero_()
+    heads["xyz"].weight.mul_(0.1)
+    heads["xyz"].bias.zero_()
+    heads["scaling"].weight.mul_(0.5)
     heads["scaling"].bias.fill_(RAW_SCALE)
     heads["opacity"].bias.fill_(RAW_OPACITY)
     heads["rotation"].bias.copy_(torch.tensor([2.0, 0, 0, 0]))
+
+
+def _spread_colors(model: LHM, points: Tensor) -> None:
+    """Centre and scale the colour head for random tokens, so that colours differ over the body."""
+    tokens = torch.randn(2, 64, model.config.token_dim)
+    latent = forward(model, tokens[0], tokens[1], points).latent
+    raw = model.renderer.gs_net.out_layers["shs"](model.renderer.mlp_net.layers(latent))
+    head = model.renderer.gs_net.out_layers["shs"]
+    head.bias.sub_(raw.mean(0)).div_(raw.std(0))
+    head.weight.div_(raw.std(0)[:, None])
 
 
 def _carry_body(model: LHM, body: BodyModel, anchors: Anchors) -> None:
