@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from toolkit.coarse import encoders
-from toolkit.coarse.encoders import DINOV2_L, SAPIENS_1B, BodyEncoder, HeadEncoder, ViT, ViTConfig
+from toolkit.coarse.encoders import DINOV2_L, SAPIENS_1B, BodyEncoder, HeadEncoder
 from toolkit.coarse.lhm_tiny import _sapiens_names
+from toolkit.coarse.vit import ViT, ViTConfig
 from toolkit.errors import InputError, MissingFileError
 
 DINO = ViTConfig(128, 4, 14, 37, 512, registers=4, scaled=True)

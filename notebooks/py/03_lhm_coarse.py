@@ -49,7 +49,16 @@ from toolkit import show
 from toolkit.assets import sample_path
 from toolkit.body import bind, model, motion, rig
 from toolkit.cameras import orbit_cameras
-from toolkit.coarse import encoders, lhm, lhm_config, lhm_images, lhm_photo, lhm_pose, lhm_tiny
+from toolkit.coarse import (
+    encoders,
+    lhm,
+    lhm_config,
+    lhm_decoder,
+    lhm_images,
+    lhm_photo,
+    lhm_pose,
+    lhm_tiny,
+)
 from toolkit.gaussians import Gaussians
 from toolkit.photo import keypoints, load
 from toolkit.photo.fit import fit_body
@@ -263,7 +272,8 @@ with torch.no_grad():
     raw = {name: linear(hidden) for name, linear in decoder.gs_net.out_layers.items()}
 offset = (raw["xyz"].sigmoid() - 0.5) * net.model.config.max_offset_m
 scale = raw["scaling"].exp().clamp(max=net.model.config.max_scale_m)
-scale = torch.where(skin.is_upper_body[:, None], scale.clamp(max=lhm.MAX_UPPER_SCALE_M), scale)
+small = scale.clamp(max=lhm_decoder.MAX_UPPER_SCALE_M)
+scale = torch.where(skin.is_upper_body[:, None], small, scale)
 written = {"offset": offset, "scaling": scale, "rotation": F.normalize(raw["rotation"], dim=1),
            "opacity": raw["opacity"].sigmoid(), "rgb": raw["shs"].sigmoid()}
 for name, value in written.items():

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from toolkit.assets import atomic_path
 from toolkit.body.anchors import Anchors, sample_anchors
 from toolkit.body.model import JOINT_NAMES, BodyModel
-from toolkit.coarse.encoders import BodyEncoder, HeadEncoder, ViTConfig
+from toolkit.coarse.encoders import BodyEncoder, HeadEncoder
 from toolkit.coarse.lhm import LHM, forward
 from toolkit.coarse.lhm_config import LHMConfig
+from toolkit.coarse.vit import ViTConfig
 
 BETAS = 10  # of a checkpoint's own body
 HEAD_VIT = ViTConfig(64, 4, 14, 37, 128, registers=4, scaled=True)
