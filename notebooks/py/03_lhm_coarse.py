@@ -65,6 +65,7 @@ from toolkit.photo.fit import fit_body
 from toolkit.render import api
 from toolkit.viewer import picture_row
 
+# %%
 out = Path(out_dir)
 body = model.BodyModel.load(body_file or None)
 device = "cuda" if profile == "full" else "cpu"
