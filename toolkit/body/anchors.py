@@ -77,7 +77,7 @@ def sample_anchors(
     parts = [(areas * is_head, num_head), (areas * ~is_head, num - num_head)]
     chosen = [_spread(a, n, corners.numpy(), rng) for a, n in parts]
     faces, bary = (torch.from_numpy(np.concatenate(x)) for x in zip(*chosen, strict=True))
-    return _on_faces(body, faces, bary, cross)
+    return on_faces(body, faces, bary, cross)
 
 
 def _spread(areas: np.ndarray, num: int, corners: np.ndarray, rng) -> tuple[np.ndarray, ...]:
@@ -110,7 +110,10 @@ def _barycentric(num: int, rng: np.random.Generator) -> np.ndarray:
     return np.stack([1 - a - b, a, b], axis=1).astype(np.float32)
 
 
-def _on_faces(body: BodyModel, faces: Tensor, bary: Tensor, cross: Tensor) -> Anchors:
+def on_faces(
+    body: BodyModel, faces: Int[Tensor, " N"], bary: Float[Tensor, "N 3"], cross: Tensor
+) -> Anchors:
+    """Anchors at given places; `cross` are the normals of all of `faces_body`, of any length."""
     ids = body.faces_body[faces]
 
     def mix(values):

@@ -1,0 +1,136 @@
+"""Bind Gaussians that know nothing of a body, e.g. another system's PLY, to ours.
+
+each Gaussian --nearest point of the posed surface--> anchor: skinning, shape, normal
+Gaussian - anchor, turned back into the T-pose -----> Avatar, ready for every pose
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from toolkit.body.anchors import Anchors, on_faces
+from toolkit.body.model import BodyModel, joint_transforms, rodrigues
+from toolkit.body.rig import Avatar, Rig, matrix_to_quat, multiply_quats, nearest_rotation
+from toolkit.errors import fail
+from toolkit.gaussians import Gaussians
+
+FAR_M = 0.5  # nobody's hair or coat is that far from the skin: a wrong pose, unit or axis
+CHUNK = 4096  # points at a time
+
+
+def bind(gaussians: Gaussians, body: BodyModel, betas: Float[Tensor, " S"],
+         pose: Float[Tensor, "J 3"] | None = None,
+         transl: Float[Tensor, "3"] | None = None) -> Avatar:
+    """An avatar from Gaussians in the world, given the body inside them.
+
+    Works best on a pose in which no two body parts touch, such as the T-pose: an anchor is the
+    nearest surface point, and near the hip that may be a hand. Colours that depend on the view
+    (SH of degree 1 and more) are kept as they are, as `pose_gaussians` does.
+
+    Args:
+        gaussians: metres, y up, e.g. of `Gaussians.load_ply`.
+        betas: shape of the body inside.
+        pose: in which they stand, axis-angle, radians; left out: the T-pose.
+        transl: metres; left out: none.
+
+    Raises:
+        InputError: most Gaussians lie far from the body.
+
+    Source: ours; offset and rotation as in LHM (Qiu et al. 2025), Sec. 3.4.
+    """
+    pose = torch.zeros(len(body.parents), 3) if pose is None else pose
+    transl = torch.zeros(3) if transl is None else transl
+    anchors = nearest_anchors(gaussians.means, body, betas, pose, transl)
+    rig = Rig.build(body, anchors, betas)
+    return Avatar(unpose_gaussians(gaussians, rig, pose, transl), rig)
+
+
+def nearest_anchors(points: Float[Tensor, "N 3"], body: BodyModel, betas: Float[Tensor, " S"],
+                    pose: Float[Tensor, "J 3"], transl: Float[Tensor, "3"]) -> Anchors:
+    """The anchors nearest to points around the posed body, one each, in their order."""
+    surface = body(betas, pose, transl).vertices
+    faces, bary = nearest_on_surface(points, surface, body.faces_body)
+    found = (surface[body.faces_body[faces]] * bary[..., None]).sum(1)
+    distance = (found - points).norm(dim=1)
+    if distance.median() > FAR_M / 5 or distance.mean() > FAR_M:
+        fail("Gaussians around the body", got=f"a median distance of {distance.median():.2f} m",
+             wanted="Gaussians on and near the body, y up, in metres",
+             fix="Give the pose, translation and shape that belong to them.")
+    corners = body.v_template[body.faces_body]
+    cross = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return on_faces(body, faces, bary, cross)
+
+
+def unpose_gaussians(gaussians: Gaussians, rig: Rig, pose: Float[Tensor, "J 3"],
+                     transl: Float[Tensor, "3"]) -> Gaussians:
+    """Inverse of `rig.pose_gaussians`: from `pose` back to the T-pose."""
+    transforms = joint_transforms(rodrigues(pose), rig.joints, rig.parents)
+    blended = (rig.lbs_weights @ transforms[:, :3].reshape(-1, 12)).reshape(-1, 3, 4)
+    rotations = nearest_rotation(blended[:, :, :3])
+    anchors = (blended[..., :3] @ rig.anchors_rest[..., None])[..., 0] + blended[..., 3]
+    offsets = (rotations.mT @ (gaussians.means - transl - anchors)[..., None])[..., 0]
+    quats = multiply_quats(matrix_to_quat(rotations.mT), gaussians.quats)
+    return gaussians.replace(means=rig.anchors_rest + offsets,
+                             quats=torch.nn.functional.normalize(quats, dim=-1))
+
+
+def nearest_on_surface(points: Float[Tensor, "N 3"], vertices: Float[Tensor, "V 3"],
+                       faces: Int[Tensor, "F 3"]) -> tuple[Tensor, Tensor]:
+    """Nearest point of a triangle mesh: its triangle (N,) and barycentric coordinates (N,3).
+
+    Only triangles around the nearest 6 vertices and with the nearest 12 centres are compared; on a
+    body's mesh, with its slow change of triangle size, the nearest one is among them.
+    """
+    corners, ids = vertices.detach().numpy()[faces.numpy()], faces.numpy()
+    around = _faces_around(ids, len(vertices))
+    used = np.flatnonzero(around[:, 0] >= 0)
+    vertex_tree, centre_tree = cKDTree(vertices.numpy()[used]), cKDTree(corners.mean(1))
+    best, weights = [], []
+    for part in np.array_split(points.detach().numpy(), max(1, -(-len(points) // CHUNK))):
+        near = used[vertex_tree.query(part, k=min(6, len(used)))[1]]
+        candidates = np.concatenate([around[near].reshape(len(part), -1),
+                                     centre_tree.query(part, k=min(12, len(ids)))[1]], axis=1)
+        bary, square = _closest(part[:, None], corners[candidates])
+        square[candidates < 0] = np.inf
+        row, pick = np.arange(len(part)), square.argmin(1)
+        best.append(candidates[row, pick])
+        weights.append(bary[row, pick])
+    return (torch.from_numpy(np.concatenate(best)).long(),
+            torch.from_numpy(np.concatenate(weights)).float())
+
+
+def _faces_around(faces: np.ndarray, num_vertices: int) -> np.ndarray:
+    """(V, most): triangles at each vertex, filled up with -1."""
+    owner = faces.reshape(-1)
+    order = np.argsort(owner, kind="stable")
+    counts = np.bincount(owner, minlength=num_vertices)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    table = np.full((num_vertices, counts.max()), -1)
+    table[owner[order], place] = order // 3
+    return table
+
+
+def _closest(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Barycentric coordinates (...,3) of the nearest point of each triangle, squared distance."""
+    a, ab, ac = corners[..., 0, :], corners[..., 1, :] - corners[..., 0, :], \
+        corners[..., 2, :] - corners[..., 0, :]
+    ap = points - a
+    d11, d12, d22 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
+    p1, p2 = (ap * ab).sum(-1), (ap * ac).sum(-1)
+    area = np.maximum(d11 * d22 - d12 * d12, 1e-20)
+    v, w = (d22 * p1 - d12 * p2) / area, (d11 * p2 - d12 * p1) / area
+    on_ab = (p1 / np.maximum(d11, 1e-20)).clip(0, 1)
+    on_ac = (p2 / np.maximum(d22, 1e-20)).clip(0, 1)
+    along = ((p2 - p1 + d11 - d12) / np.maximum(d11 - 2 * d12 + d22, 1e-20)).clip(0, 1)
+    zero = np.zeros_like(v)
+    forms = np.stack([np.stack([1 - on_ab, on_ab, zero], -1),
+                      np.stack([1 - on_ac, zero, on_ac], -1),
+                      np.stack([zero, 1 - along, along], -1), np.stack([1 - v - w, v, w], -1)])
+    offset = forms[..., 1:2] * ab + forms[..., 2:] * ac - ap
+    square = (offset**2).sum(-1)
+    square[3] = np.where((v >= 0) & (w >= 0) & (v + w <= 1), square[3], np.inf)
+    pick = square.argmin(0)[None]
+    return (np.take_along_axis(forms, pick[..., None], 0)[0],
+            np.take_along_axis(square, pick, 0)[0])
