@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from toolkit.errors import MissingCapabilityError, fail
 from toolkit.prior.latent import latent_shape
+from toolkit.prior.wan_encoders import TEXT_TOKENS
 from toolkit.prior.wan_files import UMT5_XXL
 
 GB = 1e9
@@ -112,7 +113,7 @@ def stage_gb(transformer: Mapping, clip: tuple[int, int, int], *, where: str, ti
 def activation_bytes(transformer: Mapping, num_tokens: int, dtype: torch.dtype) -> int:
     """Peak of the transformer's activations without gradients; attention's square is never held."""
     dim = transformer["num_attention_heads"] * transformer["attention_head_dim"]
-    return num_tokens * dtype.itemsize * (2 * transformer["ffn_dim"] + 6 * dim)
+    return (num_tokens + TEXT_TOKENS) * dtype.itemsize * (2 * transformer["ffn_dim"] + 6 * dim)
 
 
 def transformer_parameters(transformer: Mapping) -> int:
