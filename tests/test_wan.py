@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.prior import wan_encoders, wan_files, wan_memory
@@ -297,6 +298,8 @@ def test_what_a_folder_says(folders, tmp_path):
     first = fingerprint(folders["t2v"])
     other = write_tiny_wan(tmp_path / "other", seed=4)
     assert first == fingerprint(folders["t2v"]) != fingerprint(other)
+    prompts = {load(folders["t2v"], prompt=p).fingerprint for p in ("a coat", "a coat", "a hat")}
+    assert len(prompts) == 2 and all(first in text for text in prompts)
 
 
 def test_missing_checkpoints_name_the_command_that_fetches_them(tmp_path, monkeypatch):
@@ -315,6 +318,19 @@ def test_missing_weights_are_named(folders, tmp_path):
     copy = shutil.copytree(folders["t2v"], tmp_path / "copy")
     (copy / "vae/diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(MissingFileError, match="vae"):
+        load(copy)
+
+
+def test_trap_incomplete_weights_are_filled_with_random_ones(folders, tmp_path):
+    copy = shutil.copytree(folders["t2v"], tmp_path / "copy")
+    path = copy / "transformer/diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    del weights["proj_out.weight"]
+    save_file(weights, path)
+    with pytest.raises(InputError, match="proj_out.weight"):
+        load(copy)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(MissingFileError, match="cut short"):
         load(copy)
 
 

@@ -70,7 +70,8 @@ class WanPrior:
         self.transformer, self.vae, self.base, self.plan = transformer, vae, base, plan
         self.device = torch.device(device)
         self.image_encoder: ImageEncoder | None = None  # I2V only
-        self.close_loop, self.shift, self.fingerprint = True, 3.0, ""  # `load` knows better
+        self.close_loop, self.shift = True, 3.0  # `load` knows better
+        self.fingerprint = ""  # changes with the weights and with every setting
 
     @classmethod
     def load(cls, config: WanConfig = WanConfig(), *, download: bool = False) -> "WanPrior":  # noqa: B008
@@ -97,7 +98,8 @@ class WanPrior:
         prior = cls(read_part(WanTransformer3DModel, folder / "transformer", config.dtype),
                     read_part(AutoencoderKLWan, folder / "vae", torch.float32), base, plan,
                     config.device)
-        prior.shift, prior.fingerprint = facts["shift"], fingerprint(folder)
+        prior.shift = facts["shift"]
+        prior.fingerprint = f"{fingerprint(folder)} {config} {plan.tiled_vae}"
         prior.close_loop = config.close_loop
         if facts["kind"] == "i2v":
             prior.image_encoder = ImageEncoder.load(folder, facts["image_encoder"])

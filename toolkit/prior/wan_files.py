@@ -112,11 +112,23 @@ def check_wan(folder: Path) -> dict:
 
 
 def read_part(kind, folder: Path, dtype):
-    """One model of a checkpoint, from safetensors only, in eval mode and without gradients."""
+    """One model of a checkpoint, from safetensors only, in eval mode and without gradients.
+
+    Raises:
+        MissingFileError: no weights, or a download that was cut short.
+        InputError: weights are missing in the file; both libraries would fill in random ones.
+    """
+    from safetensors import SafetensorError
+
     try:
-        model = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-    except OSError as error:
-        raise MissingFileError(f"{folder} lacks weights or is cut short: {error}") from error
+        model, report = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True,
+                                             output_loading_info=True)
+    except (OSError, SafetensorError) as error:
+        raise MissingFileError(f"{folder} lacks weights or was cut short; fetch it again with "
+                               f"hf download. ({error})") from error
+    if missing := sorted(report["missing_keys"]):
+        fail(f"{folder}", got=f"no weights for {missing[0]} and {len(missing) - 1} others",
+             wanted=f"all of {kind.__name__}", fix="Fetch the checkpoint anew.")
     return model.eval().requires_grad_(False)  # eval: text encoders have dropout
 
 
