@@ -17,6 +17,7 @@ from toolkit.cameras import Cameras
 from toolkit.coarse.pixel_aligned import crop_photo
 from toolkit.fit import FitTarget
 from toolkit.gaussians import Gaussians
+from toolkit.prior.latent import LatentPrior, edit_latents
 from toolkit.prior.orbit import Orbit, turntable_cameras
 from toolkit.prior.sdedit import Callback, SDEditConfig, Velocity, sdedit
 from toolkit.prior.turntable import Condition
@@ -44,15 +45,17 @@ class Turntable:
     seen: Float[Tensor, "T H W 1"]
 
 
-def render_turntable(avatar: Avatar, orbit: Orbit, visible: Bool[Tensor, " N"]) -> Turntable:
+def render_turntable(avatar: Avatar, orbit: Orbit, visible: Bool[Tensor, " N"], *,
+                     size: tuple[int, int] = (192, 96)) -> Turntable:
     """Render the clip that the video prior is to refine.
 
     Args:
         avatar: any avatar; it is put into the A pose.
         orbit: view directions.
         visible: Gaussians whose anchor the photo's camera saw.
+        size: (height, width) in pixels; a large video prior wants more than ours.
     """
-    cameras = turntable_cameras(orbit)
+    cameras = turntable_cameras(orbit, size=size)
     posed = pose_for_turntable(avatar)
     drawn = render(posed, cameras)
     return Turntable(orbit, cameras, drawn.rgb, drawn.alpha, seen_by_photo(posed, visible, cameras))
@@ -81,14 +84,25 @@ def from_latents(x: Float[Tensor, "1 3 T H W"]) -> Float[Tensor, "T H W 3"]:
     return (x[0].permute(1, 2, 3, 0).clamp(-1, 1) + 1) / 2
 
 
-def refine_clip(velocity: Velocity, turntable: Turntable, config: SDEditConfig, *,
+def refine_clip(prior: Velocity | LatentPrior, turntable: Turntable, config: SDEditConfig, *,
                 generator: torch.Generator | None, callback: Callback | None = None
                 ) -> Float[Tensor, "T H W 3"]:
-    """SDEdit of the whole clip at once, conditioned on the coarse clip and its front view."""
+    """SDEdit of the whole clip at once, conditioned on the coarse clip and its front view.
+
+    Args:
+        prior: the velocity of a prior on pixels, or a whole prior that works on latents.
+        turntable: the coarse clip, and where it shows what the photo saw.
+        config: how far it is noised and how it comes back.
+        generator: of all noise.
+        callback: called after each step, see `sdedit`.
+    """
     x0, keep = to_latents(turntable.rgb), turntable.seen.permute(3, 0, 1, 2)[None]
     condition = Condition(turntable.orbit.azimuths_deg, turntable.orbit.elevations_deg,
                           reference=x0[:, :, 0], coarse=x0, seen=keep)
-    return from_latents(sdedit(velocity, x0, condition, config=config, keep=keep,
+    if isinstance(prior, LatentPrior):
+        return from_latents(edit_latents(prior, condition, keep, config, generator=generator,
+                                         callback=callback))
+    return from_latents(sdedit(prior, x0, condition, config=config, keep=keep,
                                generator=generator, callback=callback))
 
 
@@ -120,7 +134,8 @@ def clip_target(turntable: Turntable, refined: Float[Tensor, "T H W 3"], transl:
                 trust_seen: float = 0.3) -> FitTarget:
     """The refined clip as a target; where the photo saw, the photo shall rule (`trust_seen`)."""
     confidence = 1 - (1 - trust_seen) * turntable.seen
-    rgb, alpha = matte(refined, turntable.alpha)
+    band_px = max(4, round(refined.shape[1] / 48))  # 4 at the embedded prior's height of 192
+    rgb, alpha = matte(refined, turntable.alpha, band_px=band_px)
     return FitTarget(a_pose(), transl, turntable.cameras, rgb, alpha, confidence)
 
 

@@ -1,0 +1,440 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Wan2.1, layer by layer
+#
+# photo → body → coarse Gaussians → turntable → **SDEdit under a video model** → refit
+#
+# The paper's video prior is Wan2.1: a VAE, a diffusion transformer and a text encoder. This
+# notebook takes them apart on *tiny random instances of the real classes*, counts the real ones on
+# the meta device, and runs our own SDEdit loop on them. About a minute on a CPU, nothing to
+# download. With `profile = "full"` and a GPU the last part uses the published weights.
+#
+# **You will learn** how a clip becomes tokens, what one transformer block does, why strength is
+# not noise, which mistakes diffusers makes without telling, and what fits on which card.
+#
+# The tiny networks are random, so their *pictures are noise*. Shapes, dependencies, schedules and
+# sizes are those of the real model.
+
+# %% tags=["parameters"]
+out_dir = "../runs/wan"  # where the tiny checkpoint is written
+profile = "embedded"  # "embedded" (tiny random weights, CPU) or "full" (the published ones, GPU)
+seed = 0  # of the weights, the person and the noise
+fast = False  # fewer views and sizes, for tests
+
+# %%
+import dataclasses
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import torch
+import transformers
+from torch.utils.flop_counter import FlopCounterMode
+
+from toolkit import refine, show
+from toolkit.body.motion import a_pose
+from toolkit.people.render import render_person
+from toolkit.people.sample import sample_person
+from toolkit.prior import latent, sdedit, wan, wan_files, wan_memory, wan_tiny
+from toolkit.prior.orbit import static_orbit, turntable_cameras
+from toolkit.viewer import picture_row
+
+for package in (diffusers, transformers):
+    package.utils.logging.set_verbosity_error()
+    package.utils.logging.disable_progress_bar()
+torch.set_grad_enabled(False)
+folder = wan_tiny.write_tiny_wan(Path(out_dir) / "tiny-t2v", seed=seed)
+print(*sorted(f"{p.relative_to(folder)}  {p.stat().st_size / 1e3:.0f} kB"
+              for p in folder.rglob("*.safetensors")), sep="\n")
+
+# %% [markdown]
+# ## Three parts, and the largest only reads the prompt
+# A checkpoint folder holds a **VAE** (pixels ↔ latents), a **transformer** (denoises latents) and
+# a **text encoder** (UMT5-XXL). The published configurations are in
+# `toolkit.prior.wan_files.MODELS`; on the meta device a model has shapes but no memory, so the
+# real ones can be counted here. *Guess first: which part is the largest of T2V-1.3B?*
+
+# %%
+def millions(model):
+    return sum(p.numel() for p in model.parameters()) / 1e6
+
+
+print(f"{'':14}{'transformer':>12}{'VAE':>8}{'text':>8} M   bf16 GB   on the hub GB")
+for name, model in wan_files.MODELS.items():
+    parts = wan_memory.meta_models(model.transformer)
+    sizes = [millions(parts[key]) for key in ("transformer", "VAE", "text encoder")]
+    print(f"{name:14}{sizes[0]:12,.0f}{sizes[1]:8,.0f}{sizes[2]:8,.0f}"
+          f"{sum(sizes) * 2 / 1e3:12.1f}{model.download_gb:14.1f}")
+
+# %% [markdown]
+# The text encoder of the "1.3B" model has four times the parameters of its transformer. It is
+# needed once per prompt, so `WanPrior.load` embeds the prompts, frees it, and only then loads the
+# rest. (The hub stores float32; I2V also has a CLIP image encoder, not counted here.)
+#
+# ## The VAE: $4 \times 8 \times 8$ pixels become one cell
+# A clip of $T = 4k+1$ frames becomes $k+1$ latent frames: the first stands alone, then four at a
+# time. Sides shrink by 8, and the transformer joins $2 \times 2$ cells into a token, so sides
+# must be multiples of 16. A turntable that does not fit is **padded** with white, never stretched,
+# and goes on turning until it has $4k+1$ frames again.
+
+# %%
+views = 6 if fast else 13
+orbit = static_orbit(views)
+person = sample_person(seed + 3, split="test")
+
+
+def make_turntable(size):
+    """A procedural person; "seen by the photo" is here what faces the front camera."""
+    cameras = turntable_cameras(orbit, size=size)
+    drawn = render_person(person, cameras, pose=a_pose())
+    return refine.Turntable(orbit, cameras, drawn.rgb, drawn.alpha,
+                            drawn.alpha * (drawn.normals[..., 2:] > 0.2))
+
+
+turntable = make_turntable((200, 104))
+grid = latent.LatentGrid(views, 200, 104, close_loop=True)
+print(f"clip {views} x 200 x 104 -> on the grid {grid.padded} -> latents {grid.shape}"
+      f" -> {grid.num_tokens} tokens; views {grid.views.tolist()}")
+placed = grid.place(refine.to_latents(turntable.rgb))
+squares = refine.from_latents(placed)[::max(1, views // 4)][:5].clone()
+squares[:, ::8], squares[:, :, ::8] = 0.85, 0.85  # cells
+squares[:, ::16], squares[:, :, ::16] = 0.55, 0.55  # tokens
+picture_row(*squares, height_px=330)
+
+# %% [markdown]
+# **Causal in time, local in space.** Change one frame, and see which latent frames change; change
+# one pixel, and see which cells do. The pattern is the architecture's, so a random VAE shows it.
+
+# %%
+vae = diffusers.AutoencoderKLWan.from_pretrained(folder / "vae").eval()
+clip = placed[:1, :, :9, :64, :64].clone()
+base = vae.encode(clip).latent_dist.mode()
+change = np.zeros((base.shape[2], 9))
+for frame in range(9):
+    other = clip.clone()
+    other[:, :, frame] += 0.1 * torch.randn(64, 64, generator=torch.Generator().manual_seed(frame))
+    change[:, frame] = (vae.encode(other).latent_dist.mode() - base).square().mean((0, 1, 3, 4))
+spot = clip.clone()
+spot[:, :, 0, 28:32, 28:32] -= 0.5
+reach = (vae.encode(spot).latent_dist.mode() - base)[0, :, 0].square().mean(0).sqrt()
+
+fig = show.figure(900, 300)
+left, right = fig.subplots(1, 2, width_ratios=(1.7, 1))
+left.imshow(np.log10(change + 1e-12), cmap="magma", vmin=-8, vmax=np.log10(change.max()))
+left.set(xlabel="changed pixel frame", ylabel="latent frame", yticks=range(3), xticks=range(9))
+left.set_title("change, log scale (black: exactly none)", fontsize=10)
+right.imshow(reach.log10(), cmap="magma")
+right.set_title("cells moved by one 4 x 4 px spot (log)", fontsize=10)
+fig.tight_layout()
+picture_row(show.figure_pixels(fig), height_px=300)
+
+# %% [markdown]
+# Latent frame $i$ depends on frames $0 \dots 4i$ and on nothing later: no black square lies below
+# the staircase, every square above it is black. In space a spot moves the cells around it most and
+# all others a little (the middle block has attention over the whole picture). So a mask "keep what
+# the photo saw" can only be handed to latents approximately: `LatentGrid.pool` keeps a cell only if
+# **all** its $4 \times 8 \times 8$ pixels are kept. *Guess how much of the mask survives.*
+
+# %%
+keep = turntable.seen.permute(3, 0, 1, 2)[None].float()
+pooled = grid.pool(keep)
+shown = [keep[0, 0, 0], pooled[0, 0, 0].repeat_interleave(8, 0).repeat_interleave(8, 1),
+         keep[0, 0, views // 4], pooled[0, 0, 1].repeat_interleave(8, 0).repeat_interleave(8, 1)]
+print(f"kept: {float(keep.mean()):.1%} of the pixels, {float(pooled.mean()):.1%} of the cells")
+picture_row(*[one[..., None].expand(-1, -1, 3) for one in shown], height_px=260)
+
+# %% [markdown]
+# Left the front view and its latent frame, right a side view and its: nothing of it is kept. The
+# four frames of a latent frame span more than 80 degrees here, and what is seen in one is hidden in
+# another. Guidance by the photo wants many views when the prior works on latents.
+#
+# ## The transformer
+# **Where is a token?** Rotary embeddings turn pairs of channels of query and key by an angle that
+# grows with the token's place. Of a head's 128 channels, 44 belong to time, 42 to height and 42
+# to width, so that a product of query and key only depends on the *offset* $(\Delta t, \Delta h,
+# \Delta w)$. The curves are $\frac{1}{n}\sum_j \cos(\Delta\,\theta_j)$ of the real embedding.
+
+# %%
+rope = diffusers.models.transformers.transformer_wan.WanRotaryPosEmbed(128, (1, 2, 2), 1024)
+sizes = {"time": rope.t_dim, "height": rope.h_dim, "width": rope.w_dim}
+cosines = rope.freqs_cos.split(list(sizes.values()), dim=1)
+fig = show.figure(900, 260)
+ax = fig.subplots()
+for (axis, channels), table, color in zip(sizes.items(), cosines, show.STAGE_COLORS, strict=True):
+    ax.plot(table[:60].mean(1), label=f"{axis}, {channels} channels", color=color, lw=2,
+            ls="--" if axis == "width" else "-")
+ax.set(xlabel="offset in tokens", ylabel="similarity")
+show.quiet_axes(ax)
+ax.legend(frameon=False, fontsize=9)
+fig.tight_layout()
+picture_row(show.figure_pixels(fig), height_px=260)
+
+# %% [markdown]
+# **What does a block do?** Self-attention over all tokens of all frames, cross-attention to the
+# prompt, a feed-forward net. The noise level enters by *adaptive layer norm*: the embedded time
+# $1000\,\sigma$ and a learnt table give six vectors a block, shift $\beta$, scale $\gamma$ and gate
+# $\alpha$, twice:
+#
+# $$x \mathrel{+}= \alpha_1\,\mathrm{SA}\big((1+\gamma_1)\,\mathrm{LN}(x)+\beta_1\big),\qquad
+# x \mathrel{+}= \mathrm{CA}(\mathrm{LN}(x), \mathrm{text}),\qquad
+# x \mathrel{+}= \alpha_2\,\mathrm{FF}\big((1+\gamma_2)\,\mathrm{LN}(x)+\beta_2\big)$$
+#
+# Written out, and checked against the real class:
+
+# %%
+net = diffusers.WanTransformer3DModel.from_pretrained(folder / "transformer").eval()
+block, latents = net.blocks[0], torch.randn(1, 16, 2, 6, 4)
+text = torch.randn(1, 512, 32)
+
+
+def run_block(block, x, text, six, rotary):
+    shift1, scale1, gate1, shift2, scale2, gate2 = (block.scale_shift_table + six).chunk(6, dim=1)
+    x = x + gate1 * block.attn1(block.norm1(x) * (1 + scale1) + shift1, None, None, rotary)
+    x = x + block.attn2(block.norm2(x), text, None, None)
+    return x + gate2 * block.ffn(block.norm3(x) * (1 + scale2) + shift2)
+
+
+x = net.patch_embedding(latents).flatten(2).transpose(1, 2)
+_, six, text, _ = net.condition_embedder(torch.tensor([700.0]), text)
+rotary = net.rope(latents)
+ours = run_block(block, x, text, six.unflatten(1, (6, -1)), rotary)
+theirs = block(x, text, six.unflatten(1, (6, -1)), rotary)
+print(f"{tuple(latents.shape)} latents -> {tuple(x.shape)} tokens; "
+      f"block: largest difference {float((ours - theirs).abs().max()):.1e}")
+
+# %% [markdown]
+# **The prompt.** UMT5 gives one vector a token, and zeros up to 512. *Classifier-free guidance*
+# asks twice at each step, with the prompt and with a negative one, and goes further the same way:
+# $v = v_- + g\,(v_+ - v_-)$. That doubles the time.
+
+# %%
+config = wan.WanConfig(folder, device="cpu", dtype=torch.float32, guidance_scale=5.0)
+prior = wan.WanPrior.load(config)
+used = int(prior.base.text[0].abs().sum(-1).gt(0).sum())
+print(f"prompt: {tuple(prior.base.text.shape)}, {used} positions used")
+z0 = prior.encode(placed)
+v_plus = prior.velocity(z0, 0.7, dataclasses.replace(prior.base, negative=None))
+v_minus = prior.velocity(z0, 0.7, dataclasses.replace(prior.base, text=prior.base.negative,
+                                                      negative=None))
+guided = v_minus + 5.0 * (v_plus - v_minus)
+print(f"guidance moves v by {float((guided - v_plus).square().mean().sqrt()):.2f} (rms of v: "
+      f"{float(v_plus.square().mean().sqrt()):.2f}); equal to prior.velocity: "
+      f"{torch.allclose(guided, prior.velocity(z0, 0.7, prior.base), atol=1e-5)}")
+
+# %% [markdown]
+# ## SDEdit on latents, three times the same
+# $z_\sigma = (1-\sigma) z_0 + \sigma\epsilon$, then Euler steps
+# $z_{\sigma'} = z_\sigma + (\sigma'-\sigma)\,v$. The ten lines below, `toolkit.prior.sdedit` and
+# diffusers' `WanVideoToVideoPipeline` (with the Euler scheduler) must agree.
+
+# %%
+strength, steps = 0.8, 5 if fast else 10
+sigmas = sdedit.sigmas_for(steps, prior.shift)[sdedit.start_index(strength, steps):]
+noise = torch.randn(z0.shape, generator=torch.Generator().manual_seed(seed))
+z = (1 - sigmas[0]) * z0 + sigmas[0] * noise
+for now, following in zip(sigmas[:-1], sigmas[1:], strict=True):
+    z = z + (following - now) * prior.velocity(z, now, prior.base)
+
+ours = sdedit.sdedit(prior.velocity, z0, prior.base,
+                     config=sdedit.SDEditConfig(strength, steps, prior.shift),
+                     generator=torch.Generator().manual_seed(seed))
+pipeline = diffusers.WanVideoToVideoPipeline.from_pretrained(
+    folder, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=prior.shift))
+pipeline.set_progress_bar_config(disable=True)
+call = {"prompt_embeds": prior.base.text, "negative_prompt_embeds": prior.base.negative,
+        "height": grid.padded[1], "width": grid.padded[2], "guidance_scale": 5.0,
+        "strength": strength, "num_inference_steps": steps, "output_type": "latent"}
+theirs = pipeline(video=(placed[0].transpose(0, 1) + 1) / 2,
+                  generator=torch.Generator().manual_seed(seed), **call).frames
+difference = max(float((ours - z).abs().max()), float((ours - theirs).abs().max()))
+print(f"latents {tuple(z.shape)}, {len(sigmas) - 1} steps from sigma {float(sigmas[0]):.3f}; "
+      f"largest difference {difference:.1e}")
+
+# %% [markdown]
+# **Strength is not noise.** Strength says how many steps are run; the *shift* then bends the
+# schedule, $\sigma' = s\,\sigma / (1 + (s-1)\,\sigma)$. The paper's 0.8 keeps only a few per cent
+# of the coarse clip's amplitude. The kinks at 0.58 are real: `int(50 * 0.58)` is 28, in diffusers
+# and here. The grey band is where SDEdit's authors found their method to
+# work ($t_0$ 0.3 to 0.6 of a VP diffusion, as flow $\sigma$ of equal signal-to-noise ratio).
+
+# %%
+fig = show.figure(900, 330)
+ax = fig.subplots()
+strengths = np.arange(1, 51) / 50
+for shift, color in zip((1, 3, 5, 8), (show.FAINT, *show.STAGE_COLORS), strict=True):
+    ax.plot(strengths, [sdedit.start_sigma(s, 50, shift) for s in strengths], color=color, lw=2,
+            label=f"shift {shift}: {sdedit.start_sigma(0.8, 50, shift):.3f} at 0.8")
+ax.axhspan(0.55, 0.86, color="#d9d6cf", alpha=0.6, lw=0)
+ax.axvline(0.8, color=show.INK, lw=1, ls=":")
+ax.set(xlabel="strength", ylabel="sigma at the start", xlim=(0, 1), ylim=(0, 1.02))
+show.quiet_axes(ax)
+ax.legend(frameon=False, fontsize=9, loc="lower right")
+fig.tight_layout()
+picture_row(show.figure_pixels(fig), height_px=330)
+
+# %% [markdown]
+# ## What goes wrong silently
+# Four things the pipeline of diffusers 0.42 does without a word, and what our code says instead.
+
+# %%
+small = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+quiet = call | {"height": 32, "width": 32, "num_inference_steps": 4}
+frames = pipeline(video=small, **quiet | {"output_type": "pt"}).frames
+print(f"8 frames in, {frames.shape[1]} out")
+print(f"strength 0.1 of 4 steps: {len(pipeline(video=small, **quiet | {'strength': 0.1}).frames)}"
+      " clips come back")
+stretched = pipeline(video=torch.rand(5, 3, 64, 16), **quiet | {"output_type": "pt"}).frames
+print(f"a clip of 64 x 16 pixels comes back as {tuple(stretched.shape[3:])}: stretched")
+euler = diffusers.FlowMatchEulerDiscreteScheduler.from_config(
+    diffusers.UniPCMultistepScheduler.from_pretrained(folder / "scheduler").config)
+print(f"shift {prior.shift} of the checkpoint's UniPC, as Euler's config: {euler.shift}\n")
+for attempt in (lambda: prior.encode(torch.zeros(1, 3, 8, 32, 32)),
+                lambda: prior.encode(torch.zeros(1, 3, 5, 60, 32)),
+                lambda: sdedit.start_index(0.1, 4)):
+    try:
+        attempt()
+    except ValueError as error:
+        print("toolkit:", error)
+
+# %% [markdown]
+# ## What it costs
+# Attention compares every token with every other. Arithmetic is counted on the meta device, memory
+# on *fake tensors* (`wan_memory.peak_bytes` adds up what is allocated and freed), both with the
+# real classes at full size: one block is measured and counted as often as there are blocks.
+# *Guess: how much more does four times the frames cost?*
+
+# %%
+def forward(config, grid, device, dtype):
+    t, h, w = grid.shape
+    return lambda net: net(torch.empty(1, config["in_channels"], t, h, w, device=device,
+                                       dtype=dtype), timestep=torch.ones(1, device=device),
+                           encoder_hidden_states=torch.empty(1, 512, 4096, device=device,
+                                                             dtype=dtype), return_dict=False)
+
+
+def count(config, grid):
+    """Floating-point operations of one velocity, and peak bytes of its activations in bf16."""
+    small, flops = dict(config) | {"num_layers": 1}, []
+    for layers in (1, 2):
+        with torch.device("meta"):
+            net = diffusers.WanTransformer3DModel(**small | {"num_layers": layers})
+        with FlopCounterMode(display=False) as counter:
+            forward(small, grid, "meta", torch.float32)(net)
+        flops.append(counter.get_total_flops())
+    total = flops[0] + (config["num_layers"] - 1) * (flops[1] - flops[0])
+    peak = wan_memory.peak_bytes(lambda: diffusers.WanTransformer3DModel(**small),
+                                 forward(small, grid, "cpu", torch.bfloat16), torch.bfloat16)
+    return total, peak
+
+
+# %%
+print(f"{'':9}{'frames':>7}{'size':>10}{'tokens':>8}{'latent MB':>10}{'TFLOP a step':>13}"
+      f"{'activations GB':>15}{'VAE GB':>8}")
+costs = {}
+for name in ("t2v-1.3b", "t2v-14b"):
+    config = wan_files.MODELS[name].transformer
+    for clip in ((21, 416, 240), (21, 832, 480), (81, 832, 480))[:2 if fast else 3]:
+        size = latent.LatentGrid(*clip)
+        flops, peak = costs[name, clip] = count(config, size)
+        vae_gb = wan_memory.DECODE_BYTES_A_PIXEL * clip[1] * clip[2] / 1e9
+        print(f"{name:9}{clip[0]:7}{clip[1]:6}x{clip[2]}{size.num_tokens:8,}"
+              f"{16 * np.prod(size.shape) * 4 / 1e6:10.1f}{2 * flops / 1e12:13.0f}"
+              f"{peak / 1e9:15.2f}{vae_gb:8.1f}")
+
+# %% [markdown]
+# A step is two velocities (guidance). Strength 0.8 of 50 steps is 40 of them: at a sustained 100
+# TFLOP/s, a round number for a large card, multiply the column by 0.4 to get seconds. Weights come
+# on top; the VAE's need does not grow with the frames, for it works in groups of four.
+#
+# `choose_plan` takes the fastest way that fits: everything *resident*; the VAE in *tiles*; the
+# transformer *swapped* out while the VAE works, or *streamed*, block by block, from main memory.
+
+# %%
+print(f"21 views of 832 x 480, bf16\n{'card':>5}  {'model':9} transformer  VAE    text   peak GB")
+for name in ("t2v-1.3b", "t2v-14b"):
+    for memory_gb in wan_memory.PRESETS_GB:
+        plan = wan_memory.choose_plan(memory_gb, wan_files.MODELS[name].transformer,
+                                      (21, 832, 480))
+        print(f"{memory_gb:3} GB  {name:9} {plan.transformer:12} "
+              f"{'tiled' if plan.tiled_vae else 'whole':6} "
+              f"{'GPU' if plan.text_on_gpu else 'CPU':6} {plan.peak_gb:5.1f}")
+
+# %% [markdown]
+# ## The whole step
+# `refine_clip` takes our turntable prior and Wan alike: with a latent prior it pads, encodes, runs
+# the same SDEdit loop, decodes and crops. In the full profile this cell loads
+# `Wan-AI/Wan2.1-T2V-1.3B-Diffusers` at a pinned commit (fetch it with the command that the error
+# message prints) and renders the turntable at 832 x 480. **In the embedded profile the weights are
+# random: on the right you see noise, in the right shape.**
+
+# %%
+real = profile == "full"
+if real:
+    prior = wan.WanPrior.load(wan.WanConfig("t2v-1.3b", clip=(17, 832, 480)))
+    turntable = make_turntable((832, 480))
+edit = dataclasses.replace(wan.OPERATING_POINT, shift=prior.shift,
+                           num_inference_steps=50 if real else 4, strength=0.8 if real else 0.5)
+refined = refine.refine_clip(prior, turntable, edit,
+                             generator=torch.Generator().manual_seed(seed))
+sigma = sdedit.start_sigma(edit.strength, edit.num_inference_steps, edit.shift)
+print(f"{'Wan2.1' if real else 'random weights'}: start sigma {sigma:.3f}, "
+      f"{tuple(turntable.rgb.shape)} -> {tuple(refined.shape)}")
+picture_row(*turntable.rgb[::max(1, views // 3)][:4], *refined[::max(1, views // 3)][:4],
+            height_px=240)
+
+# %% [markdown]
+# **Shown the photo.** An image-to-video (I2V) checkpoint sees 36 channels: the noisy latents, 4
+# mask channels and the 16 latents of a clip that is grey after its first frame; CLIP's tokens of
+# that frame join the prompt. diffusers offers no SDEdit for it; our loop does not mind.
+
+# %%
+i2v = wan.WanPrior.load(wan.WanConfig(wan_tiny.write_tiny_wan(Path(out_dir) / "tiny-i2v", "i2v"),
+                                      device="cpu", dtype=torch.float32))
+seen = i2v.with_first_frame(placed[:, :, 0], num_frames=placed.shape[2])
+print(f"first frame: {tuple(seen.first_frame.shape)}, mask by latent frame "
+      f"{seen.first_frame[0, 0].amax((1, 2)).tolist()}, CLIP tokens {tuple(seen.image.shape)}")
+v = i2v.velocity(z0, 0.7, seen)
+print("velocity", tuple(v.shape))
+
+# %%
+# Check: these hold in the fast profile too
+assert difference < 1e-4, "our loop and diffusers disagree"
+assert all((change[i, 4 * i + 1:] == 0).all() for i in range(3)), "the VAE looked ahead"
+assert (np.diag(change[:, ::4]) > 0).all()
+assert refined.shape == turntable.rgb.shape and refined.isfinite().all()
+assert float(pooled.mean()) <= float(keep.mean())
+for (name, clip), (_, peak) in costs.items():
+    tokens = latent.LatentGrid(*clip).num_tokens
+    assert peak < wan_memory.activation_bytes(wan_files.MODELS[name].transformer, tokens,
+                                              torch.bfloat16)
+print("all checks passed")
+
+# %% [markdown]
+# ## Exercises
+# 1. Set `close_loop=False` in `WanConfig`. Which views would the refit miss a neighbour for?
+# 2. Replace the lowest value in `LatentGrid.pool` by the mean, and run SDEdit with `guidance=1`
+#    and half of each picture kept. What leaks across the edge, and which way?
+# 3. `choose_plan` never splits the clip. How many frames of 832 x 480 fit on 8 GB with the 14B
+#    model, and what would be lost if two halves were refined one after the other?
+#
+# ## Recap
+# - A clip must have $4k+1$ frames and sides in steps of 16; pad, never stretch.
+# - The text encoder is the largest part and is needed once.
+# - Report $\sigma$ beside strength, always with shift and steps.
+# - The SDEdit loop is ours; Wan only answers `velocity(x, sigma, condition)`.
+#
+# **References.** Wan Team 2025, *Wan: open and advanced large-scale video generative models*,
+# arXiv 2503.20314. Meng et al. 2022, *SDEdit*, 2108.01073. Ho & Salimans 2022, *Classifier-free
+# diffusion guidance*, 2207.12598. Configurations: Wan-Video/Wan2.1 `wan/configs`,
+# huggingface/diffusers `scripts/convert_wan_to_diffusers.py`.
