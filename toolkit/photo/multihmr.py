@@ -4,7 +4,7 @@
 
 An own implementation that loads the released checkpoints (`multihmr_weights.py`); the weights are
 NAVER's, for non-commercial use, and do not ship with us.
-Source: Baradel et al. 2024, Multi-HMR: Multi-Person Whole-Body Human Mesh Recovery in a Single Shot.
+Source: Baradel et al. 2024, Multi-HMR: Multi-Person Whole-Body Human Mesh Recovery.
 """
 
 import math

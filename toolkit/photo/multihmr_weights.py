@@ -1,4 +1,4 @@
-"""Multi-HMR's files: read a released checkpoint safely, write one in the same layout, make a tiny one.
+"""Multi-HMR's files: read a released checkpoint safely, write one like it, make a tiny one.
 
 A released `multiHMR_*.pt` is a pickle that holds an `argparse.Namespace`. It is opened by torch's
 weights-only reader with that one class allowed, so no code of the file ever runs.

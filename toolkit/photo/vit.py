@@ -53,11 +53,12 @@ class VitConfig:
         Raises:
             InputError: these are not the weights of a DINOv2 with a plain MLP.
         """
-        blocks = [int(m[1]) for k in state if (m := re.match(r"blocks\.(\d+)\.mlp\.fc1\.weight", k))]
+        names = (re.match(r"blocks\.(\d+)\.mlp\.fc1\.weight", key) for key in state)
+        blocks = [int(name[1]) for name in names if name]
         if not blocks or "pos_embed" not in state or "patch_embed.proj.weight" not in state:
             fail("DINOv2 weights", got=f"{len(state)} keys, e.g. {sorted(state)[:3]}",
                  wanted="cls_token, pos_embed, patch_embed.proj, blocks.N.{attn,mlp}.*, norm",
-                 fix="Take a ViT-S, B or L from torch.hub's dinov2 (the giant's SwiGLU is not read).")
+                 fix="Take a ViT-S, B or L of torch.hub's dinov2; the giant's SwiGLU is not read.")
         dim = state["cls_token"].shape[-1]
         num_registers = state["register_tokens"].shape[1] if "register_tokens" in state else 0
         sizes = {"dim": dim, "depth": max(blocks) + 1, "num_heads": max(1, dim // HEAD_DIM),
@@ -124,7 +125,7 @@ class VisionTransformer(nn.Module):
         if not self.config.num_registers:
             return tokens
         registers = self.register_tokens.expand(len(image), -1, -1)
-        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)  # no position of their own
+        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)  # without a position
 
     def _positions(self, rows: int, cols: int) -> Float[Tensor, "1 T D"]:
         """The position table, resized to this picture."""
