@@ -138,12 +138,16 @@ def read_mesh(path: str | os.PathLike) -> Mesh:
     if path.suffix.lower() not in FORMATS:
         fail(f"{path}", got=path.suffix or "no suffix", wanted=", ".join(FORMATS),
              fix="Export it as GLB.")
+    trimesh = _trimesh()
     try:
-        found = _trimesh().load(path, force="mesh", process=False)
-        return from_trimesh(found)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        found = trimesh.load(path, force="mesh", process=False)
+    except Exception as error:  # its readers raise many kinds, all meaning the same
         fail(f"{path}", got=f"{type(error).__name__}: {error}", wanted="a triangle mesh",
-             fix="Export it again; point clouds and Gaussian PLY files hold no faces.")
+             fix="Export it again as GLB.")
+    if not len(getattr(found, "faces", ())):
+        fail(f"{path}", got="no faces", wanted="a triangle mesh",
+             fix="Point clouds and Gaussian PLY files hold no faces.")
+    return from_trimesh(found)
 
 
 def from_trimesh(found) -> Mesh:
