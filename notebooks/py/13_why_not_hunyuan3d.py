@@ -106,7 +106,7 @@ picture_row(pixel_alignment.paint(normals), height_px=128)
 # - **aligned**: the true person. Whatever error it gets is the floor of the measure (mostly the
 #   cloth's fine folds, which the mesh lacks);
 # - **head turned**: the same, with the head 35 degrees to the side;
-# - **limbs off**: a plausible person: every joint is a few degrees elsewhere.
+# - **limbs off**: a plausible person: every joint is a degree or two elsewhere.
 #
 # They are *not* Hunyuan's output. To test the real thing, give `out_dir/input.png` to it and its
 # file back as `mesh_file`.
@@ -115,7 +115,7 @@ picture_row(pixel_alignment.paint(normals), height_px=128)
 
 # %%
 random = np.random.default_rng(seed)
-noise = torch.from_numpy(np.radians(random.normal(0, 4.0, (21, 3)))).float()
+noise = torch.from_numpy(np.radians(random.normal(0, 2.0, (21, 3)))).float()
 limbs = person.pose.clone()
 limbs[1:22] += noise
 poses = {"aligned": person.pose, "head turned": solid.turned_head(person.pose, 35.0),
@@ -172,7 +172,7 @@ def error_sheet(pictures: dict, limit_deg: float = 45.0):
         ax.set_xlim(0.2 * size_px, 0.8 * size_px)
     figure.subplots_adjust(0.01, 0.02, 0.99, 0.95, 0.02, 0.02)
     figure.colorbar(image, ax=axes[1, 0], fraction=0.9, aspect=8, label="angle, degrees")
-    return figure
+    return Image.fromarray(show.figure_pixels(figure))
 
 
 error_sheet(drawn)
@@ -212,7 +212,7 @@ for ax, unit, label in ((left, "px", "shift, pixels"), (right, "deg", "turn, deg
     ax.plot(series[ax], [control[n].mean_deg for n in names], "o-", color=show.STAGE_COLORS[1])
     ax.set(xlabel=label, ylabel="mean angle, degrees", ylim=(0, None))
 figure.tight_layout()
-figure
+Image.fromarray(show.figure_pixels(figure))
 
 # %% [markdown]
 # A shift that is the *camera's* fault is no fault of the mesh. After a new camera fit it is gone:
