@@ -158,7 +158,7 @@ picture_row(*(show.alignment_overlay(picture.rgb, picture.mask, seen)
 # %%
 def error_sheet(pictures: dict, limit_deg: float = 45.0):
     """Normal pictures above, angles to the truth below."""
-    figure = show.figure(290 * (len(pictures) + 1), 640)
+    figure = show.figure(250 * (len(pictures) + 1), 640)
     axes = figure.subplots(2, len(pictures) + 1, squeeze=False)
     axes[0, 0].imshow(pixel_alignment.paint(true_normals))
     axes[0, 0].set_title("truth")
@@ -169,7 +169,7 @@ def error_sheet(pictures: dict, limit_deg: float = 45.0):
         axes[0, column].set_title(name)
     for ax in axes.flat:
         ax.set_axis_off()
-        ax.set_xlim(0.2 * size_px, 0.8 * size_px)
+        ax.set_xlim(0.25 * size_px, 0.75 * size_px)
     figure.subplots_adjust(0.01, 0.02, 0.99, 0.95, 0.02, 0.02)
     figure.colorbar(image, ax=axes[1, 0], fraction=0.9, aspect=8, label="angle, degrees")
     return Image.fromarray(show.figure_pixels(figure))
