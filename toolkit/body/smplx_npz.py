@@ -11,6 +11,7 @@ from toolkit.body.model import NUM_JOINTS, BodyModel
 from toolkit.errors import MissingFileError, fail
 
 REQUIRED_KEYS = ("v_template", "f", "shapedirs", "J_regressor", "kintree_table", "weights")
+OPTIONAL_KEYS = ("posedirs", "vt", "ft", "lmk_faces_idx", "lmk_bary_coords")
 OURS = "joint_names"  # a key that only our bake writes; its pose correctives are zero
 
 
@@ -39,7 +40,7 @@ def _read(path: str) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as file:
         if OURS in file.files:
             return {k: file[k] for k in file.files if k != "posedirs"}
-        return {k: file[k] for k in (*REQUIRED_KEYS, "posedirs", "vt", "ft") if k in file.files}
+        return {k: file[k] for k in (*REQUIRED_KEYS, *OPTIONAL_KEYS) if k in file.files}
 
 
 def _check(path: str, arrays: dict[str, np.ndarray]) -> None:

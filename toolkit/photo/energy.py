@@ -4,6 +4,8 @@ A residual r of pixels is divided by the person's height in pixels before anythi
 weights mean the same for every photo.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -61,6 +63,34 @@ def pose_statistics() -> tuple[Float[Tensor, "22 3"], Float[Tensor, "22 3"]]:
     return mean, spread
 
 
+@dataclass(frozen=True)
+class Usual:
+    """What a body is taken for where the photo says little.
+
+    Attributes:
+        pose: axis-angle mean of 22 joints, radians; `spread` is how far from it is common.
+        betas: shape.
+        upright: weight of a vertical pelvis.
+    """
+
+    pose: Float[Tensor, "22 3"]
+    spread: Float[Tensor, "22 3"]
+    betas: Float[Tensor, " S"]
+    upright: float = 4.0
+
+    @staticmethod
+    def anybody(num_betas: int) -> "Usual":
+        """The average person, in common poses."""
+        return Usual(*pose_statistics(), torch.zeros(num_betas))
+
+    @staticmethod
+    def near(pose: Float[Tensor, "22 3"], betas: Float[Tensor, " S"], spread_deg: float
+             ) -> "Usual":
+        """Somebody whose pose and shape are known but for `spread_deg` a joint and axis."""
+        spread = torch.full((22, 3), float(np.deg2rad(spread_deg)))
+        return Usual(pose, spread, betas, upright=0.0)
+
+
 def geman_mcclure(squared: Tensor, sigma: float) -> Tensor:
     """Robust loss in [0, 1) of squared residuals: quadratic below `sigma`, flat far above it."""
     return squared / (squared + sigma**2)
@@ -84,7 +114,7 @@ def bone_term(points: Float[Tensor, "33 3"], world: Float[Tensor, "33 3"],
 
 def pose_term(pose: Float[Tensor, "22 3"], mean: Tensor, spread: Tensor) -> Tensor:
     """Squared distance from the usual pose in spreads, and knees and elbows that bend backwards."""
-    usual = (((pose - mean) / spread)[1:] ** 2).sum()
+    usual = (((pose - mean) / spread) ** 2).sum()
     knees = functional.relu(-pose[[4, 5], 0])
     elbows = functional.relu(pose[[18, 19], 1] * torch.tensor([1.0, -1.0]))
     return usual + 40.0 * (knees**2).sum() + 40.0 * (elbows**2).sum()

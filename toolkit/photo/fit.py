@@ -18,7 +18,7 @@ from toolkit.body.model import BodyModel, rodrigues
 from toolkit.body.motion import a_pose
 from toolkit.cameras import Cameras, intrinsics
 from toolkit.photo import energy
-from toolkit.photo.energy import Silhouette
+from toolkit.photo.energy import Silhouette, Usual
 from toolkit.photo.keypoints import KEYPOINT_NAMES, Detection
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.photo.reduced_body import ReducedBody
@@ -98,22 +98,28 @@ def fit_body(detection: Detection, image_size: tuple[int, int], body: BodyModel,
 
     Source: Bogo et al. 2016, eq 1.
     """
-    height, width = image_size
-    K = intrinsics(ASSUMED_FOV_DEG, max(image_size), max(image_size))[0]
-    K[:2, 2] = torch.tensor([width / 2, height / 2])
+    evidence = gather_evidence(detection, photo_intrinsics(image_size, focal_px))
+    small = ReducedBody.of(body)
+    unknowns, usual = _start(small, evidence, body.num_betas), Usual.anybody(body.num_betas)
+    for index, stage in enumerate(stages):
+        unknowns = minimise(small, evidence, unknowns, stage, usual)
+        if index == 0:
+            unknowns = place_camera(small, evidence, unknowns)
+    return to_photo_body(unknowns, evidence, detection, body, image_size)
+
+
+def photo_intrinsics(image_size: tuple[int, int], focal_px: float | None = None, *,
+                     fov_deg: float = ASSUMED_FOV_DEG) -> Float[Tensor, "3 3"]:
+    """Of a photo with its axis in the middle; without a focal length `fov_deg` is assumed."""
+    K = intrinsics(fov_deg, max(image_size), max(image_size))[0]
+    K[:2, 2] = torch.tensor([image_size[1] / 2, image_size[0] / 2])
     if focal_px is not None:
         K[0, 0] = K[1, 1] = focal_px
-    evidence = _evidence(detection, K)
-    small = ReducedBody.of(body)
-    unknowns = _start(small, evidence, body.num_betas)
-    for index, stage in enumerate(stages):
-        unknowns = _minimise(small, evidence, unknowns, stage)
-        if index == 0:
-            unknowns = _place_camera(small, evidence, unknowns)
-    return _result(unknowns, evidence, detection, body, image_size)
+    return K
 
 
-def _evidence(detection: Detection, K: Tensor) -> Evidence:
+def gather_evidence(detection: Detection, K: Tensor) -> Evidence:
+    """Points, mask and camera of a photo, with weights and the person's size."""
     keypoints = torch.from_numpy(np.asarray(detection.keypoints, np.float32))
     weights = energy.confidence(keypoints[:, 2]) * energy.reliability()
     x0, y0, x1, y1 = detection.box
@@ -136,7 +142,7 @@ def _start(small: ReducedBody, evidence: Evidence, num_betas: int) -> Unknowns:
     """The A-pose, turned so that shoulders and hips lie as the net says."""
     pose = a_pose()[:22].clone()
     points, _, _ = small.posed(torch.zeros(num_betas), pose)
-    pose[0] = _rotation_vector(_kabsch(points[TORSO], evidence.world[TORSO]))
+    pose[0] = rotation_vector(_kabsch(points[TORSO], evidence.world[TORSO]))
     return Unknowns(pose, torch.zeros(num_betas), torch.tensor([0.0, 0.0, 1.5]))
 
 
@@ -147,13 +153,14 @@ def _kabsch(source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -> Float
     return U @ flip @ Vt
 
 
-def _rotation_vector(rotation: Float[Tensor, "3 3"]) -> Float[Tensor, " 3"]:
+def rotation_vector(rotation: Float[Tensor, "3 3"]) -> Float[Tensor, " 3"]:
+    """Axis-angle of a rotation matrix, radians."""
     from scipy.spatial.transform import Rotation
 
     return torch.from_numpy(Rotation.from_matrix(rotation.double().numpy()).as_rotvec()).float()
 
 
-def _place_camera(small: ReducedBody, evidence: Evidence, unknowns: Unknowns) -> Unknowns:
+def place_camera(small: ReducedBody, evidence: Evidence, unknowns: Unknowns) -> Unknowns:
     """Linear least squares for the translation that puts the 3D points on the 2D ones.
 
     From f (X + tx) = (u - cx) (Z + tz), and the same in y.
@@ -174,13 +181,14 @@ def _place_camera(small: ReducedBody, evidence: Evidence, unknowns: Unknowns) ->
     return replace(unknowns, camera=torch.stack([x / z, y / z, z.log()]))
 
 
-def _project(points: Float[Tensor, "N 3"], unknowns: Unknowns, K: Tensor) -> Float[Tensor, "N 2"]:
+def project(points: Float[Tensor, "N 3"], unknowns: Unknowns, K: Tensor) -> Float[Tensor, "N 2"]:
     """World points to pixels."""
     cam = points @ VIEW + unknowns.translation
     return cam[:, :2] / cam[:, 2:].clamp_min(0.1) * K[0, 0] + K[:2, 2]
 
 
-def _minimise(small: ReducedBody, evidence: Evidence, start: Unknowns, stage: Stage) -> Unknowns:
+def minimise(small: ReducedBody, evidence: Evidence, start: Unknowns, stage: Stage, usual: Usual
+             ) -> Unknowns:
     """One run of Adam with a falling learning rate."""
     unknowns = Unknowns(*(t.clone().requires_grad_() for t in
                           (start.pose, start.betas, start.camera)))
@@ -190,14 +198,14 @@ def _minimise(small: ReducedBody, evidence: Evidence, start: Unknowns, stage: St
     optimizer = torch.optim.Adam([{"params": [getattr(unknowns, name)], "lr": stage.lr * rate}
                                   for name, rate in table], betas=(0.9, 0.95))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, stage.steps, 0.05 * stage.lr)
-    statistics, nearest, trust = energy.pose_statistics(), None, small.outline_trust
+    nearest, trust = None, small.outline_trust
     for step in range(stage.steps):
         points, surface, _ = small.posed(unknowns.betas, unknowns.pose,
                                          surface=stage.inside > 0)
-        outline = _project(surface, unknowns, evidence.K) if stage.inside else None
+        outline = project(surface, unknowns, evidence.K) if stage.inside else None
         if outline is not None and step % 10 == 0:
             nearest = evidence.silhouette.nearest(outline)
-        loss = _energy(unknowns, evidence, stage, (points, outline, nearest, trust), statistics)
+        loss = _energy(unknowns, evidence, stage, (points, outline, nearest, trust), usual)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -206,27 +214,28 @@ def _minimise(small: ReducedBody, evidence: Evidence, start: Unknowns, stage: St
 
 
 def _energy(unknowns: Unknowns, evidence: Evidence, stage: Stage, drawn: tuple,
-            statistics: tuple[Tensor, Tensor]) -> Tensor:
+            usual: Usual) -> Tensor:
     """The weighted sum of all terms."""
     points, outline, nearest, trust = drawn
     upright = rodrigues(unknowns.pose[0])[:, 1]
-    loss = stage.prior * (energy.pose_term(unknowns.pose, *statistics)
-                          + 4.0 * (upright[[0, 2]] ** 2).sum())
+    loss = stage.prior * (energy.pose_term(unknowns.pose, usual.pose, usual.spread)
+                          + usual.upright * (upright[[0, 2]] ** 2).sum())
     loss = loss + stage.bones * energy.bone_term(points, evidence.world, evidence.weights)
     if stage.points:
-        pixels = _project(points, unknowns, evidence.K)
+        pixels = project(points, unknowns, evidence.K)
         loss = loss + stage.points * energy.keypoint_term(
             pixels / evidence.scale_px, evidence.keypoints / evidence.scale_px, evidence.weights,
             stage.sigma)
-        loss = loss + stage.shape * (unknowns.betas**2).sum()
+        loss = loss + stage.shape * ((unknowns.betas - usual.betas) ** 2).sum()
     if outline is not None:
         loss = loss + stage.inside * evidence.silhouette.inside_term(outline)
         loss = loss + stage.cover * evidence.silhouette.cover_term(outline, nearest, trust, 0.03)
     return loss
 
 
-def _result(unknowns: Unknowns, evidence: Evidence, detection: Detection, body: BodyModel,
-            image_size: tuple[int, int]) -> PhotoBody:
+def to_photo_body(unknowns: Unknowns, evidence: Evidence, detection: Detection, body: BodyModel,
+                  image_size: tuple[int, int]) -> PhotoBody:
+    """The body in the photo's world: pelvis at the origin, the camera moved instead."""
     pose = torch.zeros(55, 3)
     pose[:22] = unknowns.pose
     viewmat = torch.eye(4)

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from toolkit.body.model import JOINT_NAMES, BodyModel, joint_transforms, lbs, rodrigues
-from toolkit.errors import fail
 from toolkit.photo.keypoints import KEYPOINT_NAMES
+from toolkit.photo.photo_points import point_regressor
 
 NUM_BODY_JOINTS = 22  # pelvis and 21 more; 22 to 54 are jaw, eyes and fingers
 
@@ -93,10 +93,7 @@ class ReducedBody:
     @staticmethod
     def of(body: BodyModel, spacing_m: float = 0.045) -> "ReducedBody":
         """Pick the support of the 33 points and skin vertices about `spacing_m` apart."""
-        if "blazepose33" not in body.extra:
-            fail("Body", got="no 'blazepose33' regressor", wanted="the body that ships with us",
-                 fix="Fit with BodyModel.load(), then carry pose and betas over.")
-        regressor = torch.from_numpy(np.asarray(body.extra["blazepose33"], np.float32))
+        regressor = point_regressor(body)
         skin = body.faces_body.unique()
         surface = skin[spread(body.v_template[skin], spacing_m)]
         support = regressor.abs().sum(dim=0).nonzero()[:, 0]

@@ -1,0 +1,198 @@
+"""DINOv2's vision transformer, small enough to read, with the parameter names of torch.hub's files.
+
+Serves Multi-HMR (ViT-S/B/L without registers) and LHM's head encoder (with four registers). A
+released state dict loads key for key: `VisionTransformer.from_state(state)`.
+Source: Oquab et al. 2023 (DINOv2); Darcet et al. 2024 (registers).
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from toolkit.errors import fail
+
+HEAD_DIM = 64  # of every released DINOv2
+
+
+@dataclass(frozen=True)
+class VitConfig:
+    """Size of the transformer.
+
+    Attributes:
+        dim: width of a token; `num_heads` attention heads share it.
+        depth: number of blocks.
+        patch: side of a patch in pixels.
+        grid: patches a side of the pictures it was trained on (its position table); 518 / 14.
+        num_registers: extra tokens after the class token; 0 or 4.
+        mask_token: whether the file holds DINOv2's unused mask token.
+        offset: added to the patch count before the position table is resized; torch.hub's models
+            without registers want 0.1 (a historical kludge), those with registers None.
+        antialias: of that resize; torch.hub: with registers True.
+    """
+
+    dim: int = 1024
+    depth: int = 24
+    num_heads: int = 16
+    patch: int = 14
+    grid: int = 37
+    num_registers: int = 0
+    mask_token: bool = True
+    offset: float | None = 0.1
+    antialias: bool = False
+
+    @staticmethod
+    def of_state(state: Mapping[str, Tensor], **changes) -> "VitConfig":
+        """Read every size off the shapes; the resize flags follow from the registers.
+
+        Raises:
+            InputError: these are not the weights of a DINOv2 with a plain MLP.
+        """
+        names = (re.match(r"blocks\.(\d+)\.mlp\.fc1\.weight", key) for key in state)
+        blocks = [int(name[1]) for name in names if name]
+        if not blocks or "pos_embed" not in state or "patch_embed.proj.weight" not in state:
+            fail("DINOv2 weights", got=f"{len(state)} keys, e.g. {sorted(state)[:3]}",
+                 wanted="cls_token, pos_embed, patch_embed.proj, blocks.N.{attn,mlp}.*, norm",
+                 fix="Take a ViT-S, B or L of torch.hub's dinov2; the giant's SwiGLU is not read.")
+        dim = state["cls_token"].shape[-1]
+        num_registers = state["register_tokens"].shape[1] if "register_tokens" in state else 0
+        sizes = {"dim": dim, "depth": max(blocks) + 1, "num_heads": max(1, dim // HEAD_DIM),
+                 "patch": state["patch_embed.proj.weight"].shape[-1],
+                 "grid": math.isqrt(state["pos_embed"].shape[1] - 1),
+                 "num_registers": num_registers, "mask_token": "mask_token" in state,
+                 "offset": None if num_registers else 0.1, "antialias": num_registers > 0}
+        return VitConfig(**sizes | changes)
+
+
+class VisionTransformer(nn.Module):
+    """Picture to patch tokens. Parameter names are those of torch.hub's `dinov2_vit*14`."""
+
+    def __init__(self, config: VitConfig):
+        super().__init__()
+        self.config = config
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, config.grid**2 + 1, config.dim))
+        if config.num_registers:
+            self.register_tokens = nn.Parameter(torch.zeros(1, config.num_registers, config.dim))
+        if config.mask_token:
+            self.mask_token = nn.Parameter(torch.zeros(1, config.dim))
+        self.patch_embed = PatchEmbed(config.dim, config.patch)
+        self.blocks = nn.ModuleList(Block(config.dim, config.num_heads)
+                                    for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.dim, eps=1e-6)
+
+    @staticmethod
+    def from_state(state: Mapping[str, Tensor], **changes) -> "VisionTransformer":
+        """The transformer of a state dict, with its weights; `changes` go to the config."""
+        model = VisionTransformer(VitConfig.of_state(state, **changes))
+        model.load_state_dict(dict(state))
+        return model
+
+    def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N D"]:
+        """Normalised patch tokens of the last block, rows first; no class token, no registers."""
+        return self.intermediate(image, [self.config.depth - 1])[0]
+
+    def intermediate(self, image: Float[Tensor, "B 3 H W"], layers: Sequence[int]) -> list[Tensor]:
+        """Patch tokens (B, N, D) after each of these blocks, each through the final norm.
+
+        Args:
+            image: already normalised as its user wants; sides divisible by the patch.
+            layers: block numbers, ascending, from 0.
+
+        Raises:
+            InputError: the sides do not divide.
+        """
+        tokens, kept = self._embed(image), []
+        for index, block in enumerate(self.blocks):
+            tokens = block(tokens)
+            if index in layers:
+                kept.append(self.norm(tokens)[:, 1 + self.config.num_registers:])
+        return kept
+
+    def _embed(self, image: Tensor) -> Tensor:
+        rows, cols = (side // self.config.patch for side in image.shape[-2:])
+        if (rows * self.config.patch, cols * self.config.patch) != tuple(image.shape[-2:]):
+            fail("ViT picture", got=tuple(image.shape[-2:]),
+                 wanted=f"sides divisible by {self.config.patch}", fix="Resize or pad it.")
+        patches = self.patch_embed.proj(image).flatten(2).mT
+        tokens = torch.cat([self.cls_token.expand(len(image), -1, -1), patches], dim=1)
+        tokens = tokens + self._positions(rows, cols)
+        if not self.config.num_registers:
+            return tokens
+        registers = self.register_tokens.expand(len(image), -1, -1)
+        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)  # without a position
+
+    def _positions(self, rows: int, cols: int) -> Float[Tensor, "1 T D"]:
+        """The position table, resized to this picture."""
+        grid, offset = self.config.grid, self.config.offset
+        if rows == cols == grid:
+            return self.pos_embed
+        table = self.pos_embed[:, 1:].float().mT.reshape(1, -1, grid, grid)
+        # With an offset torch keeps the given scale instead of output / input: other samples.
+        target = ({"size": (rows, cols)} if offset is None else
+                  {"scale_factor": ((rows + offset) / grid, (cols + offset) / grid)})
+        table = F.interpolate(table, mode="bicubic", antialias=self.config.antialias, **target)
+        return torch.cat([self.pos_embed[:, :1], table.flatten(2).mT.to(self.pos_embed)], dim=1)
+
+
+class PatchEmbed(nn.Module):
+    """One linear map a patch."""
+
+    def __init__(self, dim: int, patch: int):
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, patch, stride=patch)
+
+
+class Block(nn.Module):
+    """Attention and MLP, each normalised before and scaled per channel after."""
+
+    def __init__(self, dim: int, num_heads: int):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
+        self.attn = Attention(dim, num_heads)
+        self.ls1, self.ls2 = LayerScale(dim), LayerScale(dim)
+        self.mlp = Mlp(dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = tokens + self.ls1(self.attn(self.norm1(tokens)))
+        return tokens + self.ls2(self.mlp(self.norm2(tokens)))
+
+
+class Attention(nn.Module):
+    """Self-attention over all tokens."""
+
+    def __init__(self, dim: int, num_heads: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+    def forward(self, tokens: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        q, k, v = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class LayerScale(nn.Module):
+    """One learned factor a channel."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(dim))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return tokens * self.gamma
+
+
+class Mlp(nn.Module):
+    """Two layers with an exact GELU."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(tokens)))
