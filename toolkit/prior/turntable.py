@@ -118,7 +118,8 @@ class TurntablePrior(nn.Module):
         coarse = torch.zeros_like(scaled) if condition.coarse is None else condition.coarse - 1
         known = torch.zeros_like(scaled[:, :1]) if condition.seen is None else condition.seen
         stacked = torch.cat([scaled, coarse, front, front.flip(-1), known], dim=1).transpose(1, 2)
-        out = self.net(stacked.flatten(0, 1), embedding.flatten(0, 1), views)
+        out = self.net(stacked.flatten(0, 1), embedding.flatten(0, 1), views,
+                       condition.reference - 1)
         return out.reshape(batch, frames, 3, height, width).transpose(1, 2)
 
     def save(self, path, **notes: str) -> None:

@@ -76,6 +76,42 @@ class RowAttention(nn.Module):
         return x + mixed.permute(0, 2, 4, 1, 3).reshape(x.shape)
 
 
+class FrontAttention(nn.Module):
+    """Attention from every pixel to the same row of the front picture: stripes and hems go round.
+
+    Cheap enough (a row against a row) for the finest level, where patterns live.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(8, channels)
+        self.look = nn.Sequential(nn.Conv2d(12, channels, 3, padding=1), nn.SiLU(),
+                                  nn.Conv2d(channels, channels, 3, padding=1))
+        self.where = nn.Linear(NUM_ANGLES + 8, channels)
+        self.query = nn.Linear(channels, channels)
+        self.place = nn.Linear(8, channels)
+        self.key_value = nn.Linear(channels, 2 * channels)
+        self.out = nn.Linear(channels, channels)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Float[Tensor, "N C H W"], front: Float[Tensor, "B 12 H W"],
+                views: Float[Tensor, "B T A"]) -> Tensor:
+        (batch, frames, _), (_, c, height, width) = views.shape, x.shape
+        columns = place_features(width).to(x)
+        where = torch.cat([views[:, :, None].expand(-1, -1, width, -1),
+                           columns.expand(batch, frames, width, 8)], dim=-1)
+        tokens = self.norm(x).reshape(batch, frames, c, height, width).permute(0, 3, 1, 4, 2)
+        query = self.query(tokens + self.where(where)[:, None])
+        seen = self.look(front).permute(0, 2, 3, 1)
+        key, value = self.key_value(seen + self.place(columns)).chunk(2, dim=-1)
+        rows = (batch * height, 1, -1, c)  # one head
+        mixed = F.scaled_dot_product_attention(query.reshape(rows), key.reshape(rows),
+                                               value.reshape(rows))
+        mixed = self.out(mixed.reshape(batch, height, frames, width, c))
+        return x + mixed.permute(0, 2, 4, 1, 3).reshape(x.shape)
+
+
 class FrameAttention(nn.Module):
     """Attention among all pixels of one frame: left arm to right arm, hem to hem."""
 
@@ -102,7 +138,7 @@ class FrameAttention(nn.Module):
 
 
 class ViewUNet(nn.Module):
-    """Half-resolution stem (pixel unshuffle), three levels, attention in the middle.
+    """Half-resolution stem (pixel unshuffle), a look at the front, three levels, attention within.
 
     Args:
         inputs: picture channels of one frame.
@@ -115,6 +151,7 @@ class ViewUNet(nn.Module):
         super().__init__()
         a, b, c = channels
         self.stem = nn.Conv2d(4 * inputs + 2, a, 3, padding=1)  # + 2: where in the picture
+        self.front = FrontAttention(a)
         self.down1, self.down2 = ResBlock(a, a, embedding), ResBlock(b, b, embedding)
         self.pool1, self.pool2 = nn.Conv2d(a, b, 2, stride=2), nn.Conv2d(b, c, 2, stride=2)
         self.middle = nn.ModuleList([ResBlock(c, c, embedding) for _ in range(3)])
@@ -128,9 +165,11 @@ class ViewUNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, frames: Float[Tensor, "N C H W"], embedding: Float[Tensor, "N E"],
-                views: Float[Tensor, "B T A"]) -> Float[Tensor, "N 3 H W"]:
+                views: Float[Tensor, "B T A"], front: Float[Tensor, "B 3 H W"]
+                ) -> Float[Tensor, "N 3 H W"]:
         x = F.pixel_unshuffle(frames, 2)
         x1 = self.down1(self.stem(torch.cat([x, _place_maps(x)], dim=1)), embedding)
+        x1 = self.front(x1, F.pixel_unshuffle(front, 2), views)
         x2 = self.down2(self.pool1(x1), embedding)
         x = self.middle[0](self.pool2(x2), embedding)
         x = self.across[0](x, views)
