@@ -18,6 +18,7 @@ from toolkit.errors import fail
 STRIDED = (1, 3, 5, 11)  # blocks that halve the picture
 STAGES = (0, 2, 4, 10)  # blocks compared: 16, 24, 40, 112 channels at 1/2, 1/4, 1/8, 1/16
 NUM_BLOCKS = 15  # the last one: 192 channels at 1/32, pooled for KID and for faces
+POOLED_RMS = 3.3  # of the pooled features of people on white: brings them to unit size
 MADE_BY = "python tools/bake_perceptual.py"
 
 
@@ -104,5 +105,5 @@ def perceptual_distance(first: Float[Tensor, "B H W 3"], second: Float[Tensor, "
 
 
 def pooled(features: list[Tensor]) -> Float[Tensor, "B 192"]:
-    """The deepest features averaged over the picture: one vector for each."""
-    return features[-1].mean((2, 3))
+    """The deepest features averaged over the picture, of roughly unit size: one vector each."""
+    return features[-1].mean((2, 3)) / POOLED_RMS

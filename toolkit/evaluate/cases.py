@@ -156,8 +156,8 @@ def save_case(case: Case, folder: Path) -> None:
     from toolkit.runfolder import write_json
 
     views, folder = case.views, Path(folder)
-    elevations = np.rad2deg(np.arcsin((lambda c: c[:, 1] / c.norm(dim=1))(
-        views.cameras.centers - views.joints[[11, 12]].mean(0)).numpy()))
+    offsets = views.cameras.centers - views.joints[[11, 12]].mean(0)
+    elevations = torch.rad2deg(torch.asin(offsets[:, 1] / offsets.norm(dim=1)))
     records = []
     for i in range(len(views.cameras)):
         alpha = views.alpha[i]

@@ -68,20 +68,18 @@ def clip_poses(names=CLIPS) -> dict[str, Float[Tensor, "55 3"]]:
 
 def pose_scenes(case: Case, body: PhotoBody, names=CLIPS) -> list[Scene]:
     """The true person and the estimated body in poses that the photo does not show."""
-    scenes = []
+    scenes, side = [], case.views.cameras.height
     for index, (name, pose) in enumerate(clip_poses(names).items()):
         person, model = case.person, BodyModel.load()
         true_transl = -model.rest_joints(person.betas)[0]
         azimuths = np.array(POSE_AZIMUTHS_DEG) * (-1) ** index
-        cameras = around(azimuths, middle(person, pose, true_transl))
-        size = case.views.cameras.height, case.views.cameras.width
-        views = true_views(person, cameras.resized(max(size), max(size)), azimuths, pose=pose,
-                           transl=true_transl)
+        cameras = around(azimuths, middle(person, pose, true_transl)).resized(side, side)
+        views = true_views(person, cameras, azimuths, pose=pose, transl=true_transl)
         transl = -model.rest_joints(body.betas)[0]
         joints = _joints(body.betas, pose, transl)
         similarity = fit_similarity(joints, views.joints)
-        scenes.append(Scene(name, pose, transl, similarity.into_estimated(cameras.resized(
-            max(size), max(size))), views, joints, similarity.scale))
+        scenes.append(Scene(name, pose, transl, similarity.into_estimated(cameras), views, joints,
+                            similarity.scale))
     return scenes
 
 
