@@ -147,6 +147,7 @@ def _write(out_dir: Path, config: EvaluateConfig, score: ScoreConfig, people: di
         "novel_poses_tests": tests(people, posed, pose_views, seed=config.seed),
         "face_distance_of_different_people": face_scale(people),
         "seconds": mean_seconds(people, ("truth", *score.variants)),
+        "cpu_seconds": mean_seconds(people, ("truth", *score.variants), "cpu_seconds"),
         "pipeline": asdict(score.pipeline), "versions": report.versions()}
     result = with_refined(table)
     write_json(out_dir / "evaluation.json", result)

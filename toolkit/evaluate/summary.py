@@ -117,7 +117,7 @@ def face_scale(people: People) -> float | None:
     return float(1 - (unit @ unit.T)[~np.eye(len(unit), dtype=bool)].mean())
 
 
-def mean_seconds(people: People, names) -> dict[str, float]:
-    """Mean seconds a person of every record."""
+def mean_seconds(people: People, names, clock: str = "seconds") -> dict[str, float]:
+    """Mean seconds a person of every record: by the wall's clock or `cpu_seconds`."""
     return {name: round(float(np.mean(found)), 2) for name in names
-            if (found := [r[name]["seconds"] for r in people.values() if name in r])}
+            if (found := [r[name][clock] for r in people.values() if name in r])}

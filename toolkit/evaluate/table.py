@@ -92,8 +92,8 @@ def write_markdown(path: Path, table: dict, details: dict) -> None:
               "was fitted to. Frames are scored in the A pose at the turntable's size.", ""]
     lines += [f"- {name} left out: {why}" for name, why in details["skipped"].items()]
     lines += [f"- {name} failed: {why}" for name, why in details["failed"].items()]
-    lines += ["- seconds a person: " + ", ".join(
-        f"{name} {value:.0f}" for name, value in details["seconds"].items()), ""]
+    lines += ["- seconds a person (CPU): " + ", ".join(
+        f"{name} {value:.0f}" for name, value in details["cpu_seconds"].items()), ""]
     with atomic_path(path) as tmp:
         tmp.write_text("\n".join(lines), encoding="utf-8")
 
