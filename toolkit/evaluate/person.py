@@ -13,6 +13,7 @@ from toolkit.diagnostics.drift import measure_drift
 from toolkit.errors import InputError
 from toolkit.evaluate.align import joint_errors_mm
 from toolkit.evaluate.cases import Case, from_folder, from_seed
+from toolkit.evaluate.lpips import load_lpips
 from toolkit.evaluate.measures import Reference, crop_square, round_floats, score_views
 from toolkit.evaluate.scenes import pose_scenes
 from toolkit.evaluate.variants import FRAMES, VARIANTS, Bench
@@ -63,8 +64,9 @@ class ScoreConfig:
     def key(self, source: Source, fingerprint: str) -> str:
         """Identity of a record; the list of variants is no part of it."""
         clips = self.clips if source.folder is None else ()
+        has_lpips = load_lpips() is not None
         return digest(str(VERSION), source.key(), repr(self.pipeline), fingerprint,
-                      repr((clips, self.photo_px, self.view_px, self.num_views)))
+                      repr((clips, self.photo_px, self.view_px, self.num_views, has_lpips)))
 
 
 @dataclass
