@@ -180,6 +180,7 @@ def test_a_folder_that_is_not_as_documented_is_refused(tmp_path, harm):
 def test_the_truth_scores_perfectly(scene):
     scores = score_views(as_render(scene.views), Reference(scene))
     assert scores["psnr"] == [100] * 8 and scores["iou"] == [1] * 8
+    assert scores["psnr_common"] == [100] * 8
     assert min(scores["ssim"]) > 0.9999 and max(scores["perceptual"]) < 1e-6
     assert scores["keypoint_percent"] == pytest.approx([0] * 8, abs=1e-3)
     assert scores["energy"] == scores["energy_true"]
@@ -206,6 +207,18 @@ def test_every_measure_gets_worse_with_blur_and_sharpness_falls(scene):
     own = as_render(views)
     sharp = score_views(replace(own, rgb=unsharp_mask(views.rgb)), reference)
     assert np.sum(sharp["energy"]) > np.sum(sharp["energy_true"])
+
+
+def test_an_outline_that_is_off_costs_psnr_but_not_the_common_one(scene):
+    own, gone = as_render(scene.views), scene.views.alpha * 0
+    left = torch.arange(256)[None, None, :, None] < 128
+    half = Render(torch.where(left, own.rgb, torch.ones(())), torch.where(left, own.alpha, gone),
+                  own.depth)
+    scores = score_views(half, Reference(scene))
+    assert max(scores["psnr"]) < 25 and min(scores["psnr_common"]) == 100
+    assert max(scores["iou"]) < 0.8
+    nothing = score_views(Render(torch.ones_like(own.rgb), gone, own.depth), Reference(scene))
+    assert nothing["psnr_common"] == [None] * 8 and nothing["iou"] == [0] * 8
 
 
 def test_keypoints_that_are_off_by_a_known_length(scene):

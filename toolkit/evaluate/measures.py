@@ -103,7 +103,11 @@ def score_views(drawn: Render, reference: Reference) -> dict:
              for i in range(len(rgb))]
     faces = [float(1 - F.cosine_similarity(look.faces[i], true.faces[i], dim=0))
              if i in true.faces else None for i in range(len(rgb))]
+    common = torch.minimum(views.alpha, drawn.alpha) > 0.9  # what lies off the outline's errors
     result = {"psnr": masked_psnr(rgb, views.rgb, mask).tolist(),
+              "psnr_common": [value if float(shown) else None for value, shown in zip(
+                  masked_psnr(rgb, views.rgb, common).tolist(), common.sum((1, 2, 3)),
+                  strict=True)],
               "ssim": masked_ssim(rgb, views.rgb, mask).tolist(),
               "perceptual": compare_features(look.features, true.features, true.alpha).tolist(),
               "iou": [silhouette_iou(a, b)

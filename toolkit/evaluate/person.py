@@ -22,7 +22,7 @@ from toolkit.perceptual import pooled
 from toolkit.pipeline import PipelineConfig, open_job
 from toolkit.runfolder import digest, read_json, write_json
 
-VERSION = 1  # raise it when a measure changes: old records are then made anew
+VERSION = 2  # raise it when a measure changes: old records are then made anew
 SHOWN_DEG = (0.0, 90.0, 180.0)  # views in the pictures beside the records
 
 

@@ -8,8 +8,8 @@ from toolkit.evaluate.stats import SECTORS, in_sector, interval, kid, paired, pe
 from toolkit.evaluate.variants import FRAMES, REFINED
 
 People = dict[str, dict[str, dict]]  # person -> variant (and "truth") -> record
-HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "perceptual": False, "lpips": False,
-                    "iou": True, "keypoint_percent": False, "face_distance": False,
+HIGHER_IS_BETTER = {"psnr": True, "psnr_common": True, "ssim": True, "perceptual": False,
+                    "lpips": False, "iou": True, "keypoint_percent": False, "face_distance": False,
                     "consistency": False, "kid": False, "pa_mpjpe_mm": False}
 
 

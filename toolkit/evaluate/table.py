@@ -13,8 +13,9 @@ from toolkit.evaluate.variants import FRAMES, MEANING
 from toolkit.show import FAINT, INK, figure, quiet_axes, save_figure
 
 COLUMNS = {  # measure: head of its column, digits
-    "psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3), "perceptual": ("perceptual", 3),
-    "lpips": ("LPIPS", 3), "sharpness": ("sharpness /truth", 2), "kid": ("KID x1000", 1),
+    "psnr": ("PSNR dB", 2), "psnr_common": ("PSNR common dB", 2), "ssim": ("SSIM", 3),
+    "perceptual": ("perceptual", 3), "lpips": ("LPIPS", 3),
+    "sharpness": ("sharpness /truth", 2), "kid": ("KID x1000", 1),
     "iou": ("IoU", 3), "keypoint_percent": ("keypoints %", 2), "face_distance": ("face", 3),
     "consistency": ("consistency %", 2), "drift_mm": ("drift mm", 1),
     "pa_mpjpe_mm": ("PA-MPJPE mm", 1)}
@@ -27,7 +28,7 @@ CHARTED = ("front", "three_quarter", "side", "back")
 COLORS = {"coarse": "#5f7c99", "self_refit": "#9fb3c8", "unsharp_refit": "#b59ad0",
           "esrgan_refit": "#7f57a8", "one_shot": "#d8612c", "progressive": "#b3851d",
           "coarse_frames": "#8b9099", "prior_frames": "#e39b78", "upper_bound": "#4c8c5a"}
-PAIRED = ("psnr", "ssim", "perceptual", "lpips", "face_distance", "iou")
+PAIRED = ("psnr", "psnr_common", "ssim", "perceptual", "lpips", "face_distance", "iou")
 MOST_PEOPLE = 3  # rows of pictures
 
 
