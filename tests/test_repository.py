@@ -17,7 +17,7 @@ MB = 2**20
 
 # The order in which data flows; a module imports only from its own or an earlier layer.
 LAYERS = [
-    {"errors", "assets", "cameras", "gaussians", "metrics", "export", "progress",
+    {"errors", "assets", "cameras", "gaussians", "metrics", "export", "perceptual", "progress",
      "weights"},
     {"body", "photo", "render"},
     {"people", "diagnostics"},

@@ -58,6 +58,32 @@ def doctor(
     raise typer.Exit(exit_code(report, profile))
 
 
+@app.command()
+def evaluate(  # noqa: PLR0913 - one argument an option
+    out: Annotated[Path, typer.Option(help="folder for the results; a killed run goes on there")],
+    split: Annotated[str, typer.Option(help="of our own people: val or test")] = "test",
+    people: Annotated[Path | None, typer.Option(help="folder of foreign people instead")] = None,
+    num: Annotated[int, typer.Option(help="at most so many people")] = 64,
+    seed: Annotated[int, typer.Option(help="of the avatars and of the bootstrap")] = 0,
+    variants: Annotated[str, typer.Option(help="comma-separated; else all")] = "",
+    workers: Annotated[int, typer.Option(help="processes")] = 1,
+    fit_steps: Annotated[int, typer.Option(help="Adam steps of every refit")] = 200,
+    poses: Annotated[bool, typer.Option(help="score eight novel poses, too")] = True,
+) -> None:
+    """Score coarse, refined and controls on people whose 3D truth is known."""
+    from toolkit.evaluate.person import ScoreConfig
+    from toolkit.evaluate.run import CLIPS, VARIANTS, EvaluateConfig
+    from toolkit.evaluate.run import evaluate as run
+    from toolkit.pipeline import PipelineConfig
+
+    names = tuple(name.strip() for name in variants.split(",") if name.strip()) or tuple(VARIANTS)
+    score = ScoreConfig(variants=names, clips=CLIPS if poses else (),
+                        pipeline=PipelineConfig(seed=seed, fit_steps=fit_steps))
+    run(out, EvaluateConfig(split=split, people=people, num=num, seed=seed, workers=workers,
+                            score=score))
+    typer.echo(f"Done. Look at evaluation.md and evaluation.png in {out}")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 fine, 2 a mistake the user can mend)."""
     try:

@@ -1,5 +1,6 @@
 """What a refit aims at: pictures of the avatar in one pose, and how far each pixel is trusted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,12 @@ class FitTarget:
         if not torch.isfinite(self.rgb).all():
             fail("FitTarget.rgb", got="NaN or Inf", wanted="finite values in [0, 1]",
                  fix="Look at the stage that made the pictures.")
+
+    def pick(self, views: Sequence[int]) -> "FitTarget":
+        """Some of the pictures."""
+        views = list(views)
+        return FitTarget(self.pose, self.transl, self.cameras[views], self.rgb[views],
+                         self.alpha[views], self.confidence[views])
 
     def cropped(self, margin: float = 0.1) -> "FitTarget":
         """The same pictures without what is empty in all of them, except for a rim.

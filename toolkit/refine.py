@@ -4,6 +4,7 @@ What the photo saw is carried along as a clip of its own (`seen_by_photo`): it t
 keep and the refit whom to believe, the photo or the prior.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -151,3 +152,27 @@ def photo_target(image: Float[Tensor, "H W 3"], mask: Float[Tensor, "H W"],
     confidence = 2 * (alpha - 0.5).abs() * crop.known[None, ..., None]
     return FitTarget(photo_body.pose, photo_body.transl, crop.camera, rgb * alpha + (1 - alpha),
                      alpha, confidence)
+
+
+def progressive_refit(avatar: Avatar, orbit: Orbit, visible: Bool[Tensor, " N"],
+                      edit: Callable[[Turntable], Tensor],
+                      refit: Callable[[Avatar, FitTarget], Avatar], *,
+                      reaches_deg: Sequence[float] = (60.0, 120.0, 180.0)) -> Avatar:
+    """From the front to the back in rounds: render, repair, refit, and render the better avatar.
+
+    Args:
+        avatar: coarse.
+        orbit, visible: as in `render_turntable`.
+        edit: repairs a clip, e.g. SDEdit.
+        refit: fits an avatar to a target.
+        reaches_deg: each round is fitted to the views up to so far from the front, the last to all.
+
+    Source: Difix3D (Wu et al. 2025), Sec. 4.2: progressive update of the 3D representation.
+    """
+    for reach in reaches_deg:
+        with torch.no_grad():
+            turntable = render_turntable(avatar, orbit, visible)
+        target = clip_target(turntable, edit(turntable), -avatar.rig.joints[0])
+        turned = ((orbit.azimuths_deg + 180) % 360 - 180).abs()
+        avatar = refit(avatar, target.pick(torch.nonzero(turned <= reach)[:, 0].tolist()))
+    return avatar

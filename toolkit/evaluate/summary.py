@@ -1,0 +1,123 @@
+"""From everybody's records to the tables: intervals by sector, KID, paired tests against coarse."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from toolkit.evaluate.stats import SECTORS, in_sector, interval, kid, paired, person_values
+from toolkit.evaluate.variants import FRAMES, REFINED
+
+People = dict[str, dict[str, dict]]  # person -> variant (and "truth") -> record
+HIGHER_IS_BETTER = {"psnr": True, "psnr_common": True, "ssim": True, "perceptual": False,
+                    "lpips": False, "iou": True, "keypoint_percent": False, "face_distance": False,
+                    "consistency": False, "kid": False, "pa_mpjpe_mm": False}
+
+
+def joined(parts: list[dict]) -> dict:
+    """Several scenes' views as one list of views."""
+    return {name: sum((part[name] for part in parts), []) for name in parts[0]}
+
+
+def main_views(record: dict) -> dict | None:
+    """The views of a record in the photo's pose (or the turntable's, for frames)."""
+    return record.get("views")
+
+
+def pose_views(record: dict) -> dict | None:
+    """The views of a record in all novel poses."""
+    return joined(record["poses"]) if record.get("poses") else None
+
+
+def true_features(truth: dict, variant: str, *, posed: bool) -> list:
+    """The truth's features for the views of a variant."""
+    found = truth["features"]
+    return sum(found["poses"], []) if posed else found[
+        "turntable" if variant in FRAMES else "photo"]
+
+
+def by_person(people: People, variant: str, sector: str,
+              pick: Callable[[dict], dict | None]) -> dict[str, dict[str, float]]:
+    """Measure -> person -> value."""
+    table: dict[str, dict[str, float]] = {}
+    for name, records in people.items():
+        views = pick(records[variant]) if variant in records else None
+        values = {} if views is None else person_values(views, sector)
+        if sector == "all" and pick is main_views and views is not None:
+            values |= records[variant].get("person", {})
+        for measure, value in values.items():
+            table.setdefault(measure, {})[name] = value
+    return table
+
+
+def sector_kid(people: People, variant: str, sector: str, pick: Callable[[dict], dict | None],
+               generator: np.random.Generator) -> dict | None:
+    """KID of a variant in a sector, over the people that have it."""
+    ours, true = [], []
+    for records in people.values():
+        views = pick(records[variant]) if variant in records else None
+        if views is None or "truth" not in records:
+            continue
+        chosen = in_sector(views["azimuths_deg"], sector)
+        if chosen.any():
+            truth = true_features(records["truth"], variant, posed=pick is pose_views)
+            ours.append(np.array(views["features"])[chosen])
+            true.append(np.array(truth)[chosen])
+    return kid(ours, true, generator)
+
+
+def evaluation(people: People, variants, pick, *, seed: int) -> dict:
+    """{variant: {sector: {measure: {mean, low, high}}}}; what has no view is left out."""
+    table = {}
+    for variant in variants:
+        rows = {}
+        for sector in SECTORS:
+            generator = np.random.default_rng(seed)  # the same people are drawn for every number
+            values = {measure: interval(list(column.values()), generator) for measure, column
+                      in sorted(by_person(people, variant, sector, pick).items())}
+            distance = sector_kid(people, variant, sector, pick, generator)
+            if distance is not None:
+                values["kid"] = distance
+            if values:
+                rows[sector] = values
+        if rows:
+            table[variant] = rows
+    return table
+
+
+def tests(people: People, variants, pick, *, seed: int) -> dict:
+    """Every variant less coarse (frames less coarse frames), person by person, with p values."""
+    table = {}
+    for variant in variants:
+        base = "coarse_frames" if variant in FRAMES else "coarse"
+        if variant == base:
+            continue
+        rows = {}
+        for sector in SECTORS:
+            first, second = (by_person(people, name, sector, pick) for name in (base, variant))
+            found = {m: paired(first[m], second[m], np.random.default_rng(seed))
+                     for m in sorted(first.keys() & second.keys())}
+            rows[sector] = {m: value for m, value in found.items() if value is not None}
+        if any(rows.values()):
+            table[variant] = rows
+    return table
+
+
+def with_refined(table: dict) -> dict:
+    """The table with `refined`, the name of what the main job leaves, as one more key."""
+    return table | ({"refined": table[REFINED]} if REFINED in table else {})
+
+
+def face_scale(people: People) -> float | None:
+    """Mean face distance of *different* true people, to hold `face_distance` against."""
+    faces = [np.array(r["truth"]["face"]) for r in people.values()
+             if r.get("truth", {}).get("face")]
+    if len(faces) < 2:
+        return None
+    unit = np.stack([f / np.linalg.norm(f) for f in faces])
+    return float(1 - (unit @ unit.T)[~np.eye(len(unit), dtype=bool)].mean())
+
+
+def mean_seconds(people: People, names, clock: str = "seconds") -> dict[str, float]:
+    """Mean seconds a person of every record: by the wall's clock or `cpu_seconds`."""
+    return {name: round(float(np.mean(found)), 2) for name in names
+            if (found := [r[name][clock] for r in people.values() if name in r])}
