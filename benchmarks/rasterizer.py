@@ -146,14 +146,15 @@ def curves(repeats: int) -> dict[str, list]:
 def draw_curves(table: dict[str, list], path: Path) -> None:
     """Both curves beside a line fitted to them: cost is a constant and a price a piece."""
     fig = show.figure(1000, 400)
-    for k, (name, label) in enumerate({"gaussians": "Gaussians, at 512 px",
-                                       "pixels": "covered pixels, of 40k Gaussians"}.items()):
-        x, y = np.array(table[name], float).T
+    for k, (name, label) in enumerate({"gaussians": "thousand Gaussians at 512 px",
+                                       "pixels": "thousand covered pixels, 40k Gaussians"}.items()):
+        x, y = np.array(table[name], float).T * [[1e-3], [1]]
         slope, start = np.polyfit(x, y, 1, w=1 / y)
         ax = fig.add_subplot(1, 2, k + 1)
         ax.plot(x, y, "o", color=show.STAGE_COLORS[1])
         ax.plot(x, start + slope * x, color=show.INK, lw=1)
-        ax.set_xlabel(f"{label}: {start:.1f} ms + {1e3 * slope:.3f} ms per thousand")
+        ax.set_xlabel(label, color=show.INK)
+        ax.set_title(f"{start:.1f} ms + {slope:.2f} ms per thousand", color=show.INK, fontsize=11)
         ax.set_ylabel("ms, forward + backward")
         show.quiet_axes(ax)
     fig.tight_layout()
