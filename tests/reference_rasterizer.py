@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 ALPHA_MIN, ALPHA_MAX, T_STOP, EXTENT = 1 / 255, 0.999, 1e-4, 3.33
+EDGE = 1e-3  # relative distance to a cut-off below which float32 may decide otherwise
 
 
 def rotation_matrix(quats: Tensor) -> Tensor:
@@ -37,26 +38,32 @@ def project(means, covars, view, K, size, eps2d=0.3):
 
 
 def composite(mean2d, cov, opacity, features, order, size):
-    """Pixels (H,W,X) and alpha (H,W,1) of Gaussians given near to far by `order`."""
+    """Pixels (H,W,X) and alpha (H,W,1) of Gaussians given near to far by `order`.
+
+    Third, (H,W,1): pixels where some pair lies within `EDGE` of a cut-off.
+    """
     width, height = size
     ys, xs = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
     pixels = torch.stack([xs, ys], -1).to(mean2d).reshape(1, -1, 2)
     d = pixels - mean2d[order][:, None]
     sigma = 0.5 * torch.einsum("npi,nij,npj->np", d, torch.linalg.inv(cov[order]), d)
     alpha = (opacity[order][:, None] * torch.exp(-sigma)).clamp_max(ALPHA_MAX)
+    edge = (alpha / ALPHA_MIN - 1).abs() < EDGE
     alpha = torch.where(alpha < ALPHA_MIN, 0.0, alpha)
     after = torch.cumprod(1 - alpha, 0)
     before = torch.cat([torch.ones_like(after[:1]), after[:-1]])
     weight = torch.where(after > T_STOP, alpha * before, 0.0)  # `after` only falls
+    edge = (edge | ((after / T_STOP - 1).abs() < EDGE)).any(0)
     out = torch.einsum("np,nk->pk", weight, features[order])
-    return out.reshape(height, width, -1), weight.sum(0).reshape(height, width, 1)
+    return (out.reshape(height, width, -1), weight.sum(0).reshape(height, width, 1),
+            edge.reshape(height, width, 1))
 
 
 def rasterize(scene: dict, view, K, size, *, background=None, eps2d=0.3, antialiased=False,
               near=0.01, far=1e10, radius_clip=0.0, depth=False):
     """One camera. `scene`: means, opacities, colors (N,D), and quats + scales or covars.
 
-    Returns (H,W,X) pixels, (H,W,1) alpha; with `depth` the last channel is accumulated z.
+    Returns (H,W,X) pixels, (H,W,1) alpha, (H,W,1) edges; with `depth` the last channel is z.
     """
     covars = scene.get("covars")
     if covars is None:
@@ -74,8 +81,8 @@ def rasterize(scene: dict, view, K, size, *, background=None, eps2d=0.3, antiali
     features = scene["colors"]
     if depth:
         features = torch.cat([features, z[:, None]], -1)
-    out, alpha = composite(mean2d, cov, opacity, features, order, size)
+    out, alpha, edge = composite(mean2d, cov, opacity, features, order, size)
     if background is not None:
         back = torch.nn.functional.pad(background, (0, out.shape[-1] - len(background)))
         out = out + (1 - alpha) * back
-    return out, alpha
+    return out, alpha, edge

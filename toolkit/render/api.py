@@ -1,7 +1,7 @@
 """`rasterization`, gsplat 1.5.3's signature on CPU (and gsplat itself on CUDA), and `render`.
 
-Differences from gsplat, on CPU: `meta` is always unpacked (`gaussian_ids` None), and its tile
-lists belong to the tile size in `meta["tile_size"]`, not to the one asked for.
+Differences from gsplat, on CPU: `meta` is what gsplat returns with `packed=False`; its tile lists
+belong to the tile size in `meta["tile_size"]`, not to the one asked for, and are tighter.
 """
 
 import math
@@ -16,6 +16,7 @@ from toolkit.cameras import Cameras
 from toolkit.errors import MissingCapabilityError, fail
 from toolkit.gaussians import Gaussians
 from toolkit.render.harmonics import spherical_harmonics
+from toolkit.render.meta import Meta
 
 RENDER_MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
 _CUDA_ONLY_OFF = {  # switches of gsplat that ask for another algorithm, and their neutral value
@@ -109,22 +110,23 @@ def rasterization(  # noqa: PLR0913 - gsplat's signature, kept so that code for 
         opac = opac.repeat_interleave(cams, 0) * comps
     features = _features(given, flat_means, views, depths)
     back = _backgrounds(given, features.shape[-1], images)
-    picture, alpha, plans = cpu.composite((radii, means2d, depths, conics), opac, features, back,
-                                          (int(width), int(height)))
-    if render_mode in ("ED", "RGB+ED"):
-        expected = picture[..., -1:] / alpha.clamp_min(1e-10)
-        picture = torch.cat([picture[..., :-1], expected], -1) if "+" in render_mode else expected
     lead = (*batch, cams)
-    meta = {"batch_ids": None, "camera_ids": None, "gaussian_ids": None,
-            "radii": radii.reshape(*lead, n, 2), "means2d": means2d.reshape(*lead, n, 2),
+    meta = {"radii": radii.reshape(*lead, n, 2), "means2d": means2d.reshape(*lead, n, 2),
             "depths": depths.reshape(*lead, n), "conics": conics.reshape(*lead, n, 3),
             "opacities": opac.repeat_interleave(images // len(opac), 0).reshape(*lead, n),
             "width": width, "height": height, "n_batches": b, "n_cameras": cams,
             "tile_size": cpu.tiles.TILE_W, "tile_width": math.ceil(width / cpu.tiles.TILE_W),
             "tile_height": math.ceil(height / cpu.tiles.TILE_H)}
+    # onwards from the tensors in `meta`, so that their retain_grad() sees the gradient
+    means2d, conics = meta["means2d"].view(images, n, 2), meta["conics"].view(images, n, 3)
+    picture, alpha, plans = cpu.composite((radii, means2d, depths, conics), opac, features, back,
+                                          (int(width), int(height)))
+    if render_mode in ("ED", "RGB+ED"):
+        expected = picture[..., -1:] / alpha.clamp_min(1e-10)
+        picture = torch.cat([picture[..., :-1], expected], -1) if "+" in render_mode else expected
     dtype = means.dtype
     return (picture.reshape(*lead, height, width, -1).to(dtype),
-            alpha.reshape(*lead, height, width, 1).to(dtype), cpu.Meta(meta, plans, n))
+            alpha.reshape(*lead, height, width, 1).to(dtype), Meta(meta, plans))
 
 
 def _gsplat(given: dict):
@@ -157,6 +159,9 @@ def _check(given: dict) -> None:
     _require(given["width"] > 0 and given["height"] > 0, "picture size",
              (given["width"], given["height"]), "at least 1x1")
     wanted = _wanted_shapes(given)
+    for name in (*wanted, "colors"):
+        _require(given[name].device.type == "cpu", name, f"a tensor on {given[name].device}",
+                 "all tensors on the CPU, or means and all others on one CUDA device")
     for name, shape in wanted.items():
         _require(tuple(given[name].shape) == shape, name, tuple(given[name].shape), str(shape))
     for name in (*wanted, "colors"):

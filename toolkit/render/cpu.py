@@ -227,22 +227,3 @@ def composite(projected: tuple, opacities, colors, backgrounds, size):
         alpha = covered if k == 0 else alpha
         pictures.append(picture)
     return pictures[0] if len(pictures) == 1 else torch.cat(pictures, -1), alpha, target.plans
-
-
-class Meta(dict):
-    """`meta` of `rasterization`; gsplat's tile lists are made when they are first asked for."""
-
-    def __init__(self, entries: dict, plans: list[Plan], n: int):
-        super().__init__(entries)
-        self._plans, self._n = plans, n
-
-    def __missing__(self, key):
-        if key not in ("flatten_ids", "isect_offsets"):
-            raise KeyError(key)
-        ids = [p.order[p.entries[:, 0]] + i * self._n for i, p in enumerate(self._plans)]
-        starts = np.cumsum([0, *(len(e) for e in ids)])
-        offsets = [p.offsets[:-1] + s for p, s in zip(self._plans, starts, strict=False)]
-        shape = len(self._plans), -1, self["tile_width"]
-        self["flatten_ids"] = torch.from_numpy(np.concatenate(ids).astype(np.int32))
-        self["isect_offsets"] = torch.from_numpy(np.stack(offsets).reshape(shape))
-        return self[key]
