@@ -184,7 +184,7 @@ class Avatar:
             with np.load(path, allow_pickle=False) as file:
                 gaussians, rig = (
                     kind(
-                        **{f.name: torch.from_numpy(file[f"{part}_{f.name}"]) for f in fields(kind)}
+                        **{f.name: torch.tensor(file[f"{part}_{f.name}"]) for f in fields(kind)}
                     )
                     for part, kind in (("gaussians", Gaussians), ("rig", Rig))
                 )

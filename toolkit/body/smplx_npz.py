@@ -89,4 +89,6 @@ def _parents(arrays: dict[str, np.ndarray]) -> torch.Tensor:
 
 
 def _tensor(array: np.ndarray, dtype=np.float32) -> torch.Tensor:
-    return torch.from_numpy(np.array(array, dtype=dtype, order="C"))
+    # torch.tensor copies to memory that torch has aligned: products of matrices differ in their last
+    # bits with the alignment, and numpy's follows the history of the process
+    return torch.tensor(np.asarray(array, dtype=dtype, order="C"))

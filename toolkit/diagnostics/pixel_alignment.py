@@ -144,7 +144,8 @@ def gaussian_normals(gaussians: Gaussians, cameras: Cameras
         axes = torch.where(away, -axes, axes)
         painted = Gaussians.from_colors(gaussians.means, gaussians.quats, gaussians.scales,
                                         gaussians.opacities, 0.5 + 0.5 * axes)
-        seen = render(painted, cameras, background=(0.0, 0.0, 0.0))
+        # not antialiased: thin splats shall stay opaque, what counts is the first surface
+        seen = render(painted, cameras, background=(0.0, 0.0, 0.0), antialiased=False)
     alpha = seen.alpha[0, ..., 0].numpy()
     world = 2 * seen.rgb[0].numpy() / np.maximum(alpha, 1e-6)[..., None] - 1
     return alpha, to_view(np.where((alpha > 0.5)[..., None], world, 0.0), cameras)

@@ -142,7 +142,7 @@ class Silhouette:
         border = 3.0 * self.shrink  # where the person leaves the picture there is no contour
         inner = ((points > border) & (points < self.size.numpy() - border)).all(axis=1)
         step = max(1, int(inner.sum()) // num_contour)
-        self.contour = torch.from_numpy(points[inner][::step].astype(np.float32))
+        self.contour = torch.tensor(points[inner][::step].astype(np.float32))
         self.scale_px = scale_px
 
     def inside_term(self, projected: Float[Tensor, "N 2"]) -> Tensor:

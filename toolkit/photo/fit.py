@@ -120,11 +120,11 @@ def photo_intrinsics(image_size: tuple[int, int], focal_px: float | None = None,
 
 def gather_evidence(detection: Detection, K: Tensor) -> Evidence:
     """Points, mask and camera of a photo, with weights and the person's size."""
-    keypoints = torch.from_numpy(np.asarray(detection.keypoints, np.float32))
+    keypoints = torch.tensor(np.asarray(detection.keypoints, np.float32))
     weights = energy.confidence(keypoints[:, 2]) * energy.reliability()
     x0, y0, x1, y1 = detection.box
     # A cropped person's box is too small a ruler; the trunk in metres against pixels is not.
-    world = torch.from_numpy(np.asarray(detection.world, np.float32))
+    world = torch.tensor(np.asarray(detection.world, np.float32))
     scale = max(float(np.hypot(x1 - x0, y1 - y0)), _person_px(keypoints, world))
     silhouette = Silhouette(detection.mask, scale)
     return Evidence(keypoints[:, :2], weights, world, silhouette, K, scale)

@@ -31,7 +31,7 @@ def point_regressor(body: BodyModel) -> Float[Tensor, "33 V"]:
         InputError: neither our body nor an SMPL-X one with its face landmarks.
     """
     if "blazepose33" in body.extra:
-        return torch.from_numpy(np.asarray(body.extra["blazepose33"], np.float32))
+        return torch.tensor(np.asarray(body.extra["blazepose33"], np.float32))
     known = {"lmk_faces_idx", "lmk_bary_coords"} <= body.extra.keys()
     if len(body.v_template) != NUM_SMPLX_VERTICES or not known:
         fail("Body", got=f"{len(body.v_template)} vertices without a 'blazepose33' regressor",
