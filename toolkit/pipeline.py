@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from toolkit import report
@@ -18,7 +18,7 @@ from toolkit.body.model import BodyModel
 from toolkit.body.rig import Avatar, Rig
 from toolkit.coarse.pixel_aligned import crop_photo, observe
 from toolkit.errors import fail
-from toolkit.fit import FitConfig, fit
+from toolkit.fit import FitConfig, FitTarget, fit
 from toolkit.photo.fit import PhotoBody, fit_body
 from toolkit.photo.keypoints import Detection, detect
 from toolkit.photo.load import Photo, read_photo
@@ -104,12 +104,7 @@ def build_avatar(photo: str | os.PathLike, out_dir: str | os.PathLike,
     Raises:
         ToolkitError: whatever a user can mend, in one sentence.
     """
-    config = config or PipelineConfig()
-    profile, picture = load_profile(config.profile), read_photo(photo)
-    with Progress("person"):
-        person = detect(picture.rgb, picture.alpha)
-    key = digest(Path(photo).read_bytes(), repr(config), profile.fingerprint)
-    job = Job(config, profile, picture, person, RunFolder(out_dir, key=key, resume=resume))
+    job = open_job(photo, out_dir, config, resume=resume)
     body = job.fit_body()
     coarse = job.predict_coarse(body)
     turntable = job.render_turntable(body, coarse)
@@ -117,6 +112,17 @@ def build_avatar(photo: str | os.PathLike, out_dir: str | os.PathLike,
     refined = job.refit(body, coarse, turntable, clip)
     summary = job.examine(body, coarse, refined)
     return AvatarResult(job.folder.path, body, coarse, refined, turntable.rgb, clip, summary)
+
+
+def open_job(photo: str | os.PathLike, out_dir: str | os.PathLike,
+             config: PipelineConfig | None = None, *, resume: bool = False) -> "Job":
+    """Read the photo, find the person and open the run's folder: all stages are still to come."""
+    config = config or PipelineConfig()
+    profile, picture = load_profile(config.profile), read_photo(photo)
+    with Progress("person"):
+        person = detect(picture.rgb, picture.alpha)
+    key = digest(Path(photo).read_bytes(), repr(config), profile.fingerprint)
+    return Job(config, profile, picture, person, RunFolder(out_dir, key=key, resume=resume))
 
 
 class Job:
@@ -155,35 +161,45 @@ class Job:
     def render_turntable(self, body: PhotoBody, coarse: Avatar) -> Turntable:
         """The clip that is to be refined, and where it shows what the photo saw."""
         path = orbit(OrbitConfig(num_views=self.config.num_views, seed=self.config.seed))
-        crop = crop_photo(self.image, torch.as_tensor(body.mask), body.camera)
-        visible = observe(crop, body, self.body_model, self.anchors).visible
         with torch.no_grad():
-            return render_turntable(coarse, path, visible)
+            return render_turntable(coarse, path, self.visible(body))
+
+    def visible(self, body: PhotoBody) -> Bool[Tensor, " N"]:
+        """Anchors that the photo's camera saw."""
+        crop = crop_photo(self.image, torch.as_tensor(body.mask), body.camera)
+        return observe(crop, body, self.body_model, self.anchors).visible
 
     def refine(self, turntable: Turntable) -> Tensor:
         """SDEdit under the video prior."""
         path = self.folder.state / "clip.npy"
-        edit = self.config.sdedit()
-
-        def compute() -> np.ndarray:
-            with Progress("sdedit", edit.max_steps or edit.num_inference_steps) as tick:
-                return refine_clip(self.profile.velocity, turntable, edit, callback=tick,
-                                   generator=torch.Generator().manual_seed(self.config.seed)).numpy()
-
         return torch.from_numpy(self.folder.stage(
-            "sdedit", compute, lambda clip: save_array(path, clip), lambda: np.load(path)))
+            "sdedit", lambda: self.edit(turntable).numpy(), lambda clip: save_array(path, clip),
+            lambda: np.load(path)))
+
+    def edit(self, turntable: Turntable) -> Float[Tensor, "T H W 3"]:
+        """`refine` for any turntable, without the folder."""
+        edit = self.config.sdedit()
+        with Progress("sdedit", edit.max_steps or edit.num_inference_steps) as tick:
+            return refine_clip(self.profile.velocity, turntable, edit, callback=tick,
+                               generator=torch.Generator().manual_seed(self.config.seed))
 
     def refit(self, body: PhotoBody, coarse: Avatar, turntable: Turntable, clip: Tensor) -> Avatar:
         """The Gaussians, one to one, fitted to the refined clip and the photo."""
-        def compute() -> Avatar:
-            targets = [clip_target(turntable, clip, -coarse.rig.joints[0]),
-                       photo_target(self.image, torch.as_tensor(body.mask), body)]
-            config = FitConfig(steps=self.config.fit_steps, seed=self.config.seed)
-            with Progress("refit", config.steps) as tick:
-                gaussians, _ = fit(coarse.gaussians, coarse.rig, targets, config, callback=tick)
-            return Avatar(gaussians, coarse.rig)
+        targets = [clip_target(turntable, clip, -coarse.rig.joints[0]), self.photo_target(body)]
+        return self._avatar_stage("refined", lambda: self.fit_to(coarse, targets), body,
+                                  self.folder.file("avatar.npz"))
 
-        return self._avatar_stage("refined", compute, body, self.folder.file("avatar.npz"))
+    def photo_target(self, body: PhotoBody) -> FitTarget:
+        """The photo itself, in its own pose."""
+        return photo_target(self.image, torch.as_tensor(body.mask), body)
+
+    def fit_to(self, coarse: Avatar, targets: list[FitTarget], steps: int | None = None) -> Avatar:
+        """`refit` to any targets, without the folder; `steps` of the configuration if None."""
+        steps = self.config.fit_steps if steps is None else steps
+        config = FitConfig(steps=steps, seed=self.config.seed)
+        with Progress("refit", config.steps) as tick:
+            gaussians, _ = fit(coarse.gaussians, coarse.rig, targets, config, callback=tick)
+        return Avatar(gaussians, coarse.rig)
 
     def examine(self, body: PhotoBody, coarse: Avatar, refined: Avatar) -> dict:
         """Pictures, films and `report.json`."""
