@@ -25,7 +25,7 @@ notebooks: .venv/.stamp  ## run every notebook (embedded profile) and store its 
 	$(BIN)/python tools/run_notebooks.py --write
 
 notebooks-gpu: .venv/.stamp  ## run every notebook with the full profile; fails without a GPU
-	$(BIN)/python tools/run_notebooks.py --profile notebooks/profiles/full.yaml --require-gpu
+	$(BIN)/python tools/run_notebooks.py --profile notebooks/profiles/full.yaml --require-gpu --keep runs/notebooks-gpu --timeout 7200
 
 pictures: .venv/.stamp  ## rebuild the pictures in docs/img
 	$(BIN)/python tools/make_pictures.py

@@ -11,6 +11,6 @@ from jaxtyping import install_import_hook  # noqa: E402
 # Not `render`: numba pickles what its kernels close over, and cannot pickle a checked function.
 CHECKED = ("cameras", "gaussians", "body.anchors", "body.rig", "body.motion", "prior.sdedit",
            "prior.turntable", "body.bind", "coarse.encoders", "coarse.lhm", "coarse.lhm_blocks",
-           "coarse.lhm_decoder", "coarse.lhm_photo", "coarse.lhm_pose", "coarse.vit")
+           "coarse.lhm_decoder", "coarse.lhm_photo", "coarse.lhm_pose", "photo.vit")
 if os.environ.get("TOOLKIT_CHECK_SHAPES", "1") == "1":
     install_import_hook([f"toolkit.{name}" for name in CHECKED], "shape_checker.checked")

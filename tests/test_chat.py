@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
-from tiny_models import CHAT_TEMPLATE, byte_tokenizer, tiny_llama
 
 from toolkit.dataset.attributes import sample_record
 from toolkit.dataset.chat import ServerChat, TransformersChat, strip_thinking
 from toolkit.dataset.prompts import ChatWriter
 from toolkit.dataset.templates import TemplateWriter
+from toolkit.dataset.tiny import CHAT_TEMPLATE, byte_tokenizer, tiny_llama
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 
 ASK = [{"role": "user", "content": "Say something."}]

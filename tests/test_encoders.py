@@ -9,13 +9,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from toolkit.coarse import encoders
-from toolkit.coarse.encoders import DINOV2_L, SAPIENS_1B, BodyEncoder, HeadEncoder
+from toolkit.coarse.encoders import DINOV2_L, RESIZE, SAPIENS_1B, BodyEncoder, HeadEncoder
 from toolkit.coarse.lhm_tiny import _sapiens_names
-from toolkit.coarse.vit import ViT, ViTConfig
 from toolkit.errors import InputError, MissingFileError
+from toolkit.photo.vit import VisionTransformer, VitConfig
 
-DINO = ViTConfig(128, 4, 14, 37, 512, registers=4, scaled=True)
-SAPIENS = ViTConfig(128, 3, 16, 6, 256)
+DINO = VitConfig(128, 4, num_registers=4, mask_token=False, **RESIZE)
+SAPIENS = VitConfig(128, 3, patch=16, grid=6, mlp_ratio=2, scaled=False, mask_token=False, **RESIZE)
 
 
 def random_(module, seed=0):
@@ -102,12 +102,12 @@ def test_tokens_come_row_by_row():
 
 
 def test_position_grid_is_resized_like_dinov2():
-    vit = random_(ViT(DINO))
-    _, places = vit._positions(32, 32)
+    vit = random_(VisionTransformer(DINO))
+    places = vit._positions(32, 32)[:, 1:]
     maps = vit.pos_embed[:, 1:].mT.unflatten(2, (37, 37))
     wanted = F.interpolate(maps, (32, 32), mode="bicubic", antialias=True, align_corners=False)
     assert torch.allclose(places, wanted.flatten(2).mT)
-    assert torch.equal(vit._positions(37, 37)[1], vit.pos_embed[:, 1:])
+    assert torch.equal(vit._positions(37, 37), vit.pos_embed)
 
 
 @pytest.mark.parametrize("depth, wanted", [(12, [2, 5, 8, 11]), (24, [4, 11, 17, 23]),

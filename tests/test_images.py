@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_models import mean_difference, tiny_flux, tiny_z_image
 
 from toolkit.dataset.attributes import sample_record
 from toolkit.dataset.images import (
@@ -20,11 +19,16 @@ from toolkit.dataset.images import (
     load_pipeline,
 )
 from toolkit.dataset.templates import TemplateWriter
+from toolkit.dataset.tiny import tiny_flux, tiny_z_image
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.weights import WEIGHTS
 
 PROMPT, OTHER = (TemplateWriter().write(sample_record(index)) for index in (3, 4))
 BUILD = {"flux.1-dev": tiny_flux, "z-image-turbo": tiny_z_image}
+
+
+def mean_difference(a, b) -> float:
+    return float(np.abs(a.astype(float) - b.astype(float)).mean())
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from toolkit.errors import InputError
 from toolkit.gaussians import Gaussians
 from toolkit.photo.fit import PhotoBody
 from toolkit.pipeline import PipelineConfig, build_avatar
+from toolkit.prior.turntable import OPERATING_POINT
+from toolkit.profiles import load_profile
 from toolkit.runfolder import RunFolder
 
 SHORT = PipelineConfig(num_views=5, num_gaussians=10_000, num_inference_steps=4, fit_steps=2)
@@ -120,7 +122,7 @@ def test_a_real_kill_leaves_whole_files_only(photo, tmp_path):
 
 
 def test_strength_zero_keeps_the_coarse_clip(done):
-    still = replace(SHORT, strength=0.0).sdedit()
+    still = replace(SHORT, strength=0.0).resolved(load_profile("embedded")).sdedit()
     clip = pipeline.refine_clip(lambda x, sigma, condition: 1 / 0, _turntable(done), still,
                                 generator=None)
     np.testing.assert_allclose(clip.numpy(), done.coarse_clip.numpy(), atol=1e-6)
@@ -135,8 +137,17 @@ def _turntable(done):
     return Turntable(orbit, turntable_cameras(orbit), done.coarse_clip, alpha, alpha)
 
 
+def test_what_is_left_out_suits_the_profile():
+    config = PipelineConfig().resolved(load_profile("embedded"))
+    assert config.num_gaussians == 20_000 and config.clip_size == (192, 96)
+    assert config.sdedit() == OPERATING_POINT
+    every_step = replace(PipelineConfig(), max_steps=0).resolved(load_profile("embedded")).sdedit()
+    assert every_step.max_steps is None
+
+
 @pytest.mark.parametrize("change", [{"strength": -0.1}, {"strength": float("nan")},
-                                    {"num_views": 6}, {"num_gaussians": 9}])
+                                    {"num_views": 6}, {"num_gaussians": 9}, {"clip_size": (64, 40)},
+                                    {"clip_size": (0, 32)}])
 def test_a_config_that_makes_no_sense_is_refused(change):
     with pytest.raises(InputError, match="wanted"):
         replace(SHORT, **change)

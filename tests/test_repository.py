@@ -18,11 +18,11 @@ MB = 2**20
 # The order in which data flows; a module imports only from its own or an earlier layer.
 LAYERS = [
     {"errors", "assets", "cameras", "gaussians", "metrics", "export", "perceptual", "progress",
-     "weights"},
+     "weights", "weight_sets"},
     {"body", "photo", "render"},
     {"people", "diagnostics"},
     {"coarse", "prior", "fit", "fit_target", "show", "animate"},
-    {"refine", "profiles", "runfolder", "report", "viewer"},
+    {"refine", "profiles", "full_profile", "runfolder", "report", "viewer"},
     {"pipeline"},
     {"dataset", "generative", "evaluate"},
     {"doctor", "doctor_text", "cli", "__main__"},

@@ -21,23 +21,40 @@ def _root() -> None:
 
 
 @app.command()
-def avatar(
+def avatar(  # noqa: PLR0913 - one argument an option
     photo: Annotated[Path, typer.Argument(help="a PNG, JPEG or WebP with one person")],
     out: Annotated[Path, typer.Option(help="folder for the results")],
     profile: Annotated[str, typer.Option(help="embedded (CPU) or full (GPU)")] = "embedded",
     seed: Annotated[int, typer.Option(help="same seed, same files")] = 0,
     strength: Annotated[float | None, typer.Option(help="of SDEdit, 0..1; else the best")] = None,
-    views: Annotated[int, typer.Option(help="frames of the turntable, 4k+1")] = 13,
-    gaussians: Annotated[int, typer.Option(help="number of Gaussians, 10k to 80k")] = 20_000,
+    views: Annotated[int | None, typer.Option(help="frames of the turntable, 4k+1")] = None,
+    gaussians: Annotated[int | None, typer.Option(help="how many, 10k to 80k")] = None,
+    size: Annotated[str | None, typer.Option(help="of the turntable, HEIGHTxWIDTH")] = None,
+    steps: Annotated[int | None, typer.Option(help="length of SDEdit's schedule")] = None,
+    fit_steps: Annotated[int, typer.Option(help="of the refit")] = 200,
     resume: Annotated[bool, typer.Option("--resume", help="go on after a kill")] = False,
 ) -> None:
-    """Turn PHOTO into coarse and refined animatable Gaussians, with pictures and a report."""
+    """Turn PHOTO into coarse and refined animatable Gaussians, with pictures and a report.
+
+    What is left out is what suits the profile.
+    """
     from toolkit.pipeline import PipelineConfig, build_avatar
 
     config = PipelineConfig(profile=profile, seed=seed, strength=strength, num_views=views,
-                            num_gaussians=gaussians)
+                            num_gaussians=gaussians, num_inference_steps=steps,
+                            fit_steps=fit_steps, clip_size=_parse_size(size))
     result = build_avatar(photo, out, config, resume=resume)
     typer.echo(f"Done. Look at compare.png and animation.mp4 in {result.out_dir}")
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        height, width = (int(side) for side in text.lower().split("x"))
+    except ValueError:
+        fail("size", got=repr(text), wanted="HEIGHTxWIDTH in pixels", fix="Try 192x96.")
+    return height, width
 
 
 @app.command()

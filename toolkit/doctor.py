@@ -13,6 +13,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from toolkit.assets import DATA_DIR
+from toolkit.weight_sets import SETS, is_stand_in
 from toolkit.weights import WEIGHTS, hub_cache, locate, readable, weights_dir
 
 SCHEMA = 1  # of the JSON report; a key is added, never renamed, without a new number
@@ -43,23 +44,17 @@ class Stage:
     falls_back: bool = False
 
 
-def _lhm(size: str, points: str) -> tuple[str, ...]:
-    return f"lhm-{size}", f"lhm-points-{points}", "sapiens-1b"
-
-
 # GPU memory as the authors and diffusers' documentation give it, not measured here.
 STAGES = (
     Stage("body", ("body.npz", "rest_space.npz", "motions.npz"), "toolkit.body.smplx_npz",
-          (("smplx",),)),
+          SETS["body"]),
     Stage("pose", ("pose_detection.tflite", "pose_landmark_full.tflite",
                    "selfie_segmentation.tflite"), "toolkit.photo.multihmr",
           (("multi-hmr", "smplx"),), gpu_gb=4),
-    Stage("coarse", ("coarse.safetensors",), "toolkit.coarse.lhm",
-          (_lhm("500m-hf", "40k"), _lhm("1b-hf", "40k"), _lhm("500m", "40k"), _lhm("1b", "40k"),
-           _lhm("mini", "20k")), gpu_gb=14),
-    Stage("prior", ("turntable.safetensors",), "toolkit.prior.wan",
-          (("wan2.1-t2v-1.3b",), ("wan2.1-t2v-14b",), ("wan2.1-i2v-14b-480p",)),
-          ("diffusers", "transformers", "accelerate", "ftfy"), gpu_gb=9),
+    Stage("coarse", ("coarse.safetensors",), "toolkit.coarse.lhm", SETS["coarse"],
+          gpu_gb=14),
+    Stage("prior", ("turntable.safetensors",), "toolkit.prior.wan", SETS["prior"],
+          ("diffusers", "transformers", "accelerate"), gpu_gb=9),
     Stage("rasteriser", (), "toolkit.render.api", packages=("gsplat",), gpu_gb=2, falls_back=True),
     Stage("prompts", (), "toolkit.dataset.prompts",
           (("llama-3.3-70b",), ("qwen2.5-7b",), ("smollm2-1.7b",)), ("transformers",),
@@ -185,6 +180,7 @@ def examine_weights() -> list[dict]:
             "files": list(weight.files), "revision": weight.pin, "size": readable(weight),
             "command": weight.command, "status": status, "missing": list(found.missing),
             "folder": str(found.folder) if found.folder else None,
+            "stand_in": bool(found.folder and is_stand_in(found.folder)),
             "bytes_found": found.bytes, "looked": [str(path) for path in found.looked]})
     return rows
 

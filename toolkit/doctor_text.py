@@ -64,7 +64,8 @@ def _weights(weights: list[dict]) -> str:
         lines.append(f"  {w['name']:<20}{w['stage']:<9}{w['size']}, {w['licence']}{gate}, "
                      f"{w['revision'][:15]}: {w['status']}")
         if w["status"] == READY:
-            lines.append(f"    in {w['folder']}")
+            stand_in = ", a stand-in of tools/make_tiny_weights.py" if w["stand_in"] else ""
+            lines.append(f"    in {w['folder']}{stand_in}")
         else:
             lacks = f"    lacks {', '.join(w['missing'][:3])} in {w['folder']}\n"
             lines.append(f"{lacks if w['folder'] else ''}    {w['command']}")

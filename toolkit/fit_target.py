@@ -1,7 +1,7 @@
 """What a refit aims at: pictures of the avatar in one pose, and how far each pixel is trusted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float
@@ -65,3 +65,6 @@ class FitTarget:
         Ks = self.cameras.Ks - torch.tensor([[0, 0, left], [0, 0, top], [0, 0, 0]]).to(rgb)
         cameras = Cameras(self.cameras.viewmats, Ks, rgb.shape[2], rgb.shape[1])
         return FitTarget(self.pose, self.transl, cameras, rgb, alpha, confidence)
+
+    def to(self, device) -> "FitTarget":
+        return FitTarget(*(getattr(self, f.name).to(device) for f in fields(self)))

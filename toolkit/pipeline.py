@@ -5,6 +5,7 @@ photo -> mask, keypoints, body -> coarse Gaussians -> turntable -> SDEdit -> ref
 
 import os
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,72 +14,19 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from toolkit import report
-from toolkit.body.anchors import Anchors, sample_anchors
-from toolkit.body.model import BodyModel
+from toolkit.body.anchors import Anchors
 from toolkit.body.rig import Avatar, Rig
 from toolkit.coarse.pixel_aligned import crop_photo, observe
-from toolkit.errors import fail
 from toolkit.fit import FitConfig, FitTarget, fit
-from toolkit.photo.fit import PhotoBody, fit_body
+from toolkit.photo.fit import PhotoBody
 from toolkit.photo.keypoints import Detection, detect
 from toolkit.photo.load import Photo, read_photo
 from toolkit.prior.orbit import OrbitConfig, orbit
-from toolkit.prior.sdedit import SDEditConfig, start_sigma
-from toolkit.prior.turntable import OPERATING_POINT
-from toolkit.profiles import Profile, load_profile
+from toolkit.prior.sdedit import start_sigma
+from toolkit.profiles import PipelineConfig, Profile, load_profile
 from toolkit.progress import Progress
 from toolkit.refine import Turntable, clip_target, photo_target, refine_clip, render_turntable
 from toolkit.runfolder import RunFolder, digest, read_json, save_array, write_json
-
-
-@dataclass(frozen=True)
-class PipelineConfig:
-    """What a run depends on besides the photo.
-
-    Attributes:
-        profile: "embedded" (our small models, on a CPU) or "full" (LHM, Wan; a GPU).
-        seed: of the orbit, the noise and the fit.
-        strength: SDEdit editing strength in [0, 1]; 0 returns the coarse avatar; None is the
-            strength at which the profile's prior did best on validation people.
-        num_views: frames of the turntable, 4k + 1 (a video VAE's grid).
-        num_gaussians: anchors on the body, 10k to 80k.
-        num_inference_steps: length of the full noise schedule.
-        max_steps: spend at most so many of its steps; 0 all, None as the prior did best.
-        shift: of the noise schedule; start sigma = shift s / (1 + (shift - 1) s).
-        sampler: "ode" (paper) or a stochastic one, see `prior.sdedit.RENOISE`.
-        guidance: pull of the clean estimate towards the coarse clip where the photo saw, [0, 1].
-        fit_steps: Adam steps of the refit.
-    """
-
-    profile: str = "embedded"
-    seed: int = 0
-    strength: float | None = None
-    num_views: int = 13
-    num_gaussians: int = 20_000
-    num_inference_steps: int = 20
-    max_steps: int | None = None
-    shift: float = 1.0
-    sampler: str = "ode"
-    guidance: float = 0.0
-    fit_steps: int = 200
-
-    def __post_init__(self):
-        if self.strength is not None and not 0 <= self.strength <= 1:
-            fail("strength", got=self.strength, wanted="0 to 1", fix="Try 0.5.")
-        if self.num_views < 5 or self.num_views % 4 != 1:
-            fail("views", got=self.num_views, wanted="4k + 1 of at least 5 (5, 9, 13, 17, 21, ...)",
-                 fix="Try 13.")
-        if not 10_000 <= self.num_gaussians <= 80_000:
-            fail("gaussians", got=self.num_gaussians, wanted="10000 to 80000", fix="Try 20000.")
-
-    def sdedit(self) -> SDEditConfig:
-        """The part of it that SDEdit wants."""
-        best = OPERATING_POINT
-        return SDEditConfig(
-            strength=best.strength if self.strength is None else self.strength,
-            max_steps=best.max_steps if self.max_steps is None else self.max_steps or None,
-            num_inference_steps=self.num_inference_steps, shift=self.shift, sampler=self.sampler,
-            guidance=self.guidance)
 
 
 @dataclass(frozen=True)
@@ -119,6 +67,7 @@ def open_job(photo: str | os.PathLike, out_dir: str | os.PathLike,
     """Read the photo, find the person and open the run's folder: all stages are still to come."""
     config = config or PipelineConfig()
     profile, picture = load_profile(config.profile), read_photo(photo)
+    config = config.resolved(profile)
     with Progress("person"):
         person = detect(picture.rgb, picture.alpha)
     key = digest(Path(photo).read_bytes(), repr(config), profile.fingerprint)
@@ -132,18 +81,21 @@ class Job:
                  folder: RunFolder):
         self.config, self.profile, self.photo, self.person = config, profile, photo, person
         self.folder = folder
-        self.body_model = BodyModel.load()
-        self.anchors: Anchors = sample_anchors(self.body_model, config.num_gaussians)
+        self.body_model = profile.body_model
         self.image = torch.from_numpy(photo.rgb)
 
+    @cached_property
+    def anchors(self) -> Anchors:
+        """Where the Gaussians hang; the full profile has to load LHM for it."""
+        return self.profile.make_anchors(self.config.num_gaussians)
+
     def fit_body(self) -> PhotoBody:
-        """Betas, pose and camera: SMPLify on keypoints and silhouette."""
+        """Betas, pose and camera of the person."""
         path = self.folder.file("body.json")
 
         def compute() -> PhotoBody:
             with Progress("body", 1):
-                return fit_body(self.person, self.photo.rgb.shape[:2], self.body_model,
-                                focal_px=self.photo.focal_px)
+                return self.profile.fit_body(self.photo, self.person)
 
         return self.folder.stage("body", compute, lambda b: b.save_json(path),
                                  lambda: PhotoBody.load_json(path))
@@ -153,7 +105,7 @@ class Job:
         def compute() -> Avatar:
             with Progress("coarse"):
                 gaussians = self.profile.predict_coarse(
-                    self.image, torch.as_tensor(body.mask), body, self.body_model, self.anchors)
+                    self.image, torch.as_tensor(body.mask), body, self.anchors)
             return Avatar(gaussians, Rig.build(self.body_model, self.anchors, body.betas))
 
         return self._avatar_stage("coarse", compute, body, self.folder.state / "coarse.npz")
@@ -162,7 +114,8 @@ class Job:
         """The clip that is to be refined, and where it shows what the photo saw."""
         path = orbit(OrbitConfig(num_views=self.config.num_views, seed=self.config.seed))
         with torch.no_grad():
-            return render_turntable(coarse, path, self.visible(body))
+            return render_turntable(coarse, path, self.visible(body), size=self.config.clip_size,
+                                    device=self.profile.device)
 
     def visible(self, body: PhotoBody) -> Bool[Tensor, " N"]:
         """Anchors that the photo's camera saw."""
@@ -178,9 +131,9 @@ class Job:
 
     def edit(self, turntable: Turntable) -> Float[Tensor, "T H W 3"]:
         """`refine` for any turntable, without the folder."""
-        edit = self.config.sdedit()
+        edit, prior = self.config.sdedit(), self.profile.load_prior(*turntable.rgb.shape[:3])
         with Progress("sdedit", edit.max_steps or edit.num_inference_steps) as tick:
-            return refine_clip(self.profile.velocity, turntable, edit, callback=tick,
+            return refine_clip(prior, turntable, edit, callback=tick,
                                generator=torch.Generator().manual_seed(self.config.seed))
 
     def refit(self, body: PhotoBody, coarse: Avatar, turntable: Turntable, clip: Tensor) -> Avatar:
@@ -196,10 +149,11 @@ class Job:
     def fit_to(self, coarse: Avatar, targets: list[FitTarget], steps: int | None = None) -> Avatar:
         """`refit` to any targets, without the folder; `steps` of the configuration if None."""
         steps = self.config.fit_steps if steps is None else steps
-        config = FitConfig(steps=steps, seed=self.config.seed)
+        config, device = FitConfig(steps=steps, seed=self.config.seed), self.profile.device
         with Progress("refit", config.steps) as tick:
-            gaussians, _ = fit(coarse.gaussians, coarse.rig, targets, config, callback=tick)
-        return Avatar(gaussians, coarse.rig)
+            gaussians, _ = fit(coarse.gaussians.to(device), coarse.rig.to(device),
+                               [target.to(device) for target in targets], config, callback=tick)
+        return Avatar(gaussians.to("cpu"), coarse.rig)
 
     def examine(self, body: PhotoBody, coarse: Avatar, refined: Avatar) -> dict:
         """Pictures, films and `report.json`."""
@@ -228,10 +182,12 @@ class Job:
     def _summary(self, measured: dict) -> dict:
         edit = self.config.sdedit()
         sigma = start_sigma(edit.strength, edit.num_inference_steps, edit.shift)
-        return measured | {"profile": self.profile.name, "coarse_model": self.profile.coarse_name,
-                           "video_prior": self.profile.prior_name, "config": asdict(self.config),
-                           "start_sigma": sigma, "sdedit": asdict(edit),
-                           "versions": report.versions(), "stages": self.folder.stages}
+        names = {"profile": self.profile.name, "body_model": self.profile.body_name,
+                 "pose_model": self.profile.pose_name, "coarse_model": self.profile.coarse_name,
+                 "video_prior": self.profile.prior_name}
+        return measured | names | {
+            "config": asdict(self.config), "sdedit": asdict(edit), "start_sigma": sigma,
+            "versions": report.versions(), "stages": self.folder.stages}
 
     def _avatar_stage(self, name: str, compute, body: PhotoBody, path: Path) -> Avatar:
         """Save an avatar for re-posing, and its Gaussians in the photo's pose as a standard PLY."""

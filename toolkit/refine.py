@@ -47,7 +47,7 @@ class Turntable:
 
 
 def render_turntable(avatar: Avatar, orbit: Orbit, visible: Bool[Tensor, " N"], *,
-                     size: tuple[int, int] = (192, 96)) -> Turntable:
+                     size: tuple[int, int] = (192, 96), device: str = "cpu") -> Turntable:
     """Render the clip that the video prior is to refine.
 
     Args:
@@ -55,11 +55,13 @@ def render_turntable(avatar: Avatar, orbit: Orbit, visible: Bool[Tensor, " N"], 
         orbit: view directions.
         visible: Gaussians whose anchor the photo's camera saw.
         size: (height, width) in pixels; a large video prior wants more than ours.
+        device: that renders; the result is on the CPU.
     """
     cameras = turntable_cameras(orbit, size=size)
-    posed = pose_for_turntable(avatar)
-    drawn = render(posed, cameras)
-    return Turntable(orbit, cameras, drawn.rgb, drawn.alpha, seen_by_photo(posed, visible, cameras))
+    posed, there = pose_for_turntable(avatar).to(device), cameras.to(device)
+    drawn = render(posed, there)
+    seen = seen_by_photo(posed, visible.to(device), there)
+    return Turntable(orbit, cameras, drawn.rgb.cpu(), drawn.alpha.cpu(), seen.cpu())
 
 
 def pose_for_turntable(avatar: Avatar) -> Gaussians:

@@ -2,11 +2,17 @@
 
     python tools/run_notebooks.py --write                                    # make notebooks
     python tools/run_notebooks.py --profile notebooks/profiles/fast.yaml     # what the tests do
+    python tools/run_notebooks.py --profile notebooks/profiles/full.yaml --require-gpu \
+        --keep runs/notebooks-gpu --timeout 7200                             # make notebooks-gpu
+
+The exit code is 0 only if every notebook asked for ran to its end, all of its code cells, and under
+--require-gpu on a GPU and for at least a second.
 
 The percent script in notebooks/py is the source; the .ipynb is synced to it first.
 """
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -55,18 +61,33 @@ def synced(name: str, folder: Path) -> Path:
     return path
 
 
-def execute(name: str, *, parameters: dict, folder: Path, timeout_s: int) -> Path:
-    """Run one notebook in its own folder; returns the executed copy."""
+def execute(name: str, *, parameters: dict, folder: Path, timeout_s: int,
+            keep: Path | None = None) -> Path:
+    """Run one notebook; returns the executed copy, in `keep` or `folder`, also left by a failure.
+
+    What runs is the percent script, written into `folder` as a notebook.
+    """
     source = synced(name, folder)
     check_names(source, parameters)
-    target = folder / f"{name}.executed.ipynb"
+    target = (keep or folder) / f"{name}.executed.ipynb"
     papermill.execute_notebook(str(source), str(target), parameters=parameters, cwd=str(NOTEBOOKS),
                                execution_timeout=timeout_s, progress_bar=False, log_output=False)
-    counts = [c.execution_count for c in nbformat.read(target, as_version=4).cells
-              if c.cell_type == "code"]
-    if not counts or None in counts:
-        raise SystemExit(f"{name}: a code cell did not run")
+    cells = code_cells(target)
+    if not cells or None in [cell.execution_count for cell in cells]:
+        raise SystemExit(f"{name}: a code cell did not run, or there is none")
     return target
+
+
+def code_cells(path: Path) -> list:
+    """The notebook's own code cells, without the one in which papermill sets the parameters."""
+    return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"
+            and "injected-parameters" not in c.metadata.get("tags", [])]
+
+
+def seconds_at_work(executed: Path) -> float:
+    """Time that the code cells took, without the start of the kernel."""
+    records = [cell.metadata.get("papermill", {}) for cell in code_cells(executed)]
+    return float(sum(record.get("duration") or 0 for record in records))
 
 
 def store(executed: Path, name: str) -> None:
@@ -103,36 +124,74 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--profile", type=Path, help="yaml file with parameters")
     parser.add_argument("--write", action="store_true", help="store the outputs in notebooks/")
     parser.add_argument("--require-gpu", action="store_true", help="fail if there is no CUDA")
+    parser.add_argument("--keep", type=Path, help="folder for executed notebooks and summary.json")
     parser.add_argument("--timeout", type=int, default=600, help="seconds a cell may take")
     return parser.parse_args(argv)
 
 
+def require_gpu() -> str:
+    """Name of the GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise SystemExit("no CUDA: torch sees no GPU, and this lane does not pass without one")
+    if os.environ.get("TOOLKIT_DEVICE", "cuda") == "cpu":
+        raise SystemExit("no CUDA: TOOLKIT_DEVICE=cpu keeps the notebooks off the GPU; unset it")
+    return torch.cuda.get_device_name()
+
+
+def stand_ins() -> list[str]:
+    """Weights of which only tiny random ones are here: what the notebooks draw is then nonsense."""
+    from toolkit.doctor import examine_weights
+
+    return [row["name"] for row in examine_weights() if row["stand_in"]]
+
+
+def run_all(names: list[str], parameters: dict, args: argparse.Namespace, folder: Path) -> dict:
+    """Run notebook after notebook; returns of each its status and seconds."""
+    results = {}
+    for name in names:
+        status, seconds = "ran", 0.0
+        try:
+            executed = execute(name, parameters=parameters, folder=folder, keep=args.keep,
+                               timeout_s=args.timeout)
+            seconds = seconds_at_work(executed)
+            if args.require_gpu and seconds < 1:
+                status = f"FAILED: its cells took {seconds:.2f} s, so it did not do its work"
+            elif args.write:
+                store(executed, name)
+        except PapermillExecutionError as error:
+            status = f"FAILED in cell {error.exec_count}"
+            print(error, file=sys.stderr)
+        results[name] = {"status": status, "seconds": round(seconds, 1)}
+        print(f"{name}: {status}{' and stored' if args.write and status == 'ran' else ''}, "
+              f"{seconds:.0f} s", file=sys.stderr if status != "ran" else sys.stdout)
+    return results
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run what the command line asks for; exit code 1 if a notebook fails."""
+    """Run what the command line asks for; exit code 1 if a notebook fails or none ran."""
     args = parse(argv)
     parameters = read_profile(args.profile)
     if args.write and parameters:
         raise SystemExit("--write stores the notebook's own parameters only, not a profile's")
-    if args.require_gpu:
-        import torch
-        if not torch.cuda.is_available():
-            raise SystemExit("no CUDA device; this lane does not pass without one")
+    gpu = require_gpu() if args.require_gpu else None
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars would be stored as text
     names = args.names or sorted(p.stem for p in (NOTEBOOKS / "py").glob("*.py"))
-    failed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            try:
-                executed = execute(name, parameters=parameters, folder=Path(folder),
-                                   timeout_s=args.timeout)
-            except PapermillExecutionError as error:
-                failed += 1
-                print(f"{name}: FAILED in cell {error.exec_count}\n{error}", file=sys.stderr)
-                continue
-            if args.write:
-                store(executed, name)
-            print(f"{name}: ran{' and stored' if args.write else ''}")
-    return int(failed > 0)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name in names:  # all of them, before the first hour is spent
+            check_names(synced(name, folder), parameters)
+        if args.keep:
+            args.keep.mkdir(parents=True, exist_ok=True)
+        results = run_all(names, parameters, args, folder)
+    if args.keep:
+        summary = {"gpu": gpu, "parameters": parameters, "notebooks": results,
+                   "stand_ins": stand_ins()}
+        (args.keep / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    if not results:
+        print("no notebook ran", file=sys.stderr)
+    return int(not results or any(r["status"] != "ran" for r in results.values()))
 
 
 if __name__ == "__main__":

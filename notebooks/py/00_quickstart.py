@@ -37,25 +37,24 @@ from PIL import Image
 
 from toolkit import animate, refine, report, show
 from toolkit.assets import sample_path
-from toolkit.body import anchors, model, motion, rig
+from toolkit.body import motion, rig
 from toolkit.coarse import pixel_aligned
 from toolkit.export import write_video
 from toolkit.fit import FitConfig, fit
 from toolkit.photo import keypoints, load
-from toolkit.photo.fit import fit_body
-from toolkit.pipeline import PipelineConfig
 from toolkit.prior.orbit import OrbitConfig, orbit
 from toolkit.prior.sdedit import start_sigma
-from toolkit.profiles import load_profile
+from toolkit.profiles import PipelineConfig, load_profile
 from toolkit.render import api, mesh
 from toolkit.viewer import picture_row, turntable_widget
 
 stages = load_profile(profile)
-body_model = model.BodyModel.load()
-short = {"num_views": 5, "num_gaussians": 10_000, "num_inference_steps": 4, "fit_steps": 10}
+body_model = stages.body_model
+short = {"num_views": 5, "num_inference_steps": 4, "fit_steps": 10, "clip_size": (96, 48)}
 config = PipelineConfig(profile=profile, seed=seed, strength=strength, **(short if fast else {}))
-surface = anchors.sample_anchors(body_model, config.num_gaussians)
-print(f"{stages.coarse_name} + {stages.prior_name}, {len(surface)} Gaussians")
+config = config.resolved(stages)  # what was left open is now what suits the profile
+print(f"{stages.coarse_name} + {stages.prior_name}, {config.num_gaussians} Gaussians, "
+      f"{config.num_views} views of {config.clip_size[0]} x {config.clip_size[1]} pixels")
 
 # %% [markdown]
 # ## What one photo tells
@@ -66,7 +65,7 @@ print(f"{stages.coarse_name} + {stages.prior_name}, {len(surface)} Gaussians")
 # %%
 picture = load.read_photo(photo or sample_path("person.jpg"))
 person = keypoints.detect(picture.rgb, picture.alpha)
-body = fit_body(person, picture.rgb.shape[:2], body_model, focal_px=picture.focal_px)
+body = stages.fit_body(picture, person)
 posed = body_model(body.betas, body.pose, body.transl)
 drawn = mesh.rasterize_mesh(posed.vertices.numpy(), body_model.faces.numpy(), body.camera)
 outline = show.alignment_overlay(picture.rgb, body.mask, drawn.face_id >= 0)
@@ -84,7 +83,8 @@ picture_row(picture.rgb, outline, height_px=420)
 
 # %%
 image, mask = torch.from_numpy(picture.rgb), torch.as_tensor(body.mask)
-gaussians = stages.predict_coarse(image, mask, body, body_model, surface)
+surface = stages.make_anchors(config.num_gaussians)
+gaussians = stages.predict_coarse(image, mask, body, surface)
 coarse = rig.Avatar(gaussians, rig.Rig.build(body_model, surface, body.betas))
 with torch.no_grad():
     own_view = api.render(coarse.posed(body.pose, body.transl), body.camera)
@@ -95,24 +95,26 @@ path = orbit(OrbitConfig(num_views=config.num_views, seed=seed))
 crop = pixel_aligned.crop_photo(image, mask, body.camera)
 visible = pixel_aligned.observe(crop, body, body_model, surface).visible
 with torch.no_grad():
-    turntable = refine.render_turntable(coarse, path, visible)
+    turntable = refine.render_turntable(coarse, path, visible, size=config.clip_size,
+                                        device=stages.device)
 print(f"the photo saw {visible.float().mean():.0%} of the Gaussians")
 picture_row(*turntable.rgb[::2], height_px=250)
 
 # %%
 edit = config.sdedit()
 sigma = start_sigma(edit.strength, edit.num_inference_steps, edit.shift)
+prior = stages.load_prior(config.num_views, *config.clip_size)
 print(f"SDEdit starts at sigma = {sigma:.2f}")
-refined_clip = refine.refine_clip(stages.velocity, turntable, edit,
+refined_clip = refine.refine_clip(prior, turntable, edit,
                                   generator=torch.Generator().manual_seed(seed))
 picture_row(*refined_clip[::2], height_px=250)
 
 # %%
 targets = [refine.clip_target(turntable, refined_clip, -coarse.rig.joints[0]),
            refine.photo_target(image, mask, body)]
-gaussians, history = fit(coarse.gaussians, coarse.rig, targets,
-                         FitConfig(steps=config.fit_steps, seed=seed))
-refined = rig.Avatar(gaussians, coarse.rig)
+there = [part.to(stages.device) for part in (coarse.gaussians, coarse.rig, *targets)]
+gaussians, history = fit(*there[:2], there[2:], FitConfig(steps=config.fit_steps, seed=seed))
+refined = rig.Avatar(gaussians.to("cpu"), coarse.rig)
 print(f"loss {history.loss[:5].mean():.3f} -> {history.loss[-5:].mean():.3f}, "
       f"{len(gaussians)} Gaussians before and after")
 
@@ -123,7 +125,8 @@ print(f"loss {history.loss[:5].mean():.3f} -> {history.loss[-5:].mean():.3f}, "
 
 # %%
 with torch.no_grad():
-    after = refine.render_turntable(refined, path, visible)
+    after = refine.render_turntable(refined, path, visible, size=config.clip_size,
+                                    device=stages.device)
 clips = {"coarse": turntable.rgb, "refined clip": refined_clip, "refined avatar": after.rgb}
 turntable_widget(clips, path.azimuths_deg)
 
@@ -150,5 +153,6 @@ assert all(torch.isfinite(value).all() for value in vars(refined.gaussians).valu
 assert 0 <= refined.gaussians.opacities.min() and refined.gaussians.opacities.max() <= 1
 assert (refined_clip - turntable.rgb).abs().max() > 0.01, "SDEdit changed nothing"
 assert history.loss[-5:].mean() < history.loss[:5].mean(), "the refit did not lower its loss"
-assert exams[0].misalignment.iou > 0.6, "the coarse avatar does not cover the person"
+if "stand-in" not in stages.pose_name:  # random weights find no body
+    assert exams[0].misalignment.iou > 0.6, "the coarse avatar does not cover the person"
 print("all checks passed; written:", *sorted(p.name for p in results.iterdir()))

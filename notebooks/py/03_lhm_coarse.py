@@ -31,8 +31,8 @@
 
 # %% tags=["parameters"]
 profile = "embedded"  # "embedded": a tiny random LHM; "full": a released checkpoint, on a GPU
-weights = ""  # full: folder with config.json, model.safetensors, 1_N.ply and a sapiens file
-body_file = ""  # full: your SMPLX_NEUTRAL.npz; empty: the CC0 body
+weights = ""  # full: folder of the checkpoint and its parts; empty: what doctor found
+body_file = ""  # full: your SMPLX_NEUTRAL.npz; empty: what doctor found
 seed = 0  # of the tiny instance's weights
 fast = False  # fewer points, for tests
 out_dir = "../runs/lhm_coarse"  # where the tiny checkpoint and the avatar go
@@ -45,7 +45,7 @@ import torch
 import torch.nn.functional as F
 from IPython.display import Markdown
 
-from toolkit import show
+from toolkit import full_profile, show, weight_sets
 from toolkit.assets import sample_path
 from toolkit.body import bind, model, motion, rig
 from toolkit.cameras import orbit_cameras
@@ -66,15 +66,18 @@ from toolkit.render import api
 from toolkit.viewer import picture_row
 
 # %%
-out = Path(out_dir)
-body = model.BodyModel.load(body_file or None)
-device = "cuda" if profile == "full" else "cpu"
-if profile == "full":
-    folder = Path(weights)
+out, device = Path(out_dir), "cpu"
+if profile == "full":  # real weights: a missing one stops here, with the command that fetches it
+    device = full_profile.find_device()
+    found = [Path(weights)] * 3 if weights else list(weight_sets.choose("coarse").values())
+    licensed = lhm_photo.find_file(weight_sets.require("smplx"), "SMPLX_NEUTRAL.npz")
+    body = model.BodyModel.load(body_file or licensed)
 else:
-    folder = lhm_tiny.write_tiny(out / "tiny", body, seed=seed, num_points=800 if fast else 6000)
-net = lhm_photo.load_folder(folder, device=device)
-print("files:", *sorted(p.name for p in folder.iterdir()))
+    body = model.BodyModel.load()
+    points = 800 if fast else 6000
+    found = [lhm_tiny.write_tiny(out / "tiny", body, seed=seed, num_points=points)] * 3
+net = lhm_photo.load_folder(found[0], points=found[1], sapiens=found[2], device=device)
+print("files:", *sorted(p.name for p in found[0].iterdir()))
 print(net.model.config)
 
 # %% [markdown]
@@ -331,8 +334,9 @@ picture_row(*shots, height_px=230)
 # - a Sapiens-1B backbone, `sapiens*.safetensors`, `.pth` or TorchScript `.pt2`. A TorchScript file
 #   holds code besides tensors; take it only from its publisher.
 #
-# Then set `profile = "full"`, `weights` and `body_file` above. Code is Apache-2.0; LHM's weights,
-# Sapiens and SMPL-X are for non-commercial research.
+# Then set `profile = "full"`, `weights` and `body_file` above. Left empty, they are looked up where
+# `python -m toolkit doctor` looks, which also has the commands that fetch them. Code is Apache-2.0;
+# LHM's weights, Sapiens and SMPL-X are for non-commercial research.
 #
 # ## Any 3DGS file
 # LHM++ and others write a plain PLY in the T-pose. `bind` hangs each Gaussian on the nearest

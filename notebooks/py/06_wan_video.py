@@ -44,11 +44,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from toolkit import refine, show
 from toolkit.body.motion import a_pose
+from toolkit.full_profile import find_device
 from toolkit.people.render import render_person
 from toolkit.people.sample import sample_person
 from toolkit.prior import latent, sdedit, wan, wan_files, wan_memory, wan_tiny
 from toolkit.prior.orbit import static_orbit, turntable_cameras
 from toolkit.viewer import picture_row
+from toolkit.weight_sets import choose, label
 
 for package in (diffusers, transformers):
     package.utils.logging.set_verbosity_error()
@@ -373,22 +375,26 @@ for name in ("t2v-1.3b", "t2v-14b"):
 # %% [markdown]
 # ## The whole step
 # `refine_clip` takes our turntable prior and Wan alike: with a latent prior it pads, encodes, runs
-# the same SDEdit loop, decodes and crops. In the full profile this cell loads
-# `Wan-AI/Wan2.1-T2V-1.3B-Diffusers` at a pinned commit (fetch it with the command that the error
-# message prints) and renders the turntable at 832 x 480. **In the embedded profile the weights are
-# random: on the right you see noise, in the right shape.**
+# the same SDEdit loop, decodes and crops. In the full profile this cell **needs real weights**: it
+# takes the Wan2.1 that `python -m toolkit doctor` found and renders the turntable at 832 x 480; if
+# there is none, it stops with the command that fetches T2V-1.3B at a pinned commit. **In the
+# embedded profile the weights are random: on the right you see noise, in the right shape.**
 
 # %%
-real = profile == "full"
-if real:
-    prior = wan.WanPrior.load(wan.WanConfig("t2v-1.3b", clip=(17, 832, 480)))
-    turntable = make_turntable((832, 480))
+name, long = "random weights", profile == "full" and not fast
+if profile == "full":
+    device, ((name, checkpoint),) = find_device(), choose("prior").items()
+    name, size = label(name, checkpoint), (64, 32) if fast else (832, 480)
+    prior = wan.WanPrior.load(wan.WanConfig(
+        checkpoint, device=device, clip=latent.LatentGrid(views, *size, close_loop=True).padded))
+    turntable = make_turntable(size)
+    print(f"{name} on {device}: {prior.plan}")
 edit = dataclasses.replace(wan.OPERATING_POINT, shift=prior.shift,
-                           num_inference_steps=50 if real else 4, strength=0.8 if real else 0.5)
+                           num_inference_steps=50 if long else 4, strength=0.8 if long else 0.5)
 refined = refine.refine_clip(prior, turntable, edit,
                              generator=torch.Generator().manual_seed(seed))
 sigma = sdedit.start_sigma(edit.strength, edit.num_inference_steps, edit.shift)
-print(f"{'Wan2.1' if real else 'random weights'}: start sigma {sigma:.3f}, "
+print(f"{name}: start sigma {sigma:.3f}, "
       f"{tuple(turntable.rgb.shape)} -> {tuple(refined.shape)}")
 picture_row(*turntable.rgb[::max(1, views // 3)][:4], *refined[::max(1, views // 3)][:4],
             height_px=240)

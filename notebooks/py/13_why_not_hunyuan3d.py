@@ -29,7 +29,7 @@
 # %% tags=["parameters"]
 mesh_file = ""  # your own GLB, OBJ or PLY made from out_dir/input.png; empty: the embedded meshes
 out_dir = "../runs/why_not_hunyuan3d"  # where the input picture and the numbers go
-profile = "embedded"  # "embedded", or "full": ask an installed hy3dgen for a mesh (GPU)
+profile = "embedded"  # "embedded", or "full": also ask hy3dgen for a mesh, if it is installed (GPU)
 seed = 3  # number of the person
 fast = False  # smaller pictures, for tests; the numbers are then coarser
 
@@ -46,6 +46,7 @@ from toolkit.assets import atomic_path
 from toolkit.body import anchors, model, rig
 from toolkit.coarse import small
 from toolkit.diagnostics import hunyuan, mesh_view, pixel_alignment
+from toolkit.errors import MissingCapabilityError
 from toolkit.people import render, sample, solid
 from toolkit.people.photo import photo_of
 from toolkit.photo import fit, keypoints
@@ -124,8 +125,11 @@ meshes = {name: hunyuan.Mesh(*solid.solid_mesh(person, pose=pose)).boxed()
           for name, pose in poses.items()}
 if mesh_file:
     meshes["your mesh"] = hunyuan.read_mesh(mesh_file).boxed()
-elif profile == "full":
-    meshes["Hunyuan3D"] = hunyuan.generate_mesh(picture, seed=seed).boxed()
+elif profile == "full":  # needs real weights, under a licence that many may not accept: optional
+    try:
+        meshes["Hunyuan3D"] = hunyuan.generate_mesh(picture, seed=seed).boxed()
+    except MissingCapabilityError as error:
+        print(f"The real Hunyuan3D is NOT shown below. {error}")
 for name, mesh in meshes.items():
     print(f"{name:12s} {len(mesh.faces):7d} faces, box half side {np.abs(mesh.vertices).max():.2f}")
 

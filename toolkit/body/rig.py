@@ -44,6 +44,9 @@ class Rig:
     def __len__(self) -> int:
         return self.anchors_rest.shape[0]
 
+    def to(self, device) -> "Rig":
+        return Rig(*(getattr(self, f.name).to(device) for f in fields(self)))
+
 
 def pose_gaussians(
     gaussians: Gaussians,

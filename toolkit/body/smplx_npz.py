@@ -89,6 +89,6 @@ def _parents(arrays: dict[str, np.ndarray]) -> torch.Tensor:
 
 
 def _tensor(array: np.ndarray, dtype=np.float32) -> torch.Tensor:
-    # torch.tensor copies to memory that torch has aligned: products of matrices differ in their last
-    # bits with the alignment, and numpy's follows the history of the process
+    # torch.tensor copies to memory that torch has aligned: matrix products differ in their last
+    # bits with the alignment, and numpy's depends on what the process did before
     return torch.tensor(np.asarray(array, dtype=dtype, order="C"))

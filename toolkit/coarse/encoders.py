@@ -3,7 +3,7 @@
 head crop --DINOv2 with registers--> four depths, fused --> 1024 tokens    HeadEncoder
 person    --Sapiens----------------> last depth        --> 4096 tokens    BodyEncoder
 
-Both are the ViT of `vit`, with DINOv2's published names; Sapiens' are translated on loading.
+Both are `photo.vit`, with DINOv2's published names; Sapiens' are translated on loading.
 """
 
 import os
@@ -14,11 +14,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from toolkit.coarse.vit import ViT, ViTConfig
-from toolkit.errors import MissingFileError, fail
+from toolkit.errors import InputError, MissingFileError, fail
+from toolkit.photo.vit import VisionTransformer, VitConfig
 
-DINOV2_L = ViTConfig(1024, 24, 14, 37, 4096, registers=4, scaled=True)
-SAPIENS_1B = ViTConfig(1536, 40, 16, 64, 6144)
+RESIZE = {"offset": None, "antialias": True}  # of the position table, should a picture need it
+DINOV2_L = VitConfig(num_registers=4, mask_token=False, **RESIZE)
+SAPIENS_1B = VitConfig(1536, 40, patch=16, grid=64, scaled=False, mask_token=False, **RESIZE)
 
 
 class _Fusion(nn.Module):
@@ -37,27 +38,29 @@ class _Fusion(nn.Module):
 class HeadEncoder(nn.Module):
     """DINOv2 with registers, four depths fused; the checkpoint's keys below `encoder.`."""
 
-    def __init__(self, config: ViTConfig, widths: Sequence[int], out: int):
+    def __init__(self, config: VitConfig, widths: Sequence[int], out: int):
         super().__init__()
-        self.model, self.fusion_head = ViT(config), _Fusion(config.dim, widths, out)
+        self.model = VisionTransformer(config)
+        self.fusion_head = _Fusion(config.dim, widths, out)
 
     @torch.no_grad()
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B T E"]:
         """Tokens of head crops in [0, 1], not normalised, e.g. 448 x 448 pixels."""
-        return self.fusion_head(self.model(images, fused_depths(self.model.config.depth)))
+        depths = fused_depths(self.model.config.depth)
+        return self.fusion_head(self.model.intermediate(images, depths))
 
 
 class BodyEncoder(nn.Module):
     """Sapiens: tokens of the whole person."""
 
-    def __init__(self, config: ViTConfig):
+    def __init__(self, config: VitConfig):
         super().__init__()
-        self.model = ViT(config)
+        self.model = VisionTransformer(config)
 
     @torch.no_grad()
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B T D"]:
         """Tokens of normalised pictures, e.g. 1024 x 1024 pixels; see `lhm_images.body_input`."""
-        return self.model(images, [self.model.config.depth - 1])[0]
+        return self.model(images)
 
 
 def fused_depths(depth: int) -> list[int]:
@@ -76,7 +79,7 @@ def load_head_encoder(state_dict: Mapping[str, Tensor], *, device="cpu",
              if k.startswith("encoder.") and not k.endswith("mask_token")}
 
     def build() -> HeadEncoder:
-        config = _vit_config({k.removeprefix("model."): v for k, v in state.items()})
+        config = VitConfig.of_state(_without_prefix(state), **RESIZE)
         widths = [state[f"fusion_head.projects.{i}.weight"].shape[0] for i in range(4)]
         return HeadEncoder(config, widths, state["fusion_head.output_conv.weight"].shape[0])
 
@@ -106,7 +109,7 @@ def load_body_encoder(state_dict: Mapping[str, Tensor], *, device="cpu",
             state[f"model.{name}"] = value
 
     def build() -> BodyEncoder:
-        return BodyEncoder(_vit_config({k.removeprefix("model."): v for k, v in state.items()}))
+        return BodyEncoder(VitConfig.of_state(_without_prefix(state), **RESIZE))
 
     return _fill(build, state, "Sapiens", device, dtype)
 
@@ -140,15 +143,8 @@ def read_sapiens(path: str | os.PathLike) -> dict[str, Tensor]:
              fix="Get the file again, or convert it to safetensors.")
 
 
-def _vit_config(state: Mapping[str, Tensor]) -> ViTConfig:
-    depth = len({k.split(".")[1] for k in state if k.startswith("blocks.")})
-    projection, registers = state["patch_embed.proj.weight"], state.get("register_tokens")
-    return ViTConfig(
-        dim=projection.shape[0], depth=depth, patch=projection.shape[-1],
-        grid=round((state["pos_embed"].shape[1] - 1) ** 0.5),
-        hidden=state["blocks.0.mlp.fc1.weight"].shape[0],
-        registers=0 if registers is None else registers.shape[1],
-        scaled="blocks.0.ls1.gamma" in state)
+def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix("model."): v for k, v in state.items()}
 
 
 def _fill(build, state: Mapping[str, Tensor], name: str, device, dtype: torch.dtype):
@@ -158,7 +154,7 @@ def _fill(build, state: Mapping[str, Tensor], name: str, device, dtype: torch.dt
             module = build()
         module.load_state_dict({k: v.detach().to(device, dtype) for k, v in state.items()},
                                assign=True)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, InputError) as error:
         fail(name, got=" ".join(str(error).split())[:200],
              wanted="every tensor of the encoder, of matching shapes",
              fix="Is it the right file, and complete?")

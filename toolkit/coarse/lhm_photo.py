@@ -46,7 +46,8 @@ class Reconstruction:
     fingerprint: str
 
 
-def load_folder(folder: str | os.PathLike, *, device: str | torch.device = "cpu",
+def load_folder(folder: str | os.PathLike, *, points: str | os.PathLike | None = None,
+                sapiens: str | os.PathLike | None = None, device: str | torch.device = "cpu",
                 dtype: torch.dtype | None = None) -> Reconstruction:
     """Read a checkpoint folder: config.json, model.safetensors, 1_N.ply, sapiens*.
 
@@ -55,6 +56,8 @@ def load_folder(folder: str | os.PathLike, *, device: str | torch.device = "cpu"
     own.
 
     Args:
+        points: folder of the PLY, if it is another one.
+        sapiens: folder of Sapiens, if it is another one.
         dtype: of transformer and encoders; left out: bfloat16 on a GPU, float32 on a CPU.
 
     Raises:
@@ -72,12 +75,12 @@ def load_folder(folder: str | os.PathLike, *, device: str | torch.device = "cpu"
     config = _read_json(config_path)
     state = read_tensors(weights)
     model = lhm.load(state, config, device=device, dtype=dtype)
-    ply = find_file(root, f"1_{model.config.points}.ply")
-    sapiens = find_file(root, "sapiens*")
+    ply = find_file(Path(points or root), f"1_{model.config.points}.ply")
+    backbone = find_file(Path(sapiens or root), "sapiens*")
     kind = {"device": device, "dtype": dtype}
-    body = encoders.load_body_encoder(encoders.read_sapiens(sapiens), **kind)
+    body = encoders.load_body_encoder(encoders.read_sapiens(backbone), **kind)
     small = SMALL_SOURCE_PX if model.config.points == SMALL_POINTS else SOURCE_PX
-    sizes = " ".join(f"{p.name}:{p.stat().st_size}" for p in (weights, ply, sapiens))
+    sizes = " ".join(f"{p.name}:{p.stat().st_size}" for p in (weights, ply, backbone))
     return Reconstruction(model, body, encoders.load_head_encoder(state, **kind), read_points(ply),
                           int(config.get("source_image_res", small)),
                           f"{sizes} {config_path.read_text()}")

@@ -17,14 +17,15 @@ from torch import Tensor, nn
 from toolkit.assets import atomic_path
 from toolkit.body.anchors import Anchors, sample_anchors
 from toolkit.body.model import JOINT_NAMES, BodyModel
-from toolkit.coarse.encoders import BodyEncoder, HeadEncoder
+from toolkit.coarse.encoders import RESIZE, BodyEncoder, HeadEncoder
 from toolkit.coarse.lhm import LHM, forward
 from toolkit.coarse.lhm_config import LHMConfig
-from toolkit.coarse.vit import ViTConfig
+from toolkit.photo.vit import VitConfig
 
 BETAS = 10  # of a checkpoint's own body
-HEAD_VIT = ViTConfig(64, 4, 14, 37, 128, registers=4, scaled=True)
-BODY_VIT = ViTConfig(128, 2, 16, 64, 256)
+HEAD_VIT = VitConfig(64, 4, mlp_ratio=2, num_registers=4, mask_token=False, **RESIZE)
+BODY_VIT = VitConfig(128, 2, patch=16, grid=64, mlp_ratio=2, scaled=False, mask_token=False,
+                     **RESIZE)
 RAW_SCALE, RAW_OPACITY = -4.4, 3.0  # logs and logits at the start: 12 mm, 0.95
 ARMS_AND_UP = ("spine", "neck", "collar", "shoulder", "elbow", "wrist", "head", "jaw", "eye",
                "index", "middle", "pinky", "ring", "thumb")

@@ -132,7 +132,7 @@ def tiny_multihmr(seed: int = 0, *, size_px: int = 112, dim: int = 64) -> MultiH
 
     Its scores are made to lie around 0.5, so that it always finds somebody.
     """
-    vit = VitConfig(dim=dim, depth=2, num_heads=dim // 64, grid=5)
+    vit = VitConfig(dim=dim, depth=2, grid=5)
     head = HeadConfig(dim + 99, dim=dim, num_heads=2, mlp_dim=dim, grid=size_px // vit.patch)
     model = MultiHMR(MultiHMRConfig(vit, head, size_px)).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)

@@ -1,8 +1,9 @@
-"""DINOv2's vision transformer, small enough to read, with the parameter names of torch.hub's files.
+"""A plain pre-norm vision transformer, small enough to read, with the names of torch.hub's DINOv2.
 
-Serves Multi-HMR (ViT-S/B/L without registers) and LHM's head encoder (with four registers). A
+Serves Multi-HMR (DINOv2 ViT-S/B/L without registers) and both of LHM's image encoders (DINOv2-L
+with four registers, and Sapiens, which has neither registers nor a scale on its branches). A
 released state dict loads key for key: `VisionTransformer.from_state(state)`.
-Source: Oquab et al. 2023 (DINOv2); Darcet et al. 2024 (registers).
+Source: Oquab et al. 2023 (DINOv2); Darcet et al. 2024 (registers); Khirodkar et al. 2024 (Sapiens).
 """
 
 import math
@@ -17,7 +18,8 @@ from torch.nn import functional as F
 
 from toolkit.errors import fail
 
-HEAD_DIM = 64  # of every released DINOv2
+HEAD_DIM = 64  # channels of an attention head, in every released DINOv2 and Sapiens
+EPS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,26 @@ class VitConfig:
     """Size of the transformer.
 
     Attributes:
-        dim: width of a token; `num_heads` attention heads share it.
+        dim: width of a token, 64 an attention head.
         depth: number of blocks.
         patch: side of a patch in pixels.
         grid: patches a side of the pictures it was trained on (its position table); 518 / 14.
+        mlp_ratio: hidden width of the feed-forward net over `dim`.
         num_registers: extra tokens after the class token; 0 or 4.
+        scaled: a learned scale on each branch (DINOv2).
         mask_token: whether the file holds DINOv2's unused mask token.
         offset: added to the patch count before the position table is resized; torch.hub's models
-            without registers want 0.1 (a historical kludge), those with registers None.
+            without registers want 0.1 (a historical kludge), all others None.
         antialias: of that resize; torch.hub: with registers True.
     """
 
     dim: int = 1024
     depth: int = 24
-    num_heads: int = 16
     patch: int = 14
     grid: int = 37
+    mlp_ratio: float = 4.0
     num_registers: int = 0
+    scaled: bool = True
     mask_token: bool = True
     offset: float | None = 0.1
     antialias: bool = False
@@ -51,26 +56,28 @@ class VitConfig:
         """Read every size off the shapes; the resize flags follow from the registers.
 
         Raises:
-            InputError: these are not the weights of a DINOv2 with a plain MLP.
+            InputError: these are not the weights of a transformer with a plain MLP.
         """
         names = (re.match(r"blocks\.(\d+)\.mlp\.fc1\.weight", key) for key in state)
         blocks = [int(name[1]) for name in names if name]
-        if not blocks or "pos_embed" not in state or "patch_embed.proj.weight" not in state:
-            fail("DINOv2 weights", got=f"{len(state)} keys, e.g. {sorted(state)[:3]}",
+        if not blocks or not {"cls_token", "pos_embed", "patch_embed.proj.weight"} <= set(state):
+            fail("Vision transformer", got=f"{len(state)} keys, e.g. {sorted(state)[:3]}",
                  wanted="cls_token, pos_embed, patch_embed.proj, blocks.N.{attn,mlp}.*, norm",
                  fix="Take a ViT-S, B or L of torch.hub's dinov2; the giant's SwiGLU is not read.")
         dim = state["cls_token"].shape[-1]
         num_registers = state["register_tokens"].shape[1] if "register_tokens" in state else 0
-        sizes = {"dim": dim, "depth": max(blocks) + 1, "num_heads": max(1, dim // HEAD_DIM),
+        sizes = {"dim": dim, "depth": max(blocks) + 1,
                  "patch": state["patch_embed.proj.weight"].shape[-1],
                  "grid": math.isqrt(state["pos_embed"].shape[1] - 1),
+                 "mlp_ratio": state[f"blocks.{blocks[0]}.mlp.fc1.weight"].shape[0] / dim,
                  "num_registers": num_registers, "mask_token": "mask_token" in state,
+                 "scaled": f"blocks.{blocks[0]}.ls1.gamma" in state,
                  "offset": None if num_registers else 0.1, "antialias": num_registers > 0}
         return VitConfig(**sizes | changes)
 
 
 class VisionTransformer(nn.Module):
-    """Picture to patch tokens. Parameter names are those of torch.hub's `dinov2_vit*14`."""
+    """Picture to patch tokens; runs in the type of its weights."""
 
     def __init__(self, config: VitConfig):
         super().__init__()
@@ -82,9 +89,8 @@ class VisionTransformer(nn.Module):
         if config.mask_token:
             self.mask_token = nn.Parameter(torch.zeros(1, config.dim))
         self.patch_embed = PatchEmbed(config.dim, config.patch)
-        self.blocks = nn.ModuleList(Block(config.dim, config.num_heads)
-                                    for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.dim, eps=1e-6)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.dim, eps=EPS)
 
     @staticmethod
     def from_state(state: Mapping[str, Tensor], **changes) -> "VisionTransformer":
@@ -101,11 +107,11 @@ class VisionTransformer(nn.Module):
         """Patch tokens (B, N, D) after each of these blocks, each through the final norm.
 
         Args:
-            image: already normalised as its user wants; sides divisible by the patch.
+            image: already normalised as its user wants; sides in multiples of the patch.
             layers: block numbers, ascending, from 0.
 
         Raises:
-            InputError: the sides do not divide.
+            InputError: other sides.
         """
         tokens, kept = self._embed(image), []
         for index, block in enumerate(self.blocks):
@@ -117,9 +123,9 @@ class VisionTransformer(nn.Module):
     def _embed(self, image: Tensor) -> Tensor:
         rows, cols = (side // self.config.patch for side in image.shape[-2:])
         if (rows * self.config.patch, cols * self.config.patch) != tuple(image.shape[-2:]):
-            fail("ViT picture", got=tuple(image.shape[-2:]),
-                 wanted=f"sides divisible by {self.config.patch}", fix="Resize or pad it.")
-        patches = self.patch_embed.proj(image).flatten(2).mT
+            fail("Encoder picture", got=tuple(image.shape[-2:]),
+                 wanted=f"sides in multiples of {self.config.patch}", fix="Resize or pad it.")
+        patches = self.patch_embed.proj(image.to(self.norm.weight.dtype)).flatten(2).mT
         tokens = torch.cat([self.cls_token.expand(len(image), -1, -1), patches], dim=1)
         tokens = tokens + self._positions(rows, cols)
         if not self.config.num_registers:
@@ -149,14 +155,15 @@ class PatchEmbed(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and MLP, each normalised before and scaled per channel after."""
+    """Attention and MLP, each normalised before and, in DINOv2, scaled per channel after."""
 
-    def __init__(self, dim: int, num_heads: int):
+    def __init__(self, config: VitConfig):
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
-        self.attn = Attention(dim, num_heads)
-        self.ls1, self.ls2 = LayerScale(dim), LayerScale(dim)
-        self.mlp = Mlp(dim)
+        dim = config.dim
+        self.norm1, self.norm2 = nn.LayerNorm(dim, eps=EPS), nn.LayerNorm(dim, eps=EPS)
+        self.attn, self.mlp = Attention(dim), Mlp(dim, round(config.mlp_ratio * dim))
+        self.ls1, self.ls2 = (LayerScale(dim) if config.scaled else nn.Identity()
+                              for _ in range(2))
 
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = tokens + self.ls1(self.attn(self.norm1(tokens)))
@@ -166,13 +173,12 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """Self-attention over all tokens."""
 
-    def __init__(self, dim: int, num_heads: int):
+    def __init__(self, dim: int):
         super().__init__()
-        self.num_heads = num_heads
         self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
 
     def forward(self, tokens: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        q, k, v = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(tokens).unflatten(-1, (3, -1, HEAD_DIM)).permute(2, 0, 3, 1, 4)
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
@@ -190,9 +196,9 @@ class LayerScale(nn.Module):
 class Mlp(nn.Module):
     """Two layers with an exact GELU."""
 
-    def __init__(self, dim: int):
+    def __init__(self, dim: int, hidden: int):
         super().__init__()
-        self.fc1, self.fc2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(tokens)))

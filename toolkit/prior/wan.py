@@ -90,7 +90,6 @@ class WanPrior:
         memory_gb = config.memory_gb or gpu_memory_gb(config.device)
         shape = WanTransformer3DModel.load_config(folder / "transformer")
         plan = choose_plan(memory_gb, shape, config.clip, dtype=config.dtype)
-        print(f"Wan2.1 on {config.device}: {plan}")
         texts = [config.prompt] + [config.negative_prompt] * (config.guidance_scale > 1)
         embedded = embed_text(folder, texts, config.device if plan.text_on_gpu else "cpu",
                               config.dtype).to(config.device).split(1)

@@ -1,9 +1,9 @@
-"""Tiny models of the real classes with random weights, built offline in a second.
+"""Chat models and image pipelines in miniature: every class real, every weight random.
 
-Their answers are noise: they prove shapes, seeds and calls, not looks.
+Built offline in a second, for tests and dry runs. Their answers are noise: they prove shapes, seeds
+and calls, not looks.
 """
 
-import numpy as np
 import torch
 
 TEXTS = ["A full body photograph of a woman in a red hoodie, head to toe, in a park.",
@@ -16,7 +16,7 @@ CHAT_TEMPLATE = ("{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content
                  "{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n{% endif %}")
 
 
-def byte_tokenizer(template=None, size=400):
+def byte_tokenizer(template: str | None = None, size: int = 400):
     """A byte-level BPE tokenizer with a chat template, as Llama 3's and Qwen's are."""
     from tokenizers import ByteLevelBPETokenizer
     from transformers import PreTrainedTokenizerFast
@@ -31,7 +31,7 @@ def byte_tokenizer(template=None, size=400):
     return tokenizer
 
 
-def tiny_llama(template=LLAMA_TEMPLATE):
+def tiny_llama(template: str = LLAMA_TEMPLATE):
     """A `LlamaForCausalLM` and its tokenizer."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -77,6 +77,7 @@ def t5_tokenizer():
 
 
 def tiny_vae():
+    """An `AutoencoderKL` with 4 latent channels."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -133,7 +134,3 @@ def tiny_z_image():
                 weight.normal_()
     return ZImagePipeline(scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0), vae=tiny_vae(),
                           text_encoder=text_encoder, tokenizer=tokenizer, transformer=transformer)
-
-
-def mean_difference(a, b) -> float:
-    return float(np.abs(a.astype(float) - b.astype(float)).mean())

@@ -1,0 +1,200 @@
+"""The full profile, dry: every real class with tiny random weights, from photo to refined.ply."""
+
+import contextlib
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from toolkit import doctor, full_profile, report, weight_sets
+from toolkit.animate import AnimationConfig
+from toolkit.assets import sample_path
+from toolkit.body.rig import Avatar
+from toolkit.cli import main
+from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
+from toolkit.gaussians import Gaussians
+from toolkit.photo.photo_body import PhotoBody
+from toolkit.prior.latent import LatentPrior
+from toolkit.profiles import PipelineConfig, load_profile
+from toolkit.weights import WEIGHTS
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+import make_tiny_weights  # noqa: E402
+
+ANIMATE = report.animate
+PHOTO = str(sample_path("person.jpg"))
+SHORT = ["--profile", "full", "--views", "5", "--size", "64x32", "--steps", "3", "--fit-steps", "2"]
+USED = ["smplx", "multi-hmr", "lhm-mini", "lhm-points-20k", "sapiens-1b", "wan2.1-t2v-1.3b"]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The folder that `TOOLKIT_WEIGHTS` names."""
+    return make_tiny_weights.write_all(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def dry(tiny, tmp_path_factory):
+    """A machine that is told to try it without a GPU; films of a few frames."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOOLKIT_WEIGHTS", str(tiny))
+        patch.setenv("HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub")))
+        patch.setenv("TOOLKIT_DEVICE", "cpu")
+        for variable in weight_sets.CHOSEN_BY.values():
+            patch.delenv(variable, raising=False)
+        patch.setattr(report, "FILM_FRAMES", 2)
+        patch.setattr(report, "animate",
+                      lambda avatar, clip: ANIMATE(avatar, clip, AnimationConfig(seconds=0.2)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(dry, tmp_path_factory):
+    """Folder of one run of the command line, and what it said on stderr."""
+    out, said = tmp_path_factory.mktemp("run") / "out", io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert main(["avatar", PHOTO, "--out", str(out), *SHORT]) == 0
+    return out, said.getvalue()
+
+
+@pytest.fixture(scope="module")
+def out(run):
+    return run[0]
+
+
+def test_photo_to_refined_ply(run):
+    out, said = run
+    told = [line for line in said.splitlines() if line.startswith("full profile")]
+    assert len(told) == 1 and "lhm-mini (stand-in)" in told[0]
+    assert {"animation.mp4", "avatar.npz", "body.json", "coarse.ply", "compare.png", "refined.ply",
+            "report.json", "turntable_coarse.mp4", "turntable_refined.mp4"
+            } <= {path.name for path in out.iterdir()}
+
+
+def test_gaussians_are_lhms_points_one_to_one(out):
+    coarse, refined = (Gaussians.load_ply(out / f"{name}.ply") for name in ("coarse", "refined"))
+    assert len(coarse) == len(refined) == make_tiny_weights.NUM_POINTS
+    assert 0 < float((coarse.means - refined.means).norm(dim=1).mean()) < 0.05
+    body = PhotoBody.load_json(out / "body.json")
+    posed = Avatar.load(out / "avatar.npz").posed(body.pose, body.transl)
+    np.testing.assert_allclose(posed.means.numpy(), refined.means.numpy(), atol=1e-5)
+
+
+def test_wan_changed_the_clip_at_its_own_operating_point(out):
+    clip = np.load(out / "state" / "clip.npy")
+    assert clip.shape == (5, 64, 32, 3) and np.isfinite(clip).all() and clip.std() > 0.01
+    summary = json.loads((out / "report.json").read_text())
+    assert summary["sdedit"]["shift"] == 3.0 and summary["sdedit"]["strength"] == 0.8
+    assert summary["sdedit"]["max_steps"] is None and summary["start_sigma"] > 0.7
+
+
+def test_the_report_names_stand_ins_as_such(out):
+    summary = json.loads((out / "report.json").read_text())
+    names = [summary[f"{key}_model"] for key in ("body", "pose", "coarse")]
+    assert [*names, summary["video_prior"]] == [
+        f"{name} (stand-in)" for name in ("smplx", "multi-hmr", "lhm-mini", "wan2.1-t2v-1.3b")]
+    assert summary["profile"] == "full"
+
+
+def test_resume_goes_on_where_it_was_killed(out, monkeypatch):
+    before = {name: (out / name).read_bytes() for name in ("refined.ply", "coarse.ply",
+                                                           "state/clip.npy")}
+    for stage in ("refined", "numbers"):
+        (out / "state" / f"{stage}.done.json").unlink()
+    (out / "refined.ply").unlink()
+
+    def refuse(*_, **__):
+        raise AssertionError("a finished stage was computed again")
+
+    for name in ("fit_body", "predict_coarse", "load_prior"):
+        monkeypatch.setattr(full_profile.Stages, name, refuse)
+    assert main(["avatar", PHOTO, "--out", str(out), *SHORT, "--resume"]) == 0
+    assert before == {name: (out / name).read_bytes() for name in before}
+
+
+def test_doctor_finds_every_stage_ready_but_for_the_gpu(capsys, monkeypatch):
+    assert main(["doctor", "--profile", "full", "--json"]) in (0, 2)  # 2 without a GPU
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    lacks = {lack for stage in stages for lack in stage["full"]["missing"]}
+    assert not [lack for lack in lacks if "GPU" not in lack and "package" not in lack]
+    monkeypatch.setattr(doctor, "_gpus", lambda: [{"name": "a GPU", "memory_gb": 24.0}])
+    monkeypatch.setattr(doctor, "_version", lambda name: "1.0")
+    assert main(["doctor", "--profile", "full", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {stage["full"]["status"] for stage in found["stages"]} == {"ready"}
+    assert {row["name"] for row in found["weights"] if row["stand_in"]} > set(USED)
+
+
+@pytest.mark.parametrize("name", USED)
+def test_a_missing_weight_is_named_before_anything_is_loaded(name, tiny, tmp_path, monkeypatch):
+    for folder in tiny.iterdir():
+        if folder.name != name:
+            (tmp_path / folder.name).symlink_to(folder)
+    monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(full_profile, "Stages", None)
+    with pytest.raises(MissingFileError) as error:
+        load_profile("full")
+    assert f"Weight {name}" in str(error.value)
+    assert f"Get it with: {WEIGHTS[name].command}" in str(error.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so(monkeypatch):
+    monkeypatch.delenv("TOOLKIT_DEVICE")
+    with pytest.raises(MissingCapabilityError, match="no CUDA GPU.*--profile embedded"):
+        load_profile("full")
+    monkeypatch.setenv("TOOLKIT_DEVICE", "tpu")
+    with pytest.raises(InputError, match="cuda:N"):
+        load_profile("full")
+
+
+def test_the_environment_names_another_set(monkeypatch):
+    monkeypatch.setenv("TOOLKIT_LHM", "lhm-1b")
+    with pytest.raises(MissingFileError, match="Weight lhm-1b"):
+        load_profile("full")
+    monkeypatch.setenv("TOOLKIT_LHM", "lhm-2b")
+    with pytest.raises(InputError, match="TOOLKIT_LHM.*lhm-500m-hf"):
+        load_profile("full")
+    monkeypatch.setenv("TOOLKIT_LHM", "lhm-mini")
+    monkeypatch.setenv("TOOLKIT_WAN", "wan2.1-t2v-1.3b")
+    assert load_profile("full").prior_name == "wan2.1-t2v-1.3b (stand-in)"
+
+
+def test_what_suits_the_paper_is_taken_unless_told(monkeypatch):
+    profile = load_profile("full")
+    config = PipelineConfig(profile="full").resolved(profile)
+    assert (config.num_views, config.clip_size, config.num_gaussians) == (21, (832, 480), 20_000)
+    assert (config.strength, config.num_inference_steps, config.max_steps) == (0.8, 50, 0)
+    assert config.shift == 3.0 and config.resolved(profile) == config
+    told = PipelineConfig(profile="full", strength=0.5, num_views=9, clip_size=(64, 32))
+    told = told.resolved(profile)
+    assert (told.strength, told.num_views, told.clip_size) == (0.5, 9, (64, 32))
+    with pytest.raises(InputError, match="20000, the points of lhm-mini"):
+        PipelineConfig(num_gaussians=10_000).resolved(profile)
+
+
+def test_one_large_model_at_a_time():
+    profile = load_profile("full")
+    stages = profile.load_prior.__self__
+    prior = profile.load_prior(5, 64, 32)
+    assert isinstance(prior, LatentPrior) and stages.loaded.model is prior
+    assert profile.load_prior(5, 64, 32) is prior
+    profile.make_anchors(profile.num_gaussians)
+    assert stages.loaded.name == "lhm" and stages.loaded.model is not prior
+
+
+def test_another_weight_is_another_run(tiny, tmp_path, monkeypatch):
+    first = load_profile("full").fingerprint
+    assert load_profile("full").fingerprint == first
+    for folder in tiny.iterdir():
+        (tmp_path / folder.name).symlink_to(folder)
+    (tmp_path / "multi-hmr").unlink()
+    make_tiny_weights.save_multihmr(
+        make_tiny_weights.tiny_multihmr(1), make_tiny_weights.made(tmp_path, "multi-hmr")
+        / "multiHMR_896_L.pt")
+    monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path))
+    assert load_profile("full").fingerprint != first
