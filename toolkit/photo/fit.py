@@ -174,9 +174,10 @@ def place_camera(small: ReducedBody, evidence: Evidence, unknowns: Unknowns) -> 
         row[:, axis], row[:, 2] = focal, -rays[:, axis]
         rows.append(row)
         values.append(rays[:, axis] * points[:, 2] - focal * points[:, axis])
-    weights = evidence.weights.sqrt().repeat(2)[:, None]
-    solution = torch.linalg.lstsq(weights * torch.cat(rows), weights * torch.cat(values)[:, None])
-    x, y, z = solution.solution[:, 0]
+    A, b = torch.cat(rows).double(), torch.cat(values).double()
+    weighted = evidence.weights.double().repeat(2)[:, None] * A
+    # the normal equations: torch.linalg.lstsq does not always give the same last bits
+    x, y, z = torch.linalg.solve(weighted.T @ A, weighted.T @ b).float()
     z = z.clamp(0.8, 60.0)
     return replace(unknowns, camera=torch.stack([x / z, y / z, z.log()]))
 
