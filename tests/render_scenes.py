@@ -1,5 +1,8 @@
 """Small random scenes, and the two rasterisers that the render tests compare on them."""
 
+import sys
+
+import pytest
 import reference_rasterizer as reference
 import torch
 
@@ -8,6 +11,14 @@ from toolkit.render.api import rasterization
 
 SIZE = (45, 37)  # width, height: no multiple of any tile
 LEAVES = ("means", "quats", "scales", "opacities", "colors")
+DEVICE = "cpu"  # where `ours` computes: this module's rasteriser, or gsplat on CUDA
+NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA, gsplat's kernels")
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_CUDA])])
+def backend(request, monkeypatch):
+    """Run a test with our rasteriser, and again with gsplat behind the same function."""
+    monkeypatch.setattr(sys.modules[__name__], "DEVICE", request.param)
 
 
 def make_scene(n=120, seed=0, channels=3):
@@ -26,11 +37,12 @@ def make_cameras(num=2, size=SIZE):
 
 def ours(scene, cameras, **options):
     """`rasterization`; the scene may have covars instead of quats and scales."""
-    names = {**scene, **options}
-    names.setdefault("quats", None)
-    names.setdefault("scales", None)
-    return rasterization(viewmats=cameras.viewmats, Ks=cameras.Ks, width=cameras.width,
-                         height=cameras.height, **names)
+    names = {"quats": None, "scales": None, **scene, **options}
+    names |= {"viewmats": cameras.viewmats, "Ks": cameras.Ks}
+    if DEVICE != "cpu":
+        names = {k: v.to(DEVICE) if isinstance(v, torch.Tensor) else v for k, v in names.items()}
+    picture, alpha, meta = rasterization(width=cameras.width, height=cameras.height, **names)
+    return (picture, alpha, meta) if DEVICE == "cpu" else (picture.cpu(), alpha.cpu(), meta)
 
 
 def dense(scene, cameras, backgrounds=None, **options):

@@ -7,6 +7,7 @@ from render_scenes import (
     LEAVES,
     SIZE,
     assert_close_but_at_edges,
+    backend,  # noqa: F401 - a fixture
     dense,
     leaves,
     make_cameras,
@@ -21,6 +22,7 @@ from toolkit.render.api import rasterization, render
 from toolkit.render.harmonics import spherical_harmonics
 
 
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("antialiased", [False, True])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_forward_equals_dense_reference(seed, antialiased):
@@ -35,6 +37,7 @@ def test_forward_equals_dense_reference(seed, antialiased):
 
 @pytest.mark.parametrize("options", [{"near": 2.9}, {"far": 3.0}, {"radius_clip": 4.0},
                                      {"eps2d": 2.0}])
+@pytest.mark.usefixtures("backend")
 def test_planes_blur_and_radius_clip_equal_dense_reference(options):
     scene, cameras = make_scene(seed=8), make_cameras()
     names = {"near": "near_plane", "far": "far_plane"}
@@ -86,6 +89,7 @@ def test_projection_equals_gsplat(antialiased):
         torch.testing.assert_close(meta["opacities"][both], 0.99 * comp[both], atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.usefixtures("backend")
 def test_render_modes_agree_with_each_other():
     scene, cameras = make_scene(), make_cameras()
     rgbd, alpha, _ = ours(scene, cameras, render_mode="RGB+D")
@@ -98,6 +102,7 @@ def test_render_modes_agree_with_each_other():
     assert ((inside > 1) & (inside < 5)).all()  # the scene lies 3 m away
 
 
+@pytest.mark.usefixtures("backend")
 def test_many_channels_equal_one_at_a_time():
     scene, cameras = make_scene(channels=7), make_cameras()
     back = torch.rand(2, 7)
@@ -144,6 +149,7 @@ def test_same_bits_every_run_and_for_every_number_of_threads():
                for a, b, c in zip(one, again, two, strict=True))
 
 
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("case", ["none", "behind", "outside", "faint"])
 def test_empty_pictures_show_the_background_and_have_zero_gradients(case):
     scene, cameras = make_scene(0 if case == "none" else 5), make_cameras(1)
@@ -162,6 +168,7 @@ def test_empty_pictures_show_the_background_and_have_zero_gradients(case):
     assert all((v.grad == 0).all() for v in given.values())
 
 
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("scales", [[50.0, 50.0, 50.0], [1e-4, 1e-4, 2.0], [1e-7] * 3, [0.0] * 3])
 def test_extreme_shapes_stay_finite_and_right(scales):
     scene, cameras = make_scene(40, seed=6), make_cameras(1)
@@ -174,6 +181,7 @@ def test_extreme_shapes_stay_finite_and_right(scales):
     assert all(torch.isfinite(v.grad).all() for v in given.values())
 
 
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("size", [(1, 1), (4096, 3), (3, 4096), (33, 1)])
 def test_odd_picture_sizes_equal_dense_reference(size):
     scene, cameras = make_scene(30), make_cameras(1).resized(*size)

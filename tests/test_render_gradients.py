@@ -7,6 +7,7 @@ from render_scenes import (
     LEAVES,
     SIZE,
     assert_same_gradients,
+    backend,  # noqa: F401 - a fixture
     dense,
     leaves,
     make_cameras,
@@ -48,6 +49,7 @@ def compare(scene, colors_of=lambda scene, cameras: scene["colors"], *, options,
     assert_same_gradients(extra, extra64, extra)
 
 
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("antialiased", [False, True])
 @pytest.mark.parametrize("mode", ["RGB", "RGB+D"])
 def test_gradients_of_all_leaves(mode, antialiased):
@@ -57,6 +59,7 @@ def test_gradients_of_all_leaves(mode, antialiased):
             dense_options={"antialiased": antialiased, "depth": mode == "RGB+D"})
 
 
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
 def test_gradients_of_harmonics_reach_coefficients_means_and_cameras(degree):
     torch_impl = pytest.importorskip("gsplat.cuda._torch_impl")
@@ -71,6 +74,7 @@ def test_gradients_of_harmonics_reach_coefficients_means_and_cameras(degree):
     compare(scene, colors_of, options={"sh_degree": degree}, dense_options={})
 
 
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("antialiased", [False, True])
 def test_gradients_of_covariances(antialiased):
     scene = make_scene(seed=5)
@@ -87,6 +91,7 @@ def test_gradients_of_covariances(antialiased):
     assert_same_gradients(*grads, scene)
 
 
+@pytest.mark.usefixtures("backend")
 def test_gradients_of_wide_features():
     compare(make_scene(channels=7, seed=6), options={}, dense_options={})
 
@@ -105,6 +110,7 @@ def test_gradients_of_a_batch_are_those_of_its_scenes():
         torch.testing.assert_close(batch[k].grad, torch.stack([g[k].grad for g in alone]))
 
 
+@pytest.mark.usefixtures("backend")
 def test_gradients_of_expected_depth():
     scene, cameras = make_scene(seed=7), make_cameras()
     given, truth = leaves(scene), leaves(scene, torch.float64)

@@ -157,4 +157,10 @@ class Stages:
         clip = LatentGrid(frames, height, width, close_loop=True).padded
         dtype = torch.float32 if self.device == "cpu" else torch.bfloat16
         config = wan.WanConfig(self.wan, device=self.device, dtype=dtype, clip=clip)
-        return self.loaded.get(f"wan {clip}", lambda: wan.WanPrior.load(config))
+
+        def load() -> wan.WanPrior:
+            prior = wan.WanPrior.load(config)
+            print(f"Wan2.1: {prior.plan}", file=sys.stderr)
+            return prior
+
+        return self.loaded.get(f"wan {clip}", load)
