@@ -73,7 +73,7 @@ def seen_by_photo(posed: Gaussians, visible: Bool[Tensor, " N"],
                   cameras: Cameras) -> Float[Tensor, "T H W 1"]:
     """Share of each pixel that is covered by Gaussians the photo saw."""
     flags = visible.float()[:, None].expand(-1, 3)
-    painted = Gaussians.from_colors(posed.means, posed.quats, posed.scales, posed.opacities, flags)
+    painted = posed.recolored(flags)
     return render(painted, cameras, background=(0.0, 0.0, 0.0)).rgb[..., :1].clamp(0, 1)
 
 

@@ -65,16 +65,21 @@ def is_stand_in(folder: Path) -> bool:
 
 
 def fingerprint(chosen: dict[str, Path]) -> str:
-    """Changes when a weight file is exchanged; reads the ends of each, not all of 30 GB."""
+    """Changes when a weight file is exchanged."""
+    return hash_ends({f"{name} {path.relative_to(folder)}": path for name, folder in chosen.items()
+                      for path in _files(folder, WEIGHTS[name].files)})
+
+
+def hash_ends(files: dict[str, Path]) -> str:
+    """Digest of labelled files; reads the ends of each, not all of 30 GB."""
     hasher = hashlib.sha256()
-    for name, folder in chosen.items():
-        for path in _files(folder, WEIGHTS[name].files):
-            size = path.stat().st_size
-            hasher.update(f"{name} {path.relative_to(folder)} {size}".encode())
-            with path.open("rb") as file:
-                hasher.update(file.read(2**20))
-                file.seek(max(0, size - 2**20))
-                hasher.update(file.read())
+    for label, path in files.items():
+        size = path.stat().st_size
+        hasher.update(f"{label} {size}".encode())
+        with path.open("rb") as file:
+            hasher.update(file.read(2**20))
+            file.seek(max(0, size - 2**20))
+            hasher.update(file.read())
     return hasher.hexdigest()[:16]
 
 

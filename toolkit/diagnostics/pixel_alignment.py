@@ -142,8 +142,7 @@ def gaussian_normals(gaussians: Gaussians, cameras: Cameras
         axes = torch.from_numpy(turns).float()[torch.arange(len(gaussians)), :, shortest]
         away = ((gaussians.means - cameras.centers[0]) * axes).sum(1, keepdim=True) > 0
         axes = torch.where(away, -axes, axes)
-        painted = Gaussians.from_colors(gaussians.means, gaussians.quats, gaussians.scales,
-                                        gaussians.opacities, 0.5 + 0.5 * axes)
+        painted = gaussians.recolored(0.5 + 0.5 * axes)
         # not antialiased: thin splats shall stay opaque, what counts is the first surface
         seen = render(painted, cameras, background=(0.0, 0.0, 0.0), antialiased=False)
     alpha = seen.alpha[0, ..., 0].numpy()

@@ -3,12 +3,12 @@
 Nothing here loads a weight, imports diffusers or downloads unless asked to.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import MissingFileError, fail
+from toolkit.weight_sets import hash_ends
 
 _DIT = {"patch_size": (1, 2, 2), "attention_head_dim": 128, "in_channels": 16, "out_channels": 16,
         "text_dim": 4096, "freq_dim": 256, "qk_norm": "rms_norm_across_heads",
@@ -133,16 +133,9 @@ def read_part(kind, folder: Path, dtype):
 
 
 def fingerprint(folder: Path) -> str:
-    """Changes when a weight file is exchanged; reads the ends of each, not all 29 GB."""
-    hasher = hashlib.sha256()
-    for path in sorted(folder.rglob("*.safetensors")):
-        size = path.stat().st_size
-        hasher.update(f"{path.relative_to(folder)} {size}".encode())
-        with path.open("rb") as file:
-            hasher.update(file.read(2**20))
-            file.seek(max(0, size - 2**20))
-            hasher.update(file.read())
-    return hasher.hexdigest()[:16]
+    """Changes when a weight file is exchanged."""
+    return hash_ends({str(path.relative_to(folder)): path
+                      for path in sorted(folder.rglob("*.safetensors"))})
 
 
 def _shift(folder: Path) -> float:
