@@ -1,5 +1,6 @@
-"""The progressive refit on a ball: rounds reach further and build on each other; silent bars."""
+"""The refined clip's coverage; the progressive refit on a ball; silent bars."""
 
+import pytest
 import torch
 from test_fit import cloud, rig_of
 
@@ -8,7 +9,39 @@ from toolkit.diagnostics.sectors import azimuths_deg
 from toolkit.fit import FitConfig, fit
 from toolkit.prior.orbit import static_orbit
 from toolkit.progress import Progress, silent
-from toolkit.refine import progressive_refit
+from toolkit.refine import matte, progressive_refit
+
+
+def square(color: float, side: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    """A square of one grey on white, and its coverage."""
+    alpha = torch.zeros(1, 32, 32, 1)
+    alpha[:, 16 - side // 2:16 + side // 2, 16 - side // 2:16 + side // 2] = 1
+    return (1 - alpha + color * alpha).expand(-1, -1, -1, 3).clone(), alpha
+
+
+@pytest.mark.parametrize("color", [0.1, 0.5, 0.93])
+def test_matte_leaves_an_unchanged_clip_alone(color):
+    rgb, alpha = square(color)
+    cut, found = matte(rgb, alpha)
+    assert torch.equal(found, alpha) and torch.equal(cut, rgb)
+
+
+def test_matte_follows_an_outline_that_grew_or_shrank():
+    _, coarse_alpha = square(0.2)
+    for side in (10, 14):  # by one pixel on every side
+        rgb, truth = square(0.2, side)
+        cut, found = matte(rgb, coarse_alpha)
+        assert ((found > 0.5) == (truth > 0.5)).all() and torch.equal(cut, rgb)
+
+
+def test_matte_wipes_haze_and_what_is_far_away_and_stays_a_mixture_with_white():
+    rgb, alpha = square(0.2)
+    rgb[:, 16, 26], rgb[:, 2, 2] = 0.97, 0.3
+    cut, found = matte(rgb, alpha)
+    assert (cut[:, 16, 26] == 1).all() and (cut[:, 2, 2] == 1).all() and torch.equal(found, alpha)
+    rgb = torch.rand(rgb.shape, generator=torch.Generator().manual_seed(0))
+    cut, found = matte(rgb, alpha)
+    assert (1 - cut <= found + 1e-6).all()  # colour = alpha c + 1 - alpha with c in [0, 1]
 
 
 def test_rounds_go_from_front_to_back_and_build_on_each_other():

@@ -1,11 +1,18 @@
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
 
 from toolkit.errors import InputError, MissingFileError
 from toolkit.prior.sdedit import SDEditConfig, sdedit
-from toolkit.prior.turntable import Condition, TurntableConfig, TurntablePrior
+from toolkit.prior.turntable import (
+    Condition,
+    TurntableConfig,
+    TurntablePrior,
+    load_turntable,
+    plain_velocity,
+)
 
 TINY = TurntableConfig(channels=(8, 16, 16), embedding=16, heads=2)
 SIZE = (32, 16)
@@ -100,6 +107,29 @@ def test_angles_are_per_clip_when_asked(model):
     v, mixed = model.velocity(x, 0.5, c), model.velocity(x, torch.tensor([0.5, 0.5]), both)
     assert torch.allclose(mixed[0], v[0], atol=1e-5)
     assert not torch.allclose(mixed[1], v[1], atol=1e-5)
+
+
+def test_one_step_is_the_clean_estimate_behind_pure_noise(model):
+    c = condition()
+    for seed in (0, 1):
+        assert torch.allclose(model.one_step(c), model.clean(clip(seed=seed), 1.0, c), atol=1e-5)
+    with pytest.raises(InputError, match="coarse"):
+        model.one_step(replace(c, coarse=None, seen=None))
+
+
+def test_plain_velocity_is_blind_to_the_coarse_clip(model):
+    x, c = clip(), condition()
+    blind = replace(c, coarse=None, seen=None)
+    v = plain_velocity(model)(x, 0.5, c)
+    assert torch.equal(v, model.velocity(x, 0.5, blind))
+    assert not torch.allclose(v, model.velocity(x, 0.5, c), atol=1e-3)
+
+
+def test_both_shipped_priors_load_and_another_kind_is_refused():
+    for kind in ("repairer", "plain"):
+        assert load_turntable(kind).net.head.weight.abs().sum() > 0
+    with pytest.raises(InputError, match="repairer"):
+        load_turntable("better")
 
 
 def test_gradient_reaches_every_parameter(model):

@@ -22,14 +22,16 @@ POOLED_RMS = 3.3  # of the pooled features of people on white: brings them to un
 MADE_BY = "python tools/bake_perceptual.py"
 
 
-class EfficientNetLite0(nn.Module):
-    """The trunk up to block 14; batch normalisation is folded into the convolutions.
+class EfficientNetLite(nn.Module):
+    """The trunk up to block `num_blocks`; batch normalisation is folded into the convolutions.
 
     Source: Tan & Le 2019, "lite" variant (ReLU6, no squeeze-and-excitation).
     """
 
-    def __init__(self, weights: dict[str, Tensor]):
+    def __init__(self, weights: dict[str, Tensor], *, strided: tuple[int, ...] = STRIDED,
+                 stages: tuple[int, ...] = STAGES, num_blocks: int = NUM_BLOCKS):
         super().__init__()
+        self.strided, self.stages, self.num_blocks = strided, stages, num_blocks
         self.names = {name.replace(".", "/"): name for name in weights}
         for key, name in self.names.items():
             self.register_buffer(key, weights[name].float())
@@ -45,7 +47,7 @@ class EfficientNetLite0(nn.Module):
         return F.conv2d(x, weight, getattr(self, f"{name}/bias"), stride, groups=groups)
 
     def _block(self, x: Tensor, index: int) -> Tensor:
-        stride, y = 1 + (index in STRIDED), x
+        stride, y = 1 + (index in self.strided), x
         if f"block{index}/expand/weight" in self.names:
             y = F.relu6(self._convolve(y, f"block{index}/expand"))
         y = F.relu6(self._convolve(y, f"block{index}/depthwise", stride=stride))
@@ -53,31 +55,31 @@ class EfficientNetLite0(nn.Module):
         return x + y if y.shape == x.shape else y
 
     def forward(self, rgb: Float[Tensor, "B H W 3"]) -> list[Tensor]:
-        """Features (B,C,h,w) of the blocks in `STAGES` and of the last; pictures in [0, 1]."""
+        """Features (B,C,h,w) of the blocks in `stages` and of the last; pictures in [0, 1]."""
         x = (rgb.permute(0, 3, 1, 2) * 255 - 127) / 128
         x = F.relu6(self._convolve(x, "stem", stride=2))
         found = []
-        for index in range(NUM_BLOCKS):
+        for index in range(self.num_blocks):
             x = self._block(x, index)
-            if index in STAGES or index == NUM_BLOCKS - 1:
+            if index in self.stages or index == self.num_blocks - 1:
                 found.append(x)
         return found
 
 
 @lru_cache(maxsize=1)
-def load_features() -> EfficientNetLite0:
+def load_features() -> EfficientNetLite:
     """The net that ships with the repository; frozen.
 
     Raises:
         MissingFileError: the weights are not there.
     """
     path = model_path("efficientnet_lite0.safetensors", made_by=MADE_BY)
-    return EfficientNetLite0(load_file(path)).eval()
+    return EfficientNetLite(load_file(path)).eval()
 
 
 def compare_features(first: list[Tensor], second: list[Tensor],
                      mask: Float[Tensor, "B H W"] | None = None) -> Float[Tensor, " B"]:
-    """Perceptual distance from the features of two stacks (`EfficientNetLite0.forward`)."""
+    """Perceptual distance from the features of two stacks (`EfficientNetLite.forward`)."""
     total = 0.0
     for a, b in zip(first[:len(STAGES)], second[:len(STAGES)], strict=True):
         error = (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1)

@@ -24,6 +24,7 @@ from toolkit.prior.sdedit import Callback, SDEditConfig, Velocity, sdedit
 from toolkit.prior.turntable import Condition
 from toolkit.render.api import render
 
+HAZE = 0.06  # darkness that a prior leaves on a white background
 PHOTO_FIT_PX = 512  # side of the square around the person in the refit
 
 
@@ -111,26 +112,24 @@ def refine_clip(prior: Velocity | LatentPrior, turntable: Turntable, config: SDE
 
 def matte(rgb: Float[Tensor, "T H W 3"], coarse_alpha: Float[Tensor, "T H W 1"], *,
           band_px: int = 4) -> tuple[Float[Tensor, "T H W 3"], Float[Tensor, "T H W 1"]]:
-    """Refined pictures with a crisp outline, and their coverage; they come without alpha.
+    """Refined pictures on clean white, and their coverage; a prior paints no alpha.
 
-    Deep inside the coarse silhouette it is 1, far outside 0; in the band between, a pixel c that
-    mixes white with the nearby person's darkness d has alpha (1 - c) / d, taken from its darkest
-    channel. A young prior leaves a soft grey rim: alpha is steepened around 1/2 and the rim's
-    colour thinned out accordingly, or the refit would grow fur.
+    A pixel of darkness d (1 less its smallest channel) on white is covered by at least d; the
+    coarse avatar's own coverage holds where it is larger, so that light cloth stays solid. In the
+    rim of the silhouette a pixel much lighter than the person beside it has become background.
     """
     def widest(x: Tensor, px: int) -> Tensor:
         return F.max_pool2d(x, 2 * px + 1, stride=1, padding=px)
 
     alpha = coarse_alpha.permute(0, 3, 1, 2)
-    inside = -widest(-(alpha > 0.9).float(), band_px // 2)  # eroded
-    outside = 1 - widest((alpha > 0.1).float(), band_px)
-    darkness = 1 - rgb.permute(0, 3, 1, 2).amin(1, keepdim=True)
-    near = widest(darkness * (alpha > 0.5), band_px).clamp_min(0.15)
-    mixed = (darkness / near).clamp(0, 1)
-    mixed = torch.where(inside > 0.5, 1.0, torch.where(outside > 0.5, 0.0, mixed))
-    mixed = mixed.permute(0, 2, 3, 1)
-    crisp = (3 * (mixed - 0.5) + 0.5).clamp(0, 1)
-    return 1 - (1 - rgb) * (crisp / mixed.clamp_min(1e-3)).clamp_max(1.5), crisp
+    outside = widest((alpha > 0.1).float(), band_px) < 0.5
+    rim = widest((alpha < 0.9).float(), band_px // 2) > 0.5
+    darkness = (1 - rgb.permute(0, 3, 1, 2).amin(1, keepdim=True)).clamp(0, 1)
+    darkness = torch.where(outside | (darkness < HAZE), 0.0, darkness)
+    left = rim & (darkness < 0.2 * widest(darkness * (alpha > 0.9), band_px))
+    found = torch.where(left, darkness, torch.maximum(alpha, darkness)).permute(0, 2, 3, 1)
+    blank = (found == 0) | (darkness == 0).permute(0, 2, 3, 1) & left.permute(0, 2, 3, 1)
+    return torch.where(blank, 1.0, rgb), found
 
 
 def clip_target(turntable: Turntable, refined: Float[Tensor, "T H W 3"], transl: Tensor, *,

@@ -1,10 +1,16 @@
-"""Train the turntable prior (plain and repairer in one network) on clips of procedural people.
+"""Train the turntable prior on clips of procedural people: plain, repairer, or both in one net.
+
+The repairer's `--one-step` share of steps trains what the pipeline runs, the single step from pure
+noise, by squared error plus a perceptual distance in features of EfficientNet-Lite1 (the evaluation
+measures in those of Lite0: another net).
 
 The learning rate follows a cosine over --minutes of training time, counted across restarts; a
 checkpoint and EMA weights are written every --every minutes, and the command resumes from it. New
 shards in --clips are picked up while it runs.
 
-    python tools/train_turntable.py --minutes 80
+    python tools/bake_perceptual.py --net lite1 --out runs/lite1.safetensors
+    python tools/train_turntable.py --repair 1 --one-step 0.75 --out runs/repairer
+    python tools/train_turntable.py --repair 0 --out runs/plain
 """
 
 import argparse
@@ -15,15 +21,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from adversary import (
+    Critic,
+    critic_loss,
+    distance,
+    load_lite1,
+    masked_mean,
+    person,
+    pictures,
+)
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from toolkit.assets import atomic_path
-from toolkit.prior.clips import ClipStore
+from toolkit.perceptual import EfficientNetLite, compare_features
+from toolkit.prior.clips import ClipPair, ClipStore
 from toolkit.prior.turntable import TurntablePrior
 
 VAL_SIGMAS = (0.3, 0.5, 0.7, 0.9)
+PERCEPTUAL_VIEWS = 6  # of a batch, drawn anew each step
 
 
 @dataclass
@@ -35,6 +52,9 @@ class State:
     ema: dict[str, Tensor] = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
+    features: EfficientNetLite | None = None
+    critic: Critic | None = None
+    critic_optimiser: torch.optim.Adam | None = None
 
 
 def main() -> None:
@@ -42,11 +62,15 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
-    model = TurntablePrior().to(memory_format=torch.channels_last)
+    model = TurntablePrior.load(args.start) if args.start else TurntablePrior()
+    model = model.train().requires_grad_().to(memory_format=torch.channels_last)
     state = State(model, torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01))
     state.ema = {k: v.clone() for k, v in model.state_dict().items()}
     if (args.out / "checkpoint.safetensors").exists():
         load_checkpoint(state, args.out / "checkpoint.safetensors")
+    if args.one_step:
+        state.features, state.critic = load_lite1(args.feature_weights), Critic()
+        state.critic_optimiser = torch.optim.Adam(state.critic.parameters(), 1e-3, (0.5, 0.99))
     store, val = ClipStore(*args.clips), ClipStore(args.clips[0], split="val")
     train(state, store, val, args)
 
@@ -62,6 +86,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--views", type=int, default=5, help="views of a clip in one step")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--repair", type=float, default=0.7, help="share of repairer steps")
+    parser.add_argument("--one-step", type=float, default=0.0, help="share of repairer steps")
+    parser.add_argument("--perceptual", type=float, default=1.0, help="its weight in one step")
+    parser.add_argument("--adversarial", type=float, default=0.1, help="the critic's weight")
+    parser.add_argument("--feature-weights", default="runs/lite1.safetensors")
+    parser.add_argument("--turned", type=float, default=2.0, help="weight of side and back views")
+    parser.add_argument("--start", help="weights to start from")
     parser.add_argument("--sigmas", type=float, nargs=2, default=(0.2, 1.3),
                         help="mean and deviation of log(s / (1 - s))")
     parser.add_argument("--ema", type=float, default=0.997)
@@ -88,12 +118,11 @@ def train(state: State, store: ClipStore, val: ClipStore, args) -> None:
 
 
 def train_step(state: State, store: ClipStore, repair: bool, generator, args) -> float:
-    pair = store.draw(args.batch, args.views, generator)
-    # log-normal in t = s / (1 - s); the default is centred where the strength sweep works
-    mean, std = args.sigmas
-    sigma = torch.sigmoid(mean + std * torch.randn(args.batch, generator=generator))
-    noise = torch.randn(pair.truth.shape, generator=generator)
-    loss = state.model.loss(pair.truth, sigma, pair.condition(repair=repair), noise)
+    one_step = repair and float(torch.rand((), generator=generator)) < args.one_step
+    pair = store.draw(args.batch, args.views, generator, turned=args.turned,
+                      coarse_reference=True if one_step else None)
+    loss = one_step_loss(state, pair, generator, args) if one_step \
+        else denoising_loss(state.model, pair, repair, generator, args)
     state.optimiser.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
@@ -104,6 +133,34 @@ def train_step(state: State, store: ClipStore, repair: bool, generator, args) ->
     for key, value in state.model.state_dict().items():
         state.ema[key].lerp_(value, 1 - decay)
     return loss.item()
+
+
+def denoising_loss(model: TurntablePrior, pair: ClipPair, repair: bool, generator, args) -> Tensor:
+    # log-normal in t = s / (1 - s); the default is centred where the strength sweep works
+    mean, std = args.sigmas
+    sigma = torch.sigmoid(mean + std * torch.randn(args.batch, generator=generator))
+    noise = torch.randn(pair.truth.shape, generator=generator)
+    return model.loss(pair.truth, sigma, pair.condition(repair=repair), noise)
+
+
+def one_step_loss(state: State, pair: ClipPair, generator, args) -> Tensor:
+    """Squared error in c_out units, perceptual distance, and what the critic thinks of it."""
+    clean = state.model.one_step(pair.condition(repair=True))
+    error = ((clean - pair.truth) / state.model.config.residual_std).square().mean()
+    views, truth = (c.transpose(1, 2).flatten(0, 1) for c in (clean, pair.truth))
+    some = torch.randperm(len(views), generator=generator)[:PERCEPTUAL_VIEWS]
+    views, truth, mask = views[some], truth[some], person(truth[some])
+    with torch.no_grad():
+        real = state.features(pictures(truth))
+    fake = state.features(pictures(views))
+    loss = error + args.perceptual * compare_features(fake, real, mask).mean()
+    if args.adversarial:
+        wrong = critic_loss(state.critic, [f.detach() for f in fake], real, mask)
+        state.critic_optimiser.zero_grad()
+        wrong.backward()
+        state.critic_optimiser.step()
+        loss = loss - args.adversarial * masked_mean(state.critic(fake), mask)
+    return loss
 
 
 def learning_rate(state: State, args) -> float:
@@ -120,6 +177,8 @@ def report(state: State, losses, val: ClipStore, num_people: int, args) -> None:
                 minutes=f"{state.seconds / 60:.1f}", people=str(num_people))
     row = {"step": state.step, "minutes": round(state.seconds / 60, 1), "people": num_people,
            "lr": round(learning_rate(state, args), 6)}
+    if args.one_step:
+        row["val_one_step"] = validate_one_step(smooth, val, state.features)
     for repair, name in ((True, "repair"), (False, "plain")):
         row[f"loss_{name}"] = round(sum(losses[repair]) / max(1, len(losses[repair])), 4)
         row[f"val_{name}"] = validate(smooth, val, repair)
@@ -140,6 +199,23 @@ def validate(model: TurntablePrior, val: ClipStore, repair: bool, num_people: in
         rows.append([model.loss(pair.truth, torch.tensor([s]), condition, noise).item()
                      for s in VAL_SIGMAS])
     return [round(x, 4) for x in torch.tensor(rows).mean(dim=0).tolist()]
+
+
+@torch.no_grad()
+def validate_one_step(model: TurntablePrior, val: ClipStore, net, num_people: int = 12) -> dict:
+    """PSNR and perceptual distance of side and back views, with the coarse clip's beside it."""
+    found = {name: [] for name in ("psnr", "distance", "coarse_psnr", "coarse_distance")}
+    for index in range(min(num_people, len(val))):
+        pair = val.pair([index], coarse_reference=True).views(torch.arange(3, 11))
+        truth = pair.truth[0].transpose(0, 1)
+        inside = person(truth, 0)[:, None]
+        clean = model.one_step(pair.condition(repair=True))
+        for clip, kind in ((clean, ""), (pair.coarse, "coarse_")):
+            views = clip[0].transpose(0, 1).clamp(-1, 1)
+            error = ((views - truth) / 2).square().mean(1, keepdim=True)
+            found[f"{kind}psnr"].append(-10 * math.log10((error * inside).sum() / inside.sum()))
+            found[f"{kind}distance"].append(distance(net, views, truth).item())
+    return {name: round(sum(values) / len(values), 4) for name, values in found.items()}
 
 
 def save_checkpoint(state: State, path: Path) -> None:

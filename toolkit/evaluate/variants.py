@@ -21,7 +21,15 @@ from toolkit.evaluate.scenes import Scene, photo_scene, turntable_scene
 from toolkit.fit import FitTarget
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.pipeline import Job
-from toolkit.refine import Turntable, clip_target, matte, pose_for_turntable, progressive_refit
+from toolkit.prior.turntable import PAPER_POINT, load_turntable, plain_velocity
+from toolkit.refine import (
+    Turntable,
+    clip_target,
+    matte,
+    pose_for_turntable,
+    progressive_refit,
+    refine_clip,
+)
 from toolkit.render.api import Render, render
 
 REACHES_DEG = (60.0, 120.0, 180.0)  # rounds of the progressive refit
@@ -69,6 +77,13 @@ class Bench:
         """What the pipeline does with the prior's clip, done with any clip."""
         target = clip_target(self.turntable, clip, -self.coarse.rig.joints[0])
         return self.job.fit_to(self.coarse, [target, self.photo_target])
+
+
+def paper_recipe(bench: Bench) -> Avatar:
+    """SDEdit in the strict sense: strength 0.8 under a prior that never saw a coarse render."""
+    clip = refine_clip(plain_velocity(load_turntable("plain")), bench.turntable, PAPER_POINT,
+                       generator=torch.Generator().manual_seed(bench.job.config.seed))
+    return bench.refit(clip)
 
 
 def progressive(bench: Bench) -> Avatar:
@@ -127,6 +142,7 @@ VARIANTS: dict[str, Callable[[Bench], Avatar | Render]] = {
     "self_refit": lambda bench: bench.refit(bench.turntable.rgb),
     "unsharp_refit": lambda bench: bench.refit(unsharp_mask(bench.turntable.rgb)),
     "esrgan_refit": lambda bench: bench.refit(esrgan.restore(bench.turntable.rgb)),
+    "paper_recipe": paper_recipe,
     "one_shot": lambda bench: bench.refit(bench.clip),
     "progressive": progressive,
     "coarse_frames": coarse_frames,
@@ -136,6 +152,7 @@ VARIANTS: dict[str, Callable[[Bench], Avatar | Render]] = {
 MEANING = {
     "coarse": "coarse avatar", "self_refit": "coarse, refitted to its own renders",
     "unsharp_refit": "unsharp mask + refit", "esrgan_refit": "per-frame Real-ESRGAN + refit",
+    "paper_recipe": "plain prior, strength 0.8 + refit",
     "one_shot": "prior + one-shot refit (what `avatar` does)",
     "progressive": "prior + progressive refit",
     "coarse_frames": "coarse frames (A pose)", "prior_frames": "the prior's frames (A pose)",

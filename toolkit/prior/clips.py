@@ -86,12 +86,22 @@ class ClipStore:
         reference = (coarse if coarse_reference else truth)[:, :, 0]
         return ClipPair(truth, coarse, seen, reference, *angles)
 
-    def draw(self, batch: int, num_views: int, generator: torch.Generator) -> ClipPair:
-        """A random training batch: people, views, mirror and kind of reference."""
+    def draw(self, batch: int, num_views: int, generator: torch.Generator, *,
+             coarse_reference: bool | None = None, turned: float = 1.0) -> ClipPair:
+        """A random training batch: people, views, mirror and (unless said) kind of reference.
+
+        Args:
+            batch, num_views: clips, and views of each.
+            generator: of all draws.
+            coarse_reference: see `pair`; None tosses a coin.
+            turned: how much likelier a view more than 70 degrees from the front is.
+        """
         people = torch.randint(len(self), (batch,), generator=generator).tolist()
-        flip, coarse_reference = (torch.rand(2, generator=generator) < 0.5).tolist()
-        pair = self.pair(people, coarse_reference=coarse_reference)
-        views = torch.randperm(pair.truth.shape[2], generator=generator)[:num_views]
+        flip, coin = (torch.rand(2, generator=generator) < 0.5).tolist()
+        pair = self.pair(people, coarse_reference=coin if coarse_reference is None
+                         else coarse_reference)
+        weight = torch.where(torch.cos(torch.deg2rad(pair.azimuths_deg[0])) < 0.34, turned, 1.0)
+        views = torch.multinomial(weight, num_views, generator=generator)
         pair = pair.views(views)
         return pair.mirrored() if flip else pair
 

@@ -6,7 +6,7 @@ predicts what to change in it. Both answer `velocity(x, sigma, condition)` for t
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,13 +18,14 @@ from torch import Tensor, nn
 
 from toolkit.assets import atomic_path, model_path
 from toolkit.errors import MissingFileError, fail
-from toolkit.prior.sdedit import SDEditConfig
+from toolkit.prior.sdedit import SDEditConfig, Velocity
 from toolkit.prior.unet import NUM_ANGLES, ViewUNet, view_features
 
 MADE_BY = "python tools/make_clips.py && python tools/train_turntable.py"
 
 # Where the shipped weights do best on validation people (PSNR, side and back): the repairer in one
 # step from pure noise. They are too young for many steps: those leave coloured noise.
+PAPER_POINT = SDEditConfig(strength=0.8, num_inference_steps=20, shift=3.0)  # for the plain prior
 OPERATING_POINT = SDEditConfig(strength=1.0, num_inference_steps=20, shift=1.0, max_steps=1)
 
 
@@ -104,6 +105,19 @@ class TurntablePrior(nn.Module):
         out = self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
         return (out - target).square().mean()
 
+    def one_step(self, condition: Condition) -> Float[Tensor, "B 3 T H W"]:
+        """The clean clip that pure noise (s = 1) stands for, with gradients: what it trains on.
+
+        There the estimate of the repairer does not depend on the noise: it is a function of the
+        coarse clip, as in the single-step refiners of the field (Difix, Wu et al. 2025).
+        """
+        base = condition.coarse
+        if base is None:
+            fail("one_step", got="no coarse clip", wanted="the repairer's condition",
+                 fix="Give Condition.coarse.")
+        out = self(torch.zeros_like(base), base.new_ones(1), condition)
+        return base + self.config.residual_std * out
+
     def forward(self, scaled: Float[Tensor, "B 3 T H W"], sigma: Float[Tensor, " S"],
                 condition: Condition) -> Float[Tensor, "B 3 T H W"]:
         """The bare network; `scaled` is the noisy offset from the base at unit variance or less."""
@@ -159,10 +173,26 @@ class TurntablePrior(nn.Module):
         return s, self.config.residual_std, condition.coarse
 
 
-@lru_cache(maxsize=2)
-def load_turntable(path: str | Path | None = None) -> TurntablePrior:
-    """The prior that ships with the repository, or the one at `path`."""
-    return TurntablePrior.load(path or model_path("turntable.safetensors", made_by=MADE_BY))
+FILES = {"repairer": "turntable.safetensors", "plain": "turntable_plain.safetensors"}
+
+
+@lru_cache(maxsize=4)
+def load_turntable(kind: str = "repairer", path: str | Path | None = None) -> TurntablePrior:
+    """A prior that ships with the repository, or the one at `path`.
+
+    Args:
+        kind: "repairer" (wants the coarse clip) or "plain" (for conditions without one).
+    """
+    if kind not in FILES:
+        fail("kind of turntable prior", got=repr(kind), wanted=f"one of {sorted(FILES)}",
+             fix="The pipeline runs the repairer.")
+    return TurntablePrior.load(path or model_path(FILES[kind], made_by=MADE_BY))
+
+
+def plain_velocity(prior: TurntablePrior) -> Velocity:
+    """The prior blind to the coarse clip, whatever the condition holds: the paper's setting."""
+    return lambda x, sigma, condition: prior.velocity(
+        x, sigma, replace(condition, coarse=None, seen=None))
 
 
 def _noise_features(sigma: Float[Tensor, " S"]) -> Float[Tensor, "S 16"]:
