@@ -11,7 +11,6 @@ error than m. A generator that draws one t has twice the variance, 3 dB below m.
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 

@@ -2,11 +2,12 @@
 
 What a photo does not show follows the generator's own frequencies: a print or yoke on the back, a
 bun or a pony tail, how far long hair falls, the back of a coat; in an upper-body photo also legs
-and shoes. So twins are draws from the posterior of a person given the photo, up to what cannot be
-drawn alone here and is kept (light, the shape of other hair): their spread is a lower bound.
+and shoes. So twins are draws from the posterior of a person given the photo. The shape of other
+hair from behind cannot be drawn alone here and is kept.
 
-    accepted = twins(person, 24)              # same photo to 40 dB, other backs
-    accepted = twins(person, 24, grain=True)  # also other wrinkles and strands, front included
+    same_photo = twins(person, 24)                                      # to 40 dB
+    other_wrinkles = [with_other_grain(t, rng) for t in same_photo]     # independent of the photo's
+    other_light = relit(person, 8)                                      # to 32 dB, hard to tell
 """
 
 from collections.abc import Iterator
@@ -19,9 +20,10 @@ import numpy as np
 from toolkit.errors import ToolkitError, fail
 from toolkit.metrics import masked_psnr
 from toolkit.people.attributes import sample_attributes
+from toolkit.people.light import Light, sample_light
 from toolkit.people.outfit import Outfit, build_outfit, cover_of
 from toolkit.people.person import Person
-from toolkit.people.render import render_person
+from toolkit.people.render import PersonViews, render_person
 
 BACK_DETAILS = ("yoke", "band", "spine")
 TIED = ("ponytail", "bun")  # alike from the front
@@ -29,18 +31,16 @@ LEVELS = ("everything", "lengths", "nothing")  # what is drawn again below an up
 LOWER = ("bottom", "bottom_color", "bottom_pattern", "shoes", "shoe_color", "belt")
 TOLERANCE_DB = 40.0  # the coarse avatar itself repeats the photo to 26 dB
 PHOTO_PX = 128
-TRIES_EACH = 40  # photos drawn for one twin, at most on average
+LIGHT_TOLERANCE_DB = 32.0
+TRIES_EACH = 100  # photos drawn for one twin, at most on average
 MAX_DRAWS = 2000
 
 
-def twins(person: Person, num: int, *, grain: bool = False, tolerance_db: float = TOLERANCE_DB,
+def twins(person: Person, num: int, *, tolerance_db: float = TOLERANCE_DB,
           seed: int = 0) -> list[Person]:
     """People with the same photo: proposals from the prior, kept if their photo agrees.
 
     Args:
-        grain: draw wrinkles, weave and strands again as well. They are independent from place to
-            place, so what the photo shows of them says nothing about the back; the front's own
-            change, and this is not counted by `tolerance_db`.
         tolerance_db: least PSNR of the twin's photo with the person's, inside the person.
 
     Raises:
@@ -50,12 +50,51 @@ def twins(person: Person, num: int, *, grain: bool = False, tolerance_db: float 
     """
     rng = np.random.default_rng([person.seed, 99, seed])
     below = _open_below(person, rng, tolerance_db)
-    tries = islice(_proposals(person, rng, below, tolerance_db), TRIES_EACH * num)
+    return _kept(_proposals(person, rng, below, tolerance_db), num, tolerance_db)
+
+
+def relit(person: Person, num: int, *, tolerance_db: float = LIGHT_TOLERANCE_DB,
+          seed: int = 0) -> list[Person]:
+    """The same person under other lights whose photo is nearly the same.
+
+    Level and tint of each light are first matched to the photo: a darker light on paler cloth looks
+    alike. Few lights pass, so this costs about a second a twin.
+
+    Args:
+        tolerance_db: as in `twins`; the coarse avatar repeats the photo's inner part to 34 dB.
+    """
+    rng = np.random.default_rng([person.seed, 98, seed])
+    camera = person.photo_camera.resized(PHOTO_PX, PHOTO_PX)
+    photo = render_person(person, camera, supersample=1)
+    inside = (photo.alpha > 0.5).float()
+
+    def proposals():
+        while True:
+            light = sample_light(rng)
+            view = render_person(_under(person, light), camera, supersample=1)
+            sums = [(v.rgb.square() * inside).sum((0, 1, 2)) for v in (photo, view)]
+            gain = (sums[0] / sums[1]).numpy()  # `shade` is linear in squared colours
+            twin = _under(person, replace(light, key=light.key * gain, sky=light.sky * gain,
+                                          ground=light.ground * gain))
+            view = render_person(twin, camera, supersample=1)
+            yield twin if masked_psnr(photo.rgb, view.rgb, inside) >= tolerance_db else None
+
+    return _kept(proposals(), num, tolerance_db)
+
+
+def _under(person: Person, light: Light) -> Person:
+    twin = replace(person, light=light)
+    twin.__dict__["mesh"] = person.mesh  # light dresses nobody: keep the cached mesh
+    return twin
+
+
+def _kept(proposals: Iterator[Person | None], num: int, tolerance_db: float) -> list[Person]:
+    tries = islice(proposals, TRIES_EACH * num)
     found = list(islice((t for t in tries if t is not None), num))
     if len(found) < num:
         fail("twins", got=f"{len(found)} within {tolerance_db} dB of the photo", wanted=f"{num}",
              fix="Lower tolerance_db.")
-    return [with_other_grain(t, rng) for t in found] if grain else found
+    return found
 
 
 def _open_below(person: Person, rng, tolerance_db: float) -> str:
@@ -69,15 +108,22 @@ def _open_below(person: Person, rng, tolerance_db: float) -> str:
 
 def _proposals(person: Person, rng, below: str, tolerance_db: float) -> Iterator[Person | None]:
     """Twins, None where the photo differs; endless."""
+    photo = _photo(person, person)
     while True:
         twin = propose(person, rng, below=below)
-        yield twin if photo_agreement_db(person, twin) >= tolerance_db else None
+        yield twin if _agreement_db(photo, _photo(twin, person)) >= tolerance_db else None
 
 
 def photo_agreement_db(first: Person, second: Person) -> float:
     """PSNR of two people's photos from the first one's camera, inside both silhouettes."""
-    camera = first.photo_camera.resized(PHOTO_PX, PHOTO_PX)
-    a, b = (render_person(p, camera, supersample=2) for p in (first, second))
+    return _agreement_db(_photo(first, first), _photo(second, first))
+
+
+def _photo(person: Person, taken_as: Person) -> PersonViews:
+    return render_person(person, taken_as.photo_camera.resized(PHOTO_PX, PHOTO_PX), supersample=2)
+
+
+def _agreement_db(a: PersonViews, b: PersonViews) -> float:
     return float(masked_psnr(a.rgb, b.rgb, ((a.alpha + b.alpha) > 0).float())[0])
 
 
@@ -181,7 +227,11 @@ def _redraw_below(cuts: dict, cloth: dict, other: Outfit, *, everything: bool) -
 
 
 def with_other_grain(person: Person, rng: np.random.Generator) -> Person:
-    """The same choices with other wrinkles, weave, strands and freckles."""
+    """The same choices with other wrinkles, weave, strands and freckles, in the photo too.
+
+    They are noise, independent from place to place: what the photo shows of them says nothing
+    about the back, so backs drawn so are fair, and fronts are not.
+    """
     outfit = person.outfit
 
     def redrawn(seed: int) -> int:
