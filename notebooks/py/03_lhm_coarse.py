@@ -373,6 +373,31 @@ print("all checks passed")
 # 3. Bind the PLY in the walking pose, with arms close to the hips, instead of the T-pose. Where do
 #    the large errors sit after re-posing to the T-pose?
 #
+# <details><summary>Solutions</summary>
+#
+# 1. The *place in the list* carries meaning: the first three quarters count as body, the rest as
+#    head, and skinning weights and the upper body's smaller size limit are stored by index. Reversed,
+#    the "head" block gets points of legs and trunk, and each point is carried by another one's
+#    weights: on the tiny instance with 2,000 points `query_points` moves by 18 mm (median) and up to
+#    0.63 m. Attention itself does not care about the order.
+# 2. Only keys and values of the context are used; nobody reads the context afterwards. So the
+#    second update, the feed-forward net and `to_add_out` are left out, the query of the context
+#    need not be computed, and its modulation has two parts instead of six:
+#    ```python
+#    cscale, cshift = b.norm1_context(t)          # two chunks come as (scale, shift)
+#    cn = norm(c) * (1 + cscale) + cshift
+#    query = a.norm_q(heads(a.to_q(xn)))          # of the points alone
+#    x = x + gate * a.to_out[0](F.scaled_dot_product_attention(query, key, value)
+#                               .transpose(1, 2).flatten(2))
+#    ```
+#    with `key` and `value` as above; this equals `trunk.layers[-1].body_dit` to the last bit.
+# 3. `bind.bind(posed, body, betas, walking, transl)`: with 6,000 Gaussians 1 cm off the skin the
+#    median stays below 0.01 mm, but the worst one in a hundred is 31 mm off and the worst 0.19 m.
+#    They sit in the armpits, where the nearest surface point belongs to the chest instead of the arm
+#    (and to the arm instead of the chest). In the A-pose: 9 mm and 0.09 m; in the T-pose: nothing.
+#
+# </details>
+#
 # ## Recap
 # Two encoders turn person and head into tokens; fixed points read them through joint attention;
 # five heads decode offset, scale, rotation, opacity and colour; skinning does the rest. Written:

@@ -434,6 +434,29 @@ print("all checks passed")
 # 3. `choose_plan` never splits the clip. How many frames of 832 x 480 fit on 8 GB with the 14B
 #    model, and what would be lost if two halves were refined one after the other?
 #
+# <details><summary>Solutions</summary>
+#
+# 1. `LatentGrid(13, 200, 104).padded` is 13 frames instead of 17: 13 is $4k+1$ already, so nothing
+#    is added and the clip ends on view 12. Views 12 and 0 are neighbours on the turntable and lie at
+#    opposite ends of the clip: attention reaches across, but the VAE is causal, so view 0 is encoded
+#    alone and view 12 never with view 0. With `close_loop` the frames 13 to 16 show views 0 to 3.
+# 2. Keep the left 50 of 104 columns. With the lowest value, cell columns 1 to 5 are kept; with the
+#    mean also three quarters of column 6 and half of the padded column 0; with the padded rows
+#    17 % of all cells are then "partly kept". Guidance pulls such a cell to the coarse clip with
+#    *all* its pixels: hidden, coarse colour beside the edge is kept as if the photo had shown it. The
+#    leak runs from the coarse clip into the part that should be refined, up to a cell (8 px) wide.
+# 3. 77 frames:
+#    ```python
+#    net = wan_files.MODELS["t2v-14b"].transformer
+#    print(wan_memory.choose_plan(8, net, (77, 832, 480)))   # 7.9 GB, one block streamed at a time
+#    wan_memory.choose_plan(8, net, (81, 832, 480))          # refused: 8.1 GB
+#    ```
+#    Two halves refined one after the other share no attention: the back cannot look at the front's
+#    colours, the noise is independent, and the seam shows twice on a closed turntable. One half
+#    would have to be given to the other as frames that are kept (`keep`, guidance).
+#
+# </details>
+#
 # ## Recap
 # - A clip must have $4k+1$ frames and sides in steps of 16; pad, never stretch.
 # - The text encoder is the largest part and is needed once.

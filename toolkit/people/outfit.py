@@ -56,14 +56,19 @@ def build_outfit(attributes: dict, seed: int, split: str) -> Outfit:
     cloth["under_top"] = ClothStyle(cloth["top"].color, cloth["top"].color2)
     below = cloth["bottom"] if "bottom" in cloth else cloth["top"]
     cloth["under_bottom"] = ClothStyle(below.color * 0.6, below.color2)
+    cover = cover_of(cuts)
+    return Outfit(cover, cuts, cloth, _skin(attributes, rng, cuts), hair)
+
+
+def cover_of(cuts: dict[str, dict]) -> dict:
+    """What skin stays visible under these cuts; shortens a boot's shaft under long trousers."""
     sleeve = max(cuts["top"]["sleeve"], cuts.get("coat", {}).get("sleeve", 0))
     leg = cuts["bottom"]["leg"] if "bottom" in cuts else cuts["skirt"]["leg"]
     leg = max(min(leg, -0.05), cuts["shoes"]["top"] - 0.01)
     if a_long_leg(cuts):  # no shaft of a boot inside a trouser leg
         cuts["shoes"] |= {"top": min(cuts["shoes"]["top"], -0.735), "shaft": 0.0}
-    cover = {"neck": cuts["top"]["neck"], "sleeve": sleeve, "leg": leg,
-             "hide_ears": "curtain" in cuts}
-    return Outfit(cover, cuts, cloth, _skin(attributes, rng, cuts), hair)
+    return {"neck": cuts["top"]["neck"], "sleeve": sleeve, "leg": leg,
+            "hide_ears": "curtain" in cuts}
 
 
 def a_long_leg(cuts) -> bool:
