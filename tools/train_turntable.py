@@ -21,15 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from adversary import (
-    Critic,
-    critic_loss,
-    distance,
-    load_lite1,
-    masked_mean,
-    person,
-    pictures,
-)
+from adversary import Critic, critic_loss, distance, load_lite1, masked_mean, person, pictures
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -70,7 +62,7 @@ def main() -> None:
         load_checkpoint(state, args.out / "checkpoint.safetensors")
     if args.one_step:
         state.features, state.critic = load_lite1(args.feature_weights), Critic()
-        state.critic_optimiser = torch.optim.Adam(state.critic.parameters(), 1e-3, (0.5, 0.99))
+        state.critic_optimiser = torch.optim.Adam(state.critic.parameters(), 2e-3, (0.5, 0.99))
     store, val = ClipStore(*args.clips), ClipStore(args.clips[0], split="val")
     train(state, store, val, args)
 
@@ -87,7 +79,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--repair", type=float, default=0.7, help="share of repairer steps")
     parser.add_argument("--one-step", type=float, default=0.0, help="share of repairer steps")
-    parser.add_argument("--perceptual", type=float, default=1.0, help="its weight in one step")
+    parser.add_argument("--fidelity", type=float, default=0.2, help="squared error's weight there")
+    parser.add_argument("--perceptual", type=float, default=1.0, help="its weight")
     parser.add_argument("--adversarial", type=float, default=0.1, help="the critic's weight")
     parser.add_argument("--feature-weights", default="runs/lite1.safetensors")
     parser.add_argument("--turned", type=float, default=2.0, help="weight of side and back views")
@@ -153,7 +146,7 @@ def one_step_loss(state: State, pair: ClipPair, generator, args) -> Tensor:
     with torch.no_grad():
         real = state.features(pictures(truth))
     fake = state.features(pictures(views))
-    loss = error + args.perceptual * compare_features(fake, real, mask).mean()
+    loss = args.fidelity * error + args.perceptual * compare_features(fake, real, mask).mean()
     if args.adversarial:
         wrong = critic_loss(state.critic, [f.detach() for f in fake], real, mask)
         state.critic_optimiser.zero_grad()
