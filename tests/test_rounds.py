@@ -1,4 +1,4 @@
-"""Refits between edits, on a ball: who is rendered, what is replaced, what the loop goes on with."""
+"""Refits between edits, on a ball: what is rendered, what is replaced, how the loop goes on."""
 
 import pytest
 import torch
