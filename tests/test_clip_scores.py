@@ -32,7 +32,8 @@ def test_truth_scores_best_and_coarse_keeps_everything(exam):
     assert truth["psnr"] > coarse["psnr"] > grey["psnr"]
     assert truth["perceptual"] < coarse["perceptual"] < grey["perceptual"]
     assert truth["seen_psnr"] > coarse["seen_psnr"] > grey["seen_psnr"]
-    assert coarse["kept_psnr"] > truth["kept_psnr"] and coarse["kept_perceptual"] < 0.05
+    assert coarse["kept_psnr"] == 100 and coarse["kept_perceptual"] == 0  # 100 dB is the cap
+    assert 100 > truth["kept_psnr"] > grey["kept_psnr"] and truth["kept_perceptual"] > 0.05
     assert coarse["sharpness"] < truth["sharpness"]
     assert len(coarse["features"]) == len(coarse["true_features"])
 

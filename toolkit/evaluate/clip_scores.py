@@ -58,7 +58,7 @@ class ClipExam:
 
     def prepare(self) -> None:
         """Make now what is otherwise made when first asked for, so that timing shows edits only."""
-        _ = self.bench.turntable, self.reference.look, self._coarse_look
+        _ = self.bench.turntable, self.reference.look, self._coarse, self._seen_crops
 
     @cached_property
     def reference(self) -> Reference:
@@ -88,9 +88,11 @@ class ClipExam:
         return from_latents(clip)
 
     @cached_property
-    def _coarse_look(self) -> Look:
+    def _coarse(self) -> tuple[Render, Look]:
+        """The coarse clip, cut out as every other is."""
         turntable = self.bench.turntable
-        return look_at_person(turntable.rgb, turntable.alpha, self.reference)
+        drawn = frames(self.bench, *matte(turntable.rgb, turntable.alpha))
+        return drawn, look_at_person(drawn.rgb, drawn.alpha, self.reference)
 
     @cached_property
     def _seen_crops(self) -> Float[Tensor, "C S S"]:
@@ -127,9 +129,10 @@ class ClipExam:
         turntable, truth = self.bench.turntable, self.reference.scene.views
         seen = (turntable.seen > MOST_SEEN) & (truth.alpha > 0.5)
         shown = seen.sum((1, 2, 3)) >= FEWEST_PX
-        features = compare_features(look.features, self._coarse_look.features, self._seen_crops)
+        coarse, coarse_look = self._coarse
+        features = compare_features(look.features, coarse_look.features, self._seen_crops)
         return {"seen_psnr": float(masked_psnr(rgb, truth.rgb, seen)[shown].mean()),
-                "kept_psnr": float(masked_psnr(rgb, turntable.rgb, seen)[shown].mean()),
+                "kept_psnr": float(masked_psnr(rgb, coarse.rgb, seen)[shown].mean()),
                 "kept_perceptual": float(features[shown].mean())}
 
 
