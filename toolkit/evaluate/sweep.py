@@ -135,8 +135,8 @@ def _curves(ax, rows: dict[str, dict], chosen: str, across: str | None, up: str)
         points.sort(key=lambda point: point[2]["strength"])
         color = show.STAGE_COLORS[1] if prior == "repairer" else show.PHOTO_COLOR
         label = f"{prior}, {'one step' if most == 1 else f'up to {most} steps'}"
-        ax.plot([p[0] for p in points], [p[1] for p in points], color=color, lw=1.6, marker="o", ms=4,
-                ls="-" if most > 1 else (0, (3, 2)), label=label)
+        ax.plot([p[0] for p in points], [p[1] for p in points], color=color, lw=1.6, ms=4,
+                marker="o", ls="-" if most > 1 else (0, (3, 2)), label=label)
         for x, y, setting in (points[::3] if across and most > 1 else []):
             ax.annotate(f"{setting['strength']:g}", (x, y), xytext=(4, 4), fontsize=8.5,
                         textcoords="offset points", color=color)
