@@ -5,7 +5,15 @@ import torch
 
 from toolkit.errors import InputError
 from toolkit.evaluate.clip_scores import ClipExam, markdown, measure, summarise
-from toolkit.evaluate.sweep import PAPER, Setting, choose, grid, sweep, sweep_figure
+from toolkit.evaluate.sweep import (
+    PAPER,
+    Setting,
+    choose,
+    grid,
+    score_settings,
+    sweep_figure,
+    sweep_rows,
+)
 from toolkit.pipeline import PipelineConfig
 from toolkit.prior.samplers import held
 from toolkit.prior.sdedit import SDEditConfig, start_sigma
@@ -65,8 +73,9 @@ def test_edit_hands_hooks_on_and_is_repeatable(exam):
 def test_sweep_scores_every_setting_and_draws(exam):
     settings = grid("plain", [0.5, 1.0], steps=(1,), length=4, paper=False)
     ticks = []
-    rows = sweep([exam, exam], {"plain": stubborn}, settings, tick=lambda: ticks.append(1))
-    assert list(rows) == ["coarse", *(s.name for s in settings)] and len(ticks) == 4
+    scores = score_settings(exam, {"plain": stubborn}, settings, tick=lambda: ticks.append(1))
+    rows = sweep_rows([scores, scores], settings)
+    assert list(rows) == ["coarse", *(s.name for s in settings)] and len(ticks) == 2
     row = rows[settings[1].name]
     assert row["setting"]["start_sigma"] == 1 and row["setting"]["steps"] == 1
     assert row["change"]["psnr"]["mean"] < 0 < row["change"]["perceptual"]["mean"]

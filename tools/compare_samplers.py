@@ -13,8 +13,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
-from sweep_strength import add_people_and_priors, load_priors, open_exams
+from sweep_strength import add_people_and_priors, exams, load_priors
 from torch import Tensor
 
 from toolkit.assets import atomic_path
@@ -27,7 +28,6 @@ from toolkit.prior.samplers import h_transform, held, start_levels
 from toolkit.prior.sdedit import SDEditConfig, Velocity, start_sigma
 from toolkit.progress import Progress, silent
 from toolkit.refine import Turntable, clip_target, progressive_refit, refine_clip
-from toolkit.render.api import Render
 from toolkit.rounds import RefitInLoop, update_dataset
 from toolkit.runfolder import write_json
 from toolkit.show import contact_sheet
@@ -43,7 +43,7 @@ SHOWN_DEG = (0, 90, 180)  # on the sheet
 def main() -> None:
     args = parse_args()
     torch.set_num_threads(args.threads)
-    priors, exams = load_priors(args), open_exams(args)
+    priors = load_priors(args)
     rows = {"coarse": lambda exam: exam.bench.turntable.rgb,
             "unsharp mask": lambda exam: unsharp_mask(exam.bench.turntable.rgb)}
     for name, velocity in priors.items():
@@ -53,17 +53,23 @@ def main() -> None:
         rows = {n: row for n, row in rows.items()
                 if n == "coarse" or any(part in n for part in args.rows)}
     scores = {name: [] for name in rows}
-    views = {name: [] for name in rows}
-    with Progress("samplers", len(rows) * len(exams)) as tick, silent():
-        for name, row in rows.items():
-            for exam in exams:
-                made, seconds = measure(partial(row, exam))
-                drawn = exam.reference.scene.draw(made) if isinstance(made, Avatar) else made
-                score = exam.score if isinstance(drawn, Render) else exam.score_clip
-                scores[name].append(score(drawn) | {"seconds": seconds})
-                views[name].append(drawn.rgb if isinstance(drawn, Render) else drawn)
+    for exam in exams(args):
+        views = {"truth": exam.reference.scene.views.rgb}
+        with Progress("samplers", len(rows)) as tick, silent():
+            for name, row in rows.items():
+                score, views[name] = examine(exam, row)
+                scores[name].append(score)
                 tick()
-    save(args, exams, summarise(scores, baseline="coarse"), views)
+        save(args, scores, sheet(exam, views))  # a kill costs one person
+
+
+def examine(exam: ClipExam, row: Callable) -> tuple[dict, Tensor]:
+    """Score and pictures of one row, a clip or an avatar."""
+    made, seconds = measure(partial(row, exam))
+    if isinstance(made, Avatar):
+        drawn = exam.reference.scene.draw(made)
+        return exam.score(drawn) | {"seconds": seconds}, drawn.rgb
+    return exam.score_clip(made) | {"seconds": seconds}, made
 
 
 def parse_args() -> argparse.Namespace:
@@ -151,24 +157,29 @@ def refit_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[Clip
             **found}
 
 
-def save(args, exams: list[ClipExam], rows: dict, views: dict[str, list[Tensor]]) -> None:
-    """`samplers.json`, `samplers.md` and a sheet of the first person."""
+def sheet(exam: ClipExam, views: dict[str, Tensor]) -> np.ndarray:
+    """Front, side and back of one person under every sampler."""
+    azimuths = exam.reference.scene.views.azimuths_deg
+    chosen = [int(abs((azimuths - a + 180) % 360 - 180).argmin()) for a in SHOWN_DEG]
+    tiles = [torch.cat([clip[i] for i in chosen], dim=1) for clip in views.values()]
+    return contact_sheet(tiles, columns=5, labels=list(views))
+
+
+def save(args, scores: dict[str, list[dict]], picture: np.ndarray) -> None:
+    """`samplers.json`, `samplers.md` of the people so far, and a sheet of each."""
+    rows, people = summarise(scores, baseline="coarse"), len(scores["coarse"])
+    sigma = start_sigma(args.strength, 20)
     write_json(args.out / "samplers.json", {
-        "people": args.people, "split": args.split, "strength": args.strength,
-        "start_sigma": start_sigma(args.strength, 20), "shift": 1.0, "steps": args.steps,
-        "fit_steps": FIT_STEPS, "rows": rows,
+        "people": people, "split": args.split, "strength": args.strength, "start_sigma": sigma,
+        "shift": 1.0, "steps": args.steps, "fit_steps": FIT_STEPS, "rows": rows,
         "weights": {"repairer": args.repairer.name, "plain": args.plain.name}})
-    table, sigma = markdown(rows, COLUMNS), start_sigma(args.strength, 20)
+    table = markdown(rows, COLUMNS)
     with atomic_path(args.out / "samplers.md") as tmp:
-        tmp.write_text(f"{args.people} {args.split} people, side and back unless said otherwise; "
+        tmp.write_text(f"{people} {args.split} people, side and back unless said otherwise; "
                        f"strength {args.strength:g} (start sigma {sigma:.2f}, shift 1), "
                        f"{args.steps} steps.\n\n{table}", encoding="utf-8")
-    azimuths = exams[0].reference.scene.views.azimuths_deg
-    chosen = [int(abs((azimuths - a + 180) % 360 - 180).argmin()) for a in SHOWN_DEG]
-    shown = {"truth": exams[0].reference.scene.views.rgb} | {n: v[0] for n, v in views.items()}
-    tiles = [torch.cat([clip[i] for i in chosen], dim=1) for clip in shown.values()]
-    write_image(args.out / "samplers.png", contact_sheet(tiles, columns=5, labels=list(shown)))
-    print(table)
+    write_image(args.out / f"samplers_{people - 1}.png", picture)
+    print(table, f"{people} people", sep="\n", flush=True)
 
 
 if __name__ == "__main__":

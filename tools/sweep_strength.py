@@ -7,6 +7,7 @@ Both priors, strengths on a linear grid, in one step and in six, and the paper's
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,16 @@ import torch
 
 from toolkit.assets import atomic_path
 from toolkit.evaluate.clip_scores import ClipExam, markdown
-from toolkit.evaluate.sweep import MOST_LOST_DB, RULE, choose, grid, sweep, sweep_figure
+from toolkit.evaluate.sweep import (
+    MOST_LOST_DB,
+    RULE,
+    choose,
+    grid,
+    score_settings,
+    sweep_figure,
+    sweep_rows,
+)
 from toolkit.people.sample import FIRST_SEED
-from toolkit.pipeline import PipelineConfig
 from toolkit.prior.turntable import TurntablePrior
 from toolkit.progress import Progress, silent
 from toolkit.runfolder import write_json
@@ -34,24 +42,30 @@ def main() -> None:
     args = parse_args()
     torch.set_num_threads(args.threads)
     priors = load_priors(args)
-    exams = open_exams(args)
     strengths = np.linspace(1 / args.points, 1, args.points)
     settings = [s for prior in priors for s in grid(prior, strengths, steps=args.steps)]
-    with Progress("sweep", len(settings) * len(exams)) as tick:
-        rows = sweep(exams, priors, settings, tick=tick)
+    scores = []
+    for exam in exams(args):
+        with Progress("settings", len(settings)) as tick:
+            scores.append(score_settings(exam, priors, settings, tick=tick))
+        save(args, len(scores), sweep_rows(scores, settings))  # a kill costs one person
+
+
+def save(args: argparse.Namespace, people: int, rows: dict[str, dict]) -> None:
+    """`sweep.json`, `sweep.md` and `sweep.png` of the people so far."""
     chosen = choose(rows)
     best = {prior: choose({n: row for n, row in rows.items() if n == "coarse"
-                           or row["setting"]["prior"] == prior}) for prior in priors}
+                           or row["setting"]["prior"] == prior}) for prior in ("repairer", "plain")}
     write_json(args.out / "sweep.json", {
-        "people": args.people, "split": args.split, "rule": RULE, "most_lost_db": MOST_LOST_DB,
+        "people": people, "split": args.split, "rule": RULE, "most_lost_db": MOST_LOST_DB,
         "weights": {"repairer": args.repairer.name, "plain": args.plain.name},
         "chosen": chosen, "best": best, "rows": rows})
     table = markdown(rows, COLUMNS)
     with atomic_path(args.out / "sweep.md") as tmp:
-        tmp.write_text(f"{args.people} {args.split} people. Side and back unless said otherwise. "
+        tmp.write_text(f"{people} {args.split} people. Side and back unless said otherwise. "
                        f"Rule: {RULE}.\nChosen: **{chosen}**.\n\n{table}", encoding="utf-8")
     save_figure(sweep_figure(rows, chosen), args.out / "sweep.png")
-    print(table, f"chosen: {chosen}", f"each: {best}", sep="\n")
+    print(table, f"{people} people; chosen: {chosen}; of each prior: {best}", sep="\n", flush=True)
 
 
 def parse_args() -> argparse.Namespace:
@@ -88,20 +102,14 @@ def load_priors(args: argparse.Namespace) -> dict:
             for name in ("repairer", "plain")}
 
 
-def open_exams(args: argparse.Namespace) -> list[ClipExam]:
+def exams(args: argparse.Namespace) -> Iterator[ClipExam]:
     """The people, each from its photo to its coarse clip."""
-    seeds = range(args.first, args.first + args.people)
-    exams = []
-    with Progress("people", args.people) as tick:
-        for seed in seeds:
-            with silent():
-                exam = ClipExam.from_seed(FIRST_SEED[args.split] + seed, args.split,
-                                          args.folder / f"{args.split}_{seed:05d}",
-                                          PipelineConfig())
-                exam.prepare()
-            exams.append(exam)
-            tick()
-    return exams
+    for number in range(args.first, args.first + args.people):
+        with silent():
+            exam = ClipExam.from_seed(FIRST_SEED[args.split] + number, args.split,
+                                      args.folder / f"{args.split}_{number:05d}")
+            exam.prepare()
+        yield exam
 
 
 if __name__ == "__main__":

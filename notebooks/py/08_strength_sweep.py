@@ -119,7 +119,7 @@ settings = [setting for prior in priors
 settings += [sweep.Setting(prior, sdedit.SDEditConfig(0.8, 50, 3.0, max_steps=steps))
              for prior in priors]
 settings += sweep.grid("repairer", [1.0], steps=(1,), paper=False)
-rows = sweep.sweep(exams, priors, settings)
+rows = sweep.sweep_rows([sweep.score_settings(e, priors, settings) for e in exams], settings)
 columns = {"perceptual": ("perceptual", ".3f"), "psnr": ("PSNR", ".2f"),
            "sharpness": ("sharpness", ".2f"), "seen_psnr": ("PSNR where seen", ".2f"),
            "kept_psnr": ("PSNR to coarse where seen", ".1f"), "seconds": ("CPU s", ".1f")}
@@ -227,8 +227,8 @@ print("all checks passed")
 # ## Solutions
 # **1, 2** in code. PSNR prefers the blur: it is the mean of all backs that fit the front.
 # **3.** `sweep.Setting("plain", sdedit.SDEditConfig(0.5, 20, 1.0, "sigma", max_steps=4))`, then
-# `sweep.sweep(exams, priors, [it])`; stochastic steps forget more of the coarse clip (notebook 07),
-# so compare at equal `kept_psnr`, not at equal strength. **4.** The diamonds: two start sigmas
+# `score_settings` as above; stochastic steps forget more of the coarse clip (notebook 07), so
+# compare at equal `kept_psnr`, not at equal strength. **4.** The diamonds: two start sigmas
 # 0.03 apart, far less than one step of the grid.
 
 # %%

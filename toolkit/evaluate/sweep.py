@@ -1,6 +1,7 @@
 """How strong should SDEdit be? A sweep of strength, the rule that picks a setting, the figure."""
 
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from matplotlib.figure import Figure
 
@@ -60,28 +61,32 @@ def grid(prior: str, strengths, *, steps=(1, 6), length: int = 20, shift: float 
     return found + more * paper
 
 
-def sweep(exams: list[ClipExam], priors: dict[str, Velocity], settings: list[Setting], *,
-          tick=lambda: None) -> dict[str, dict]:
-    """Score every setting on every person.
+def score_settings(exam: ClipExam, priors: dict[str, Velocity], settings: list[Setting], *,
+                   tick=lambda: None) -> dict[str, dict]:
+    """Scores of one person's coarse clip and of every setting, by name.
 
     Args:
-        exams: the people.
+        exam: the person.
         priors: velocity of each prior named by a setting.
         settings: points of the sweep.
         tick: called after each clip.
-
-    Returns:
-        `summarise`'s rows, with the setting in each under `setting`; the first is "coarse".
     """
-    scores = {"coarse": [exam.score_clip(exam.bench.turntable.rgb) for exam in exams]}
-    for setting in settings:
-        scores[setting.name] = []
-        for exam in exams:
-            clip, seconds = measure(lambda e=exam, s=setting: e.edit(
-                priors[s.prior], s.edit, repair=s.prior == "repairer"))
-            scores[setting.name].append(exam.score_clip(clip) | {"seconds": seconds})
-            tick()
-    rows = summarise(scores, baseline="coarse")
+    scores = {"coarse": exam.score_clip(exam.bench.turntable.rgb)}
+    for s in settings:
+        clip, seconds = measure(partial(exam.edit, priors[s.prior], s.edit,
+                                        repair=s.prior == "repairer"))
+        scores[s.name] = exam.score_clip(clip) | {"seconds": seconds}
+        tick()
+    return scores
+
+
+def sweep_rows(people: list[dict[str, dict]], settings: list[Setting]) -> dict[str, dict]:
+    """`summarise`'s rows of what `score_settings` gave for each person, "coarse" first.
+
+    The setting itself is in each row under `setting`.
+    """
+    rows = summarise({name: [scores[name] for scores in people] for name in people[0]},
+                     baseline="coarse")
     for setting in settings:
         rows[setting.name]["setting"] = setting.describe()
     return rows
@@ -90,7 +95,7 @@ def sweep(exams: list[ClipExam], priors: dict[str, Velocity], settings: list[Set
 def choose(rows: dict[str, dict], *, most_lost_db: float = MOST_LOST_DB) -> str:
     """The name of the row that `RULE` picks; "coarse" if no setting is admissible and better."""
     if "coarse" not in rows:
-        fail("sweep", got=sorted(rows), wanted='a row "coarse"', fix="Use evaluate.sweep.sweep.")
+        fail("sweep", got=sorted(rows), wanted='a row "coarse"', fix="Use evaluate.sweep.sweep_rows.")
     floor = rows["coarse"]["seen_psnr"]["mean"] - most_lost_db
     allowed = [n for n, row in rows.items() if n == "coarse" or row["seen_psnr"]["mean"] >= floor]
     return min(allowed, key=lambda name: rows[name]["perceptual"]["mean"])
