@@ -95,7 +95,7 @@ def sweep_rows(people: list[dict[str, dict]], settings: list[Setting]) -> dict[s
 def choose(rows: dict[str, dict], *, most_lost_db: float = MOST_LOST_DB) -> str:
     """The name of the row that `RULE` picks; "coarse" if no setting is admissible and better."""
     if "coarse" not in rows:
-        fail("sweep", got=sorted(rows), wanted='a row "coarse"', fix="Use evaluate.sweep.sweep_rows.")
+        fail("sweep", got=sorted(rows), wanted='a row "coarse"', fix="Use `sweep_rows`.")
     floor = rows["coarse"]["seen_psnr"]["mean"] - most_lost_db
     allowed = [n for n, row in rows.items() if n == "coarse" or row["seen_psnr"]["mean"] >= floor]
     return min(allowed, key=lambda name: rows[name]["perceptual"]["mean"])
