@@ -91,7 +91,7 @@ print(f"{num_people} clips of {people[0].numel()} numbers; "
 show_clips(people[0], *((mean + c * step).reshape(people[0].shape) for c in (-1, 0, 1)))
 
 # %% [markdown]
-# Left a person, then the mean of all and two steps along the first direction (dark or bright).
+# Left a person; then a step down the first direction, the mean of all, and a step up.
 #
 # ## Noise
 # The guide is a person the family does not contain, sharp in front, blurred elsewhere, as a
@@ -99,7 +99,7 @@ show_clips(people[0], *((mean + c * step).reshape(people[0].shape) for c in (-1,
 #
 # $$x_\sigma = (1 - \sigma)\, x_0 + \sigma\, \epsilon, \qquad \epsilon \sim N(0, I). \tag{1}$$
 #
-# Fine detail drowns first, the dark coat last: noise is the dial between *faithful* and *free*.
+# Fine detail drowns first, dark trousers last: noise is the dial between *faithful* and *free*.
 
 # %%
 truth = clip_of(seed, "val")
@@ -347,8 +347,8 @@ print("all checks passed")
 # 3. The *weighted h-transform* starts from pure noise and pulls the velocity towards
 #    $(x - x_0)/\sigma$ with weight $\sigma^\alpha$. Write it as a function that takes a velocity
 #    and returns one, run it at $\alpha = 0, 1, 4, 16$, and compare with `toolkit.prior.samplers`.
-# 4. Tell the prior a wrong $\sigma$: half of the true one. What goes wrong, and why is this the
-#    first thing to check when a clip comes back with coloured noise?
+# 4. Hold the front view with `held` (level 0 there, 1 elsewhere) from pure noise. Side and back
+#    were never shown to the prior: do they fit the front? Compare with a run that holds nothing.
 #
 # Solutions are at the very end.
 #
@@ -366,9 +366,8 @@ print("all checks passed")
 # ## Solutions
 # **1.** The shift multiplies the odds, so the odds of the unshifted level must be 3/5 as large:
 # $0.8 / 0.2 \cdot 3/5 = 2.4$, a level of $2.4/3.4 = 0.71$. **2.** Order one: twice the steps,
-# half the error. **3.** Below; $\alpha = 0$ returns the guide. **4.** At half the $\sigma$ the
-# prior takes half of the noise for picture and leaves it in: a prior fed with another schedule's
-# timesteps (or with 1000 times $\sigma$ missing) does just that.
+# half the error. **3.** Below, the four on the left; $\alpha = 0$ returns the guide. **4.** The two
+# on the right, free and held: what the front wears is carried around, so far as the family knows.
 
 # %%
 print("1:", [round(sdedit.start_sigma(s, 100, shift), 3) for s, shift in ((0.8, 3.0), (0.71, 5.0))])
@@ -392,6 +391,8 @@ def h_transform(velocity, guide, alpha):
 whole = torch.linspace(1, 0, 26)
 pulled = [my_sdedit(h_transform(velocity, guide[None], a), guide[None], whole,
                     torch.Generator().manual_seed(seed))[0] for a in (0, 1, 4, 16)]
-wrong = my_sdedit(lambda x, s, c: velocity(x, s / 2), guide[None],
-                  torch.linspace(0.6, 0, 26), torch.Generator().manual_seed(seed))[0]
-show_clips(*pulled, wrong, height_px=130)
+front = torch.ones(1, 1, 3, 1, 1)
+front[:, :, 0] = 0
+free, carried = (my_sdedit(v, guide[None], whole, torch.Generator().manual_seed(seed))[0]
+                 for v in (velocity, held(velocity, guide[None], front)))
+show_clips(*pulled, free, carried, height_px=130)
