@@ -118,8 +118,12 @@ def clip_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[ClipE
 
 
 def refit_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[ClipExam], Avatar]]:
-    """Avatars: the same edit and the same steps of refit, spent in different places."""
+    """Avatars: the same steps of refit, spent in different places.
+
+    The repairer's outer rounds edit in one step from pure noise, its operating point.
+    """
     config = SDEditConfig(args.strength, 20, 1.0, max_steps=args.steps)
+    short = SDEditConfig(1.0, 20, 1.0, max_steps=1)
     repair = prior == "repairer"
     inside = (args.steps // 2 - 1, args.steps - 2)  # not at once, and not at the very end
 
@@ -137,7 +141,7 @@ def refit_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[Clip
         return once(exam, clip, hook.avatar, share)
 
     def edit(turntable: Turntable) -> Tensor:
-        return refine_clip(velocity, turntable, config, generator=torch.Generator().manual_seed(0))
+        return refine_clip(velocity, turntable, short, generator=torch.Generator().manual_seed(0))
 
     def rounds(exam: ClipExam, way, num: int, **more) -> Avatar:
         bench = exam.bench
@@ -149,8 +153,10 @@ def refit_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[Clip
         f"refit inside the loop: {prior}": in_loop}
     if repair:  # `refine_clip` tells the prior of the current avatar's renders
         found |= {
-            f"progressive refit: {prior}": lambda e: rounds(e, progressive_refit, 3),
-            f"data set update: {prior}": lambda e: rounds(
+            f"refit once, one step: {prior}": lambda e: once(
+                e, e.edit(velocity, short, repair=True)),
+            f"progressive refit, one step: {prior}": lambda e: rounds(e, progressive_refit, 3),
+            f"data set update, one step: {prior}": lambda e: rounds(
                 e, update_dataset, 6, generator=torch.Generator().manual_seed(0))}
     return {"refit to its own renders": lambda e: once(e, e.bench.turntable.rgb),
             "refit to the unsharp mask": lambda e: once(e, unsharp_mask(e.bench.turntable.rgb)),
