@@ -22,7 +22,7 @@ LAYERS = [
     {"body", "photo", "render"},
     {"people", "diagnostics"},
     {"coarse", "prior", "fit", "fit_target", "show", "animate"},
-    {"refine", "profiles", "full_profile", "runfolder", "report", "viewer"},
+    {"refine", "rounds", "profiles", "full_profile", "runfolder", "report", "viewer"},
     {"pipeline"},
     {"dataset", "generative", "evaluate"},
     {"doctor", "doctor_text", "cli", "__main__"},

@@ -18,6 +18,7 @@ from toolkit.errors import fail
 # velocity(x, sigma, condition) -> v, the one interface of every video prior
 Velocity = Callable[[Tensor, Tensor, Any], Tensor]
 Callback = Callable[[int, float, Tensor], None]
+Project = Callable[[int, float, Tensor], Tensor]
 
 # Share of the predicted noise that a step from sigma s to r replaces by fresh noise.
 RENOISE = {
@@ -81,7 +82,8 @@ def start_sigma(strength: float, num_inference_steps: int = 50, shift: float = 1
 
 def sdedit(velocity: Velocity, x0: Tensor, condition: Any = None, *,
            config: SDEditConfig = SDEditConfig(), keep: Tensor | None = None,  # noqa: B008
-           generator: torch.Generator | None = None, callback: Callback | None = None) -> Tensor:
+           project: Project | None = None, generator: torch.Generator | None = None,
+           callback: Callback | None = None) -> Tensor:
     """Noise `x0` to the start level of `config.strength` and denoise it under a prior.
 
     Args:
@@ -89,8 +91,12 @@ def sdedit(velocity: Velocity, x0: Tensor, condition: Any = None, *,
         x0: coarse clip in [-1, 1], e.g. (B,3,T,H,W).
         condition: handed to the prior untouched.
         keep: in [0, 1], broadcast to `x0`: where the photo saw, used with `config.guidance`.
+        project: (index, sigma, clean estimate) -> what to go on with instead, e.g. renders of
+            Gaussians fitted to it (`toolkit.rounds.RefitInLoop`).
         generator: of all noise; drawn on the CPU.
         callback: called after each step with (index, next sigma, clean estimate).
+
+    More samplers are velocities made of velocities: `prior.samplers`.
 
     Source: Meng et al. 2022 (SDEdit), Alg. 1, in flow form; guidance: Ani3DHuman, 2602.19089.
     """
@@ -106,6 +112,8 @@ def sdedit(velocity: Velocity, x0: Tensor, condition: Any = None, *,
         clean, noise = x - s * v, x + (1 - s) * v
         if keep is not None:
             clean = clean + config.guidance * keep * (x0 - clean)
+        if project is not None:
+            clean = project(index, float(s), clean)
         share = config.stochasticity * RENOISE[config.sampler](float(s), float(r))
         if share > 0 and r > 0:
             noise = share**0.5 * fresh() + (1 - share) ** 0.5 * noise

@@ -1,0 +1,398 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # SDEdit: the loop, line by line
+#
+# photo → points and mask → body → coarse Gaussians → turntable → **SDEdit** → refit → animation
+#
+# *Runs on a CPU in under a minute; no GPU, account or download.*
+#
+# The coarse clip is drowned in noise part of the way, and a prior that knows people brings it
+# back: what the noise has covered, the prior invents.
+#
+# **You will learn**
+# - what the noise level $\sigma$, `strength` and `shift` have to do with each other;
+# - the ten lines of SDEdit, on a prior whose every answer is exact;
+# - what stochastic steps do, as a formula;
+# - how the same ten lines run our two trained priors, the repairer and the plain one;
+# - two ways to protect what the photo saw.
+#
+# **You need** only the installed `toolkit`.
+
+# %% tags=["parameters"]
+profile = "embedded"  # our two small priors; Wan2.1 under the same loop is notebook 06
+seed = 3  # of the noise, and number of the person (one that no model was trained on)
+num_people = 160  # of the exact prior
+strength = 0.6  # of the pictures with the trained priors
+out_dir = "../runs/sdedit"  # where the figures go
+fast = False  # fewer people and smaller pictures, for tests
+
+# %%
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import FlowMatchEulerDiscreteScheduler
+
+from toolkit import show
+from toolkit.body.motion import a_pose
+from toolkit.evaluate.clip_scores import ClipExam
+from toolkit.people import render, sample
+from toolkit.pipeline import PipelineConfig
+from toolkit.prior import orbit, sdedit, turntable
+from toolkit.prior.gaussian import GaussianPrior
+from toolkit.prior.samplers import held, start_levels
+from toolkit.viewer import picture_row
+
+num_people = 24 if fast else num_people
+small = {"num_views": 5, "clip_size": (96, 48), "num_gaussians": 10_000} if fast else {}
+print(f"profile {profile}: trained priors of {turntable.load_turntable().config.channels} channels")
+
+# %% [markdown]
+# ## A family of people
+# A prior is a distribution of clips. Before the trained ones, take one that can be written down: a
+# Gaussian, fitted to short clips (front, side, back) of procedural people. It knows how people
+# vary along its principal directions, and nothing else.
+
+# %%
+cameras = orbit.turntable_cameras(orbit.static_orbit(4), size=(96, 48))[[0, 1, 2]]
+
+
+def clip_of(number, split):
+    """(3,T,H,W) in [-1, 1], on white."""
+    person = sample.sample_person(number, split)
+    drawn = render.render_person(person, cameras, pose=a_pose(), transl=person.transl,
+                                 supersample=1)
+    return 2 * drawn.rgb.permute(3, 0, 1, 2) - 1
+
+
+def show_clips(*clips, height_px=150):
+    return picture_row(*[torch.cat(list((c.clamp(-1, 1) + 1).permute(1, 2, 3, 0) / 2), dim=1)
+                         for c in clips], height_px=height_px)
+
+
+people = torch.stack([clip_of(n, "train") for n in range(num_people)])
+exact = GaussianPrior.fit(people, num_components=num_people * 2 // 3)
+mean, basis, variances = exact.mean, exact.basis, exact.variances
+step = 2 * variances[0].sqrt() * basis[:, 0]
+print(f"{num_people} clips of {people[0].numel()} numbers; "
+      f"{len(variances)} directions hold {variances.sum() / people.flatten(1).var(0).sum():.0%}")
+show_clips(people[0], *((mean + c * step).reshape(people[0].shape) for c in (-1, 0, 1)))
+
+# %% [markdown]
+# Left a person; then a step down the first direction, the mean of all, and a step up.
+#
+# ## Noise
+# The guide is a person the family does not contain, sharp in front, blurred elsewhere, as a
+# regressor leaves it. Noise covers it by
+#
+# $$x_\sigma = (1 - \sigma)\, x_0 + \sigma\, \epsilon, \qquad \epsilon \sim N(0, I). \tag{1}$$
+#
+# Fine detail drowns first, dark trousers last: noise is the dial between *faithful* and *free*.
+
+# %%
+truth = clip_of(seed, "val")
+blurred = F.avg_pool2d(F.pad(truth, (4, 4, 4, 4), value=1.0), 9, stride=1)
+guide = truth.clone()
+guide[:, 1:] = blurred[:, 1:]  # the front stays as it is
+noise = torch.randn(guide.shape, generator=torch.Generator().manual_seed(seed))
+show_clips(truth, *((1 - s) * guide + s * noise for s in (0.0, 0.3, 0.6, 0.9)))
+
+# %% [markdown]
+# ## What a prior answers
+# Asked with $x_\sigma$ and $\sigma$, every prior in this repository answers with a velocity, the
+# direction from picture to noise on average: $v = E[\epsilon - x_0 \mid x_\sigma]$. With (1), one
+# answer gives both ends:
+#
+# $$\hat x_0 = x_\sigma - \sigma v, \qquad \hat\epsilon = x_\sigma + (1 - \sigma)\, v. \tag{2}$$
+#
+# For a Gaussian the best guess is known. Along a direction of variance $\lambda$ the noisy clip has
+# variance $n = (1-\sigma)^2\lambda + \sigma^2$, so
+# $\hat x_0 = \mu + (1-\sigma)\frac{\lambda}{n}\,(x_\sigma - (1-\sigma)\mu)$: what varies much is
+# believed, what hardly varies ($\lambda \ll \sigma^2$) is taken for noise.
+
+# %%
+def velocity(x, sigma, condition=None):
+    offset = x.flatten(1) - (1 - sigma) * mean
+    gain = (1 - sigma) * variances / ((1 - sigma) ** 2 * variances + sigma**2)
+    clean = mean + (offset @ basis * gain) @ basis.T
+    return (x - clean.reshape(x.shape)) / sigma  # (2) solved for v
+
+
+x = ((1 - 0.6) * guide + 0.6 * noise)[None]
+difference = (velocity(x, 0.6) - exact.velocity(x, 0.6)).abs().max()
+print(f"largest difference to the toolkit's: {difference:.1e}")
+show_clips(x[0], *((x - s * velocity(x, s))[0] for s in (0.6,)))
+
+# %% [markdown]
+# Right: the best guess $\hat x_0$ of what lies behind the left. It is a *mean* of all people it
+# could be, hence soft. SDEdit does not stop here; it takes a small step and asks again.
+#
+# ## SDEdit
+# Ten lines. The stochastic samplers differ in one: which share of the believed noise is thrown
+# away for fresh noise.
+
+# %%
+def my_sdedit(velocity, x0, sigmas, generator, share=lambda s, r: 0.0):
+    def draw():
+        return torch.randn(x0.shape, generator=generator)
+
+    x = (1 - sigmas[0]) * x0 + sigmas[0] * draw()  # (1): noise, part of the way
+    for s, r in pairwise(sigmas):
+        v = velocity(x, s, None)  # ask the prior
+        clean, noise = x - s * v, x + (1 - s) * v  # (2): the picture and the noise it believes in
+        if (g := share(s, r)) > 0 and r > 0:
+            noise = g**0.5 * draw() + (1 - g) ** 0.5 * noise  # stochastic samplers only
+        x = (1 - r) * clean + r * noise  # (1) again, a little less noisy
+    return x
+
+
+sigmas = sdedit.sigmas_for(20, shift=1.0)[8:]  # 20 levels, the last 12 of them: strength 0.6
+loops = {}
+for name, share in sdedit.RENOISE.items():
+    own = my_sdedit(velocity, guide[None], sigmas, torch.Generator().manual_seed(seed), share)
+    theirs = sdedit.sdedit(exact.velocity, guide[None],
+                           config=sdedit.SDEditConfig(0.6, 20, 1.0, name),
+                           generator=torch.Generator().manual_seed(seed))
+    loops[name] = float((own - theirs).abs().max())
+print("largest difference to toolkit.prior.sdedit:", {k: f"{v:.0e}" for k, v in loops.items()})
+show_clips(guide, own[0], truth)
+
+# %% [markdown]
+# ## Strength is not noise
+# `strength` is the share of the schedule that is run. How much noise that is depends on the
+# schedule: Wan and FLUX bend theirs by a `shift`, which multiplies the odds,
+# $\frac{\sigma'}{1-\sigma'} = \text{shift} \cdot \frac{\sigma}{1-\sigma}$.
+#
+# *Guess: the paper runs strength 0.8 under such a schedule. How much of the clip is left?*
+
+# %%
+fig = show.figure(1000, 380)
+ax = fig.subplots()
+grid = [(k + 0.01) / 50 for k in range(1, 50)]  # strength times 50 is cut, not rounded
+for shift, color in zip((1.0, 3.0, 5.0), show.STAGE_COLORS, strict=True):
+    ax.plot(grid, [sdedit.start_sigma(s, 50, shift) for s in grid], color=color, lw=2,
+            label=f"shift {shift:g}: 0.8 starts at {sdedit.start_sigma(0.8, 50, shift):.2f}")
+ax.axvline(0.8, color=show.FAINT, lw=1)
+ax.set_xlabel("strength")
+ax.set_title("start sigma", color=show.INK)
+ax.legend(frameon=False)
+show.quiet_axes(ax)
+show.save_figure(fig, Path(out_dir) / "strength.png")
+picture_row(show.figure_pixels(fig), height_px=330)
+
+# %% [markdown]
+# At shift 3 to 5 only 5 to 8 % of the clip's amplitude are left: nearly free generation. Always
+# report the start sigma beside the strength. The schedule and the steps are those of diffusers:
+
+# %%
+scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
+scheduler.set_timesteps(20)
+first = sdedit.start_index(strength, 20)
+scheduler.set_begin_index(first)
+draw = torch.randn(guide[None].shape, generator=torch.Generator().manual_seed(seed))
+x = scheduler.scale_noise(guide[None], scheduler.timesteps[first:first + 1], draw)
+for t in scheduler.timesteps[first:]:
+    x = scheduler.step(velocity(x, t / 1000), t, x).prev_sample
+ours = sdedit.sdedit(velocity, guide[None], config=sdedit.SDEditConfig(strength, 20, 3.0),
+                     generator=torch.Generator().manual_seed(seed))
+to_diffusers = float((ours - x).abs().max())
+print(f"largest difference to diffusers' own steps: {to_diffusers:.1e}")
+
+# %% [markdown]
+# ## Faithful or real
+# One noise, five start levels. Watch the back (third picture of each): blur first gives way to
+# the family's own kind of detail, then the clothes change, and at $\sigma = 1$ it is anybody.
+
+# %%
+def edited(sigma, sampler="ode", steps=25):
+    levels = torch.linspace(sigma, 0, steps + 1)
+    return my_sdedit(velocity, guide[None], levels, torch.Generator().manual_seed(seed),
+                     sdedit.RENOISE[sampler])[0]
+
+
+show_clips(guide, *(edited(s) for s in (0.2, 0.4, 0.6, 0.8, 1.0)), height_px=130)
+
+# %% [markdown]
+# ## Stochastic steps, as a formula
+# Start at the guide's coordinate $g$ along a direction of variance $\lambda$, and let
+# $q = (1-\sigma)^2\lambda / n$, the share of signal at the start level. With many steps
+#
+# | | mean of the result | variance |
+# |---|---|---|
+# | ODE | $\sqrt{q}\; g$ | $(1 - q)\,\lambda$ |
+# | ancestral (exact reverse SDE) | $q\; g$ | $(1 - q^2)\,\lambda$ |
+#
+# The ODE moves each sample along one smooth path; the SDE draws a fresh posterior sample and so
+# forgets the guide twice as fast. A guide that no person resembles (large $g$) leaves a trace of
+# $\sqrt{q}$ in the one and of $q$ in the other: that is why stochastic steps mend odd renders
+# (Ani3DHuman), and why they keep less of the person. Twenty thousand runs against the formula:
+
+# %%
+lam = torch.tensor([4.0, 1.0, 0.25, 0.04])  # four directions, so no clips are needed
+line = GaussianPrior(torch.zeros(4), torch.eye(4), lam)
+start, g = 0.6, 3 * lam.sqrt()  # the guide sits three standard deviations off
+q = (1 - start) ** 2 * lam / ((1 - start) ** 2 * lam + start**2)
+wanted = {"ode": (q.sqrt() * g, (1 - q) * lam), "ancestral": (q * g, (1 - q**2) * lam)}
+fine = torch.linspace(start, 0, 120)
+moments = {}
+for name, share in sdedit.RENOISE.items():
+    runs = my_sdedit(line.velocity, g.expand(20_000, 4), fine,
+                     torch.Generator().manual_seed(seed), share)
+    moments[name] = runs.mean(0), runs.var(0)
+    told = f"   formula {(wanted[name][0] / g).numpy().round(2)}" if name in wanted else ""
+    print(f"{name:9s} kept of the guide {(moments[name][0] / g).numpy().round(2)}{told}   "
+          f"variance / prior's {(moments[name][1] / lam).numpy().round(2)}")
+
+# %% [markdown]
+# "sigma" renews a share $\sigma$ at every step, however short the step: in 120 steps it forgets the
+# guide altogether, in the handful that Ani3DHuman takes it does not. "full", diffusers'
+# `stochastic_sampling`, forgets it too and loses half of the variance: its results are too smooth.
+# The same four on the clip, in 25 steps:
+
+# %%
+show_clips(guide, *(edited(0.6, name) for name in sdedit.RENOISE), height_px=130)
+
+# %% [markdown]
+# ## The trained priors
+# Now the real thing: a photo of a person that no model was trained on, its body fitted, the
+# coarse avatar rendered all around. Rows: coarse clip, what the photo saw of it, truth.
+
+# %%
+exam = ClipExam.from_seed(seed, "val", Path(out_dir) / "person", PipelineConfig(**small))
+coarse, clip_truth = exam.bench.turntable, exam.reference.scene.views
+pictures = [torch.cat(list(c[::2]), dim=1)
+            for c in (coarse.rgb, coarse.seen.expand(-1, -1, -1, 3), clip_truth.rgb)]
+picture_row(torch.cat(pictures), height_px=420)
+
+# %% [markdown]
+# Two priors answer the same question. The **plain** one is told the front picture and the angles
+# (the paper's setting): all it learns of the coarse clip comes through the noise. The
+# **repairer** also sees the coarse clip itself. Top row the plain one, below the repairer, each at
+# three strengths; side and back, between the coarse clip (left) and the truth (right).
+
+# %%
+plain = repairer = turntable.load_turntable().velocity  # one file holds both
+azimuths = torch.as_tensor(clip_truth.azimuths_deg)
+side, back = (int((azimuths - a).abs().argmin()) for a in (90, 180))
+shown = [side, back]
+
+
+def pair(clip):
+    return torch.cat([clip[i] for i in shown], dim=1)
+
+
+rows = []
+for name, prior in (("plain", plain), ("repairer", repairer)):
+    clips = [exam.edit(prior, sdedit.SDEditConfig(s, 20, 1.0, max_steps=4),
+                       repair=name == "repairer", seed=seed) for s in (0.3, 0.6, 0.9)]
+    rows.append(torch.cat([pair(c) for c in (coarse.rgb, *clips, clip_truth.rgb)], dim=1))
+    scores = [exam.score_clip(clip) for clip in (coarse.rgb, *clips)]
+    print(f"{name:9s} perceptual distance to the truth, side and back: coarse "
+          + ", ".join(f"{score['perceptual']:.3f}" for score in scores))
+picture_row(torch.cat(rows), height_px=440)
+
+# %% [markdown]
+# ## Keep what the photo saw
+# Two ways, both a line of the loop. *Guidance* (Ani3DHuman) pulls the clean estimate to the guide
+# where the mask $M$ says so: $\hat x_0 \leftarrow \hat x_0 + \lambda M (x_0 - \hat x_0)$. *Levels*
+# (Differential Diffusion) give each pixel its own start: above it, the pixel is the noised guide,
+# $v = (x_\sigma - x_0) / \sigma$. The picture on the left is the map of start levels.
+
+# %%
+alpha = coarse.alpha.permute(3, 0, 1, 2)[None]
+levels = start_levels(exam.keep, alpha, 1.0)
+config = sdedit.SDEditConfig(strength, 20, 1.0, "sigma", max_steps=5)
+guided = sdedit.SDEditConfig(strength, 20, 1.0, "sigma", max_steps=5, guidance=0.5)
+by_level = sdedit.SDEditConfig(1.0, 20, 1.0, max_steps=5)
+kept = {"free": exam.edit(plain, config, repair=False, seed=seed),
+        "guided": exam.edit(plain, guided, repair=False, seed=seed, keep=exam.keep),
+        "levels": exam.edit(held(plain, exam.x0, levels), by_level, repair=False, seed=seed)}
+shown = [0, side, back]
+for name, clip in kept.items():
+    score = exam.score_clip(clip)
+    print(f"{name:7s} PSNR to the coarse clip where the photo saw {score['kept_psnr']:5.1f} dB; "
+          f"perceptual distance to the truth, side and back {score['perceptual']:.3f}")
+level_map = levels[0].permute(1, 2, 3, 0).expand(-1, -1, -1, 3)
+picture_row(*(pair(c) for c in (level_map, *kept.values(), clip_truth.rgb)), height_px=200)
+
+# %%
+# Check: these hold in the fast profile too
+assert difference < 1e-2 and max(loops.values()) < 1e-3, "our loop is not the toolkit's"
+assert to_diffusers < 1e-3, "our steps are not those of diffusers"
+for name, (middle, spread) in wanted.items():
+    assert torch.allclose(moments[name][0], middle, rtol=0.08, atol=0.02), name
+    assert torch.allclose(moments[name][1], spread, rtol=0.12), name
+assert (moments["full"][1] < moments["ancestral"][1]).all(), "full renoising loses variance"
+frozen = (levels == 0).expand_as(exam.x0)[0].permute(1, 2, 3, 0)
+assert (kept["levels"] - coarse.rgb)[frozen].abs().max() < 1e-3, "a pixel of level 0 has changed"
+print("all checks passed")
+
+# %% [markdown]
+# ## Exercises
+# 1. At shift 5, which strength starts where strength 0.8 does at shift 3?
+# 2. Euler steps are not exact. `exact.transport` is: measure the error of `my_sdedit` against it
+#    with 2, 4, 8, 16 and 32 steps. What is the order of the method?
+# 3. The *weighted h-transform* starts from pure noise and pulls the velocity towards
+#    $(x - x_0)/\sigma$ with weight $\sigma^\alpha$. Write it as a function that takes a velocity
+#    and returns one, run it at $\alpha = 0, 1, 4, 16$, and compare with `toolkit.prior.samplers`.
+# 4. Hold the front view with `held` (level 0 there, 1 elsewhere) from pure noise. Side and back
+#    were never shown to the prior: do they fit the front? Compare with a run that holds nothing.
+#
+# Solutions are at the very end.
+#
+# ## Recap
+# Noise by (1), read both ends off the velocity by (2), step down, repeat. Strength chooses a start
+# level through the schedule; the level alone decides what is forgotten. Stochastic steps forget
+# twice as fast. Masks act on the clean estimate or on the start level. Written to disk: the
+# person's photo and avatar, one figure. Next: 08, which strength is best, by a rule.
+#
+# *Meng et al. 2022 (SDEdit, 2108.01073); Lipman et al. 2023 (flow matching); Sun et al. 2026
+# (Ani3DHuman, 2602.19089); Levin & Fried 2023 (2306.00950); Wang et al. 2026 (2603.12057);
+# `toolkit.prior.sdedit`, `toolkit.prior.samplers`.*
+
+# %% [markdown]
+# ## Solutions
+# **1.** The shift multiplies the odds, so the odds of the unshifted level must be 3/5 as large:
+# $0.8 / 0.2 \cdot 3/5 = 2.4$, a level of $2.4/3.4 = 0.71$. **2.** Order one: twice the steps,
+# half the error. **3.** Below, the four on the left; $\alpha = 0$ returns the guide. **4.** The two
+# on the right, free and held: what the front wears is carried around, so far as the family knows.
+
+# %%
+print("1:", [round(sdedit.start_sigma(s, 100, shift), 3) for s, shift in ((0.8, 3.0), (0.71, 5.0))])
+start = 0.8
+noisy = (1 - start) * guide[None] + start * torch.randn(
+    guide[None].shape, generator=torch.Generator().manual_seed(seed))
+goal = exact.transport(noisy, start)
+errors = [(my_sdedit(velocity, guide[None], torch.linspace(start, 0, n + 1),
+                     torch.Generator().manual_seed(seed)) - goal).square().mean().sqrt().item()
+          for n in (2, 4, 8, 16, 32)]
+print("2: error", *(f"{e:.5f}" for e in errors))
+
+
+def h_transform(velocity, guide, alpha):
+    def changed(x, s, condition=None):
+        v = velocity(x, s, condition)
+        return v + s**alpha * ((x - guide) / s - v)
+    return changed
+
+
+whole = torch.linspace(1, 0, 26)
+pulled = [my_sdedit(h_transform(velocity, guide[None], a), guide[None], whole,
+                    torch.Generator().manual_seed(seed))[0] for a in (0, 1, 4, 16)]
+front = torch.ones(1, 1, 3, 1, 1)
+front[:, :, 0] = 0
+free, carried = (my_sdedit(v, guide[None], whole, torch.Generator().manual_seed(seed))[0]
+                 for v in (velocity, held(velocity, guide[None], front)))
+show_clips(*pulled, free, carried, height_px=130)
