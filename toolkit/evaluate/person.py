@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from toolkit.body.anchors import Anchors
 from toolkit.body.rig import Avatar
 from toolkit.diagnostics.drift import measure_drift
 from toolkit.errors import InputError
@@ -20,6 +21,7 @@ from toolkit.evaluate.variants import FRAMES, VARIANTS, Bench
 from toolkit.export import write_image
 from toolkit.perceptual import pooled
 from toolkit.pipeline import PipelineConfig, open_job
+from toolkit.profiles import load_profile
 from toolkit.runfolder import digest, read_json, write_json
 
 VERSION = 2  # raise it when a measure changes: old records are then made anew
@@ -123,6 +125,12 @@ def _strip(rgb, reference: Reference) -> np.ndarray:
                       for i in nearest], dim=1).numpy()
 
 
+@lru_cache(maxsize=1)
+def shared_anchors(profile: str, num: int) -> Anchors:
+    """The same for everybody, and a second's work."""
+    return load_profile(profile).make_anchors(num)
+
+
 def load_case(source: Source, folder: Path, config: ScoreConfig) -> Case:
     """The case, with its photo on disk."""
     if source.folder is not None:
@@ -150,6 +158,7 @@ def score_person(source: Source, out_dir: Path, config: ScoreConfig, fingerprint
     case = load_case(source, folder, config)  # a folder that is not as documented stops the run
     try:
         job = open_job(case.photo, folder / "job", config.pipeline, resume=True)
+        job.anchors = shared_anchors(config.pipeline.profile, job.config.num_gaussians)
         exam = Exam(Bench(job, case), config.clips)
         for name in missing:
             _score(exam, name, folder, key)
