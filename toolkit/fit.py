@@ -39,6 +39,8 @@ class FitConfig:
 
     steps: int = 200
     views_per_step: int = 4  # of each target; a target with fewer shows them all
+    single_every: int = 2  # a target of one view (the photo, the dearest) is shown every so many
+    # steps beside others, and then weighs so many times more: same result at 2, half the cost
     learning_rates: LearningRates = field(default_factory=LearningRates)
     final_rate: float = 0.1  # learning rates fall to this share, exponentially
     l1: float = 0.8
@@ -52,9 +54,10 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self):
-        if self.steps < 0 or self.views_per_step < 1:
-            fail("FitConfig", got=f"steps {self.steps}, views_per_step {self.views_per_step}",
-                 wanted="steps >= 0 and views_per_step >= 1", fix="Try 200 and 4.")
+        if self.steps < 0 or self.views_per_step < 1 or self.single_every < 1:
+            fail("FitConfig", got=f"steps {self.steps}, views_per_step {self.views_per_step}, "
+                 f"single_every {self.single_every}", fix="Try 200, 4 and 1.",
+                 wanted="steps >= 0, views_per_step >= 1 and single_every >= 1")
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,12 @@ def fit(gaussians: Gaussians, rig: Rig, targets: Sequence[FitTarget],
         unposed = _from_raw(raw)
         parts = _stay_losses(raw, start, config, neighbours)
         for target, posing, deck in zip(targets, posings, decks, strict=True):
+            every = config.single_every if len(target.cameras) == 1 and len(targets) > 1 else 1
+            if step % every:
+                continue
             posed = posing(unposed)
             for name, value in _picture_losses(posed, target, next(deck), background):
-                parts[name] = parts[name] + getattr(config, name) * value
+                parts[name] = parts[name] + every * getattr(config, name) * value
         loss = torch.stack(list(parts.values())).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -35,6 +35,13 @@ class Reference:
 
     scene: Scene
 
+    def with_scene(self, scene: Scene) -> "Reference":
+        """For an avatar on another body: the same views, so what was prepared is taken over."""
+        other = Reference(scene)
+        for name in ("boxes", "heads", "look"):
+            other.__dict__[name] = getattr(self, name)
+        return other
+
     @cached_property
     def boxes(self) -> list[tuple[int, int, int]]:
         """Square around the true person in each view: left, top, side, pixels."""
