@@ -31,7 +31,7 @@
 # %% tags=["parameters"]
 profile = "embedded"  # without effect: a person with known truth needs the embedded models
 seed = 0  # of the orbit, the noise and the fits
-person_seed = 3  # which validation person; no model was trained on any of them
+person_seed = 1  # which validation person; no model was trained on any of them
 out_dir = "../runs/fitting"  # where the results go
 fast = False  # few steps and views, for tests; the pictures are then not worth looking at
 
@@ -237,10 +237,9 @@ def show(rows):
 
 # %%
 redder = (clip * torch.tensor([1.0, 0.75, 0.75])).where(turntable.alpha > 0.5, clip)
-told = {f"clip trusted {t:.1f} where photo saw": refit(
+told = {f"trust {t:.1f}": refit(
     refine.clip_target(turntable, redder, at_home, trust_seen=t), photo_target)
     for t in (1.0, 0.3, 0.0)}
-show({"coarse": coarse.gaussians} | told)
 
 
 def front(gaussians, camera=turntable.cameras[0]):
@@ -249,11 +248,20 @@ def front(gaussians, camera=turntable.cameras[0]):
         return api.render(posed, camera).rgb[0]
 
 
+def red(rgb, seen=turntable.seen[0, ..., 0] > 0.7):
+    return float((rgb[..., 0] - rgb[..., 1])[seen].mean())
+
+
+left = {name: (red(front(g)) - red(turntable.rgb[0])) / (red(redder[0]) - red(turntable.rgb[0]))
+        for name, g in told.items()}
+print("share of the tint that came through:", {name: f"{v:.0%}" for name, v in left.items()})
 picture_row(redder[0], *(front(g) for g in told.values()), true.rgb[0], height_px=300)
 
 # %% [markdown]
-# Left what the clip says, right the truth. At 1.0 the red wins, at 0.0 the photo does, but then
-# nobody speaks for pixels on the rim that the photo saw at a grazing angle; 0.3 is between.
+# Left what the clip says, right the truth. Photo and clip count the same in sum, but the clip
+# spreads it over all its views, and few of them see the face: so the photo leads even at equal
+# trust, and less trust takes the rest. At 0 nobody speaks for what the photo saw at a grazing angle
+# and smeared; 0.3 is between. Where the photo did not look (hands behind, the back), the tint stays.
 #
 # ## Whose gain is it? Controls and a bound
 # A refit alone changes numbers: it fits the photo. So every gain is held against refits to
@@ -356,10 +364,11 @@ picture_row(*striding, height_px=330)
 assert all(len(g) == len(coarse.gaussians) for g in rows.values()), "a Gaussian came or went"
 assert losses[-1] <= losses[0] and history.loss[-1] <= history.loss[0], "the loss did not fall"
 assert abs(losses[0] - float(history.loss[0])) < 0.05 * losses[0], "another loss than toolkit.fit"
+assert left["trust 0.0"] < left["trust 1.0"], "trust has no effect"
 assert apart < 0.5 * way, "another way than toolkit.fit"
 bound, own = (score(rows[n]) for n in ("upper bound: true views", "coarse"))
 assert bound["behind"] > own["behind"], "true views did not help"
-assert fast or score(torn["views off by 3 px"])["sharpness"] < 0.8 * score(
+assert fast or score(torn["views off by 3 px"])["sharpness"] < 0.9 * score(
     torn["views off by 0 px"])["sharpness"], "disagreement did not blur"
 Path(out_dir).mkdir(parents=True, exist_ok=True)
 write_image(Path(out_dir) / "refits.png", np.concatenate(sheet))
