@@ -73,14 +73,15 @@ def four_people(evaluation: Path, path: Path, num: int = 4) -> None:
     """Photo, coarse, refined and truth at front, side and back, of an evaluation's first people."""
     people = read_json(evaluation / "details.json")["people"][:num]
     width, side = (WIDTH - SIDE_PX) / 9, SIDE_PX  # of one view; of the photo
-    fig = figure(WIDTH, TITLE_PX + len(people) * (side + GAP_PX))
+    fig = figure(WIDTH, TITLE_PX + len(people) * (side + GAP_PX) - GAP_PX)
     for row, person in enumerate(people):
         top = 1 - (TITLE_PX + row * (side + GAP_PX)) / (fig.get_figheight() * fig.dpi)
         folder, left = evaluation / "people" / person, SIDE_PX
         _picture(fig, np.asarray(Image.open(folder / "photo.png")), (0, top, side, side))
-        for name in FOUR_SHOWN:
-            strip = np.asarray(Image.open(folder / f"{name}.png").convert("RGB"))
-            _picture(fig, _narrowed(strip), (left, top, 3 * width, side))
+        strips = [np.asarray(Image.open(folder / f"{name}.png").convert("RGB"))
+                  for name in FOUR_SHOWN]
+        for strip in _tight(strips):
+            _picture(fig, strip, (left, top, 3 * width, side))
             left += 3 * width
     for left, words in ((SIDE_PX / 2, "photo"), *(
             (SIDE_PX + (3 * i + 1.5) * width, w) for i, w in enumerate(FOUR_SHOWN.values()))):
@@ -89,12 +90,20 @@ def four_people(evaluation: Path, path: Path, num: int = 4) -> None:
     save_jpeg(fig, path)
 
 
-def _narrowed(strip):
-    """Front, side and back without the white at the sides of each square."""
-    side = strip.shape[0]
-    keep = round(side * (WIDTH - SIDE_PX) / 9 / SIDE_PX)
-    start = (side - keep) // 2
-    return np.concatenate([strip[:, i * side + start:i * side + start + keep] for i in range(3)], 1)
+def _tight(strips: list) -> list:
+    """Front, side and back without the white around them, all views at one scale."""
+    side, aspect = strips[0].shape[0], (WIDTH - SIDE_PX) / 9 / SIDE_PX
+    views = [strip[:, i * side:(i + 1) * side] for strip in strips for i in range(3)]
+    reach = 0.0  # of the person from the middle, as a share of what a view of full height shows
+    for view in views:
+        rows, columns = np.nonzero((view < 250).any(-1))
+        reach = max(reach, np.abs(2 * rows / side - 1).max(initial=0),
+                    np.abs(2 * columns / side - 1).max(initial=0) / aspect)
+    height = min(1.0, reach + 0.03) * side
+    (top, bottom), (left, right) = ((round((side - s) / 2), round((side + s) / 2))
+                                    for s in (height, height * aspect))
+    return [np.concatenate([view[top:bottom, left:right] for view in views[3 * k:3 * k + 3]], 1)
+            for k in range(len(strips))]
 
 
 def _picture(fig, pixels, place) -> None:

@@ -261,7 +261,7 @@ picture_row(redder[0], *(front(g) for g in told.values()), true.rgb[0], height_p
 # Left what the clip says, right the truth. Photo and clip count the same in sum, but the clip
 # spreads it over all its views, and few of them see the face: so the photo leads even at equal
 # trust, and less trust takes the rest. At 0 nobody speaks for what the photo saw at a grazing angle
-# and smeared; 0.3 is between. Where the photo did not look (hands behind, the back), the tint stays.
+# and smeared; 0.3 is between. Where the photo did not look (the back, hidden hands) the tint stays.
 #
 # ## Whose gain is it? Controls and a bound
 # A refit alone changes numbers: it fits the photo. So every gain is held against refits to
