@@ -24,6 +24,7 @@ END = "<!-- end of results -->"
 KEPT = ("people", "source", "targets", "success", "misalignment", "novel_poses", "tests",
         "novel_poses_tests", "failed", "skipped", "cpu_seconds", "pipeline", "versions",
         "kid_features", "face_distance_of_different_people")
+FEW = 16  # fewer people than this show that it runs, and no more
 SHOWN = ("psnr", "perceptual", "sharpness", "kid", "iou", "consistency")
 LEFT_OUT = ("coarse_frames", "prior_frames", "coarse_true_body", "refined_true_body")
 TARGETS = ("psnr_gain_db", "perceptual_change_percent", "kid_change_percent", "sharpness", "iou",
@@ -53,6 +54,8 @@ def results(numbers: dict) -> str:
     num, source = len(numbers["people"]), numbers["source"]
     intro = (f"{num} {source} people whom no model has seen, photo alone, side and back, mean with "
              f"95 % bootstrap interval (`python -m toolkit evaluate --split {source} --num {num}`)")
+    if num < FEW:
+        intro = f"**Too few people to conclude from**: {intro}"
     rows = {name: sectors["side_back"] for name, sectors in numbers["table"].items()
             if name in MEANING and name not in LEFT_OUT and "side_back" in sectors}
     shown = [m for m in SHOWN if any(m in row for row in rows.values())]
