@@ -112,7 +112,7 @@ def draw_figure(path: Path, table: dict, details: dict, folder: Path) -> None:
             chart(fig.add_axes(box), values, measure, words)
     handles, names = fig.axes[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="upper left", bbox_to_anchor=(0.02, 1 - 48 / height_px),
-               ncols=5, frameon=False, fontsize=10.5, labelcolor=INK)
+               ncols=4, frameon=False, fontsize=10.5, labelcolor=INK)
     for row, person in enumerate(people):
         top = 1 - (start_px + (picture_px + 8) * row) / height_px
         _picture_row(fig, folder / person, shown, (top, picture_px / height_px), row == 0)
