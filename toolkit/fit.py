@@ -192,20 +192,19 @@ def _picture_losses(posed: Gaussians, target: FitTarget, views: list[int],
     """L1, D-SSIM and silhouette loss of some views, per pixel of the person."""
     # at a turntable's few pixels the usual 0.3 px of blur would hide holes between thin Gaussians,
     # to be seen in every larger picture: 5 dB worse at twice the size
-    drawn = render(posed, target.cameras[views])
+    drawn = render(posed, target.cameras[views], background=background)
     rgb, alpha, confidence = (v[views] for v in (target.rgb, target.alpha, target.confidence))
-    # both are on white: swap it for this step's background, and blank what is not trusted
-    shift = background.to(rgb) - 1
-    image = confidence * (drawn.rgb + (1 - drawn.alpha) * shift)
-    wanted = confidence * (rgb + (1 - alpha) * shift)
+    # the target is on white: swap it for this step's background; blank what is not trusted
+    image = confidence * drawn.rgb
+    wanted = confidence * torch.addcmul(rgb, 1 - alpha, background.to(rgb) - 1)
     area = alpha.sum((1, 2, 3)).clamp_min(0.01 * alpha[0].numel())
     def per_person(error: Tensor) -> Tensor:
-        return (error.sum((1, 2)) / area).mean()
+        return (error.sum((1, 2, 3)) / area).mean() / error.shape[3]
     # every second row and column is enough for a window of 11 px
     dissimilar = 2 * confidence[:, ::2, ::2, 0] * (1 - ssim_map(image, wanted, stride=2))
-    wrong_cover = (confidence * (drawn.alpha - alpha)).abs()[..., 0]
-    return [("l1", per_person((image - wanted).abs().mean(-1))),
-            ("dssim", per_person(dissimilar)), ("alpha", per_person(wrong_cover))]
+    wrong_cover = (confidence * (drawn.alpha - alpha)).abs()
+    return [("l1", per_person((image - wanted).abs())),
+            ("dssim", per_person(dissimilar[..., None])), ("alpha", per_person(wrong_cover))]
 
 
 def _stay_losses(raw: dict[str, Tensor], start: dict[str, Tensor], config: FitConfig,

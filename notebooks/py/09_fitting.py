@@ -216,6 +216,7 @@ def score(gaussians):
             "drift_mm": drift.measure_drift(coarse.gaussians, gaussians).mean_mm}
 
 
+# %%
 def refit(*targets, **changes):
     """The toolkit's refit of the coarse avatar."""
     return fit(coarse.gaussians, coarse.rig, targets,
