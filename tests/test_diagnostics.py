@@ -40,6 +40,19 @@ def test_shift_is_found_in_direction_and_size(shift):
     assert abs(result.shift_percent - 100 * result.shift_px / 119) < 1e-3
 
 
+def test_what_lies_far_from_the_person_is_not_searched_and_not_missed(monkeypatch):
+    photo, mask = texture(420, 400), disc(420, 400, (230, 150), 60)
+    moved, moved_mask = (np.roll(plane, (4, -3), (0, 1)) for plane in (photo, mask))
+    near = misalignment.block_shifts(photo, moved, mask > 0.5, moved_mask > 0.5)
+    window, corner = misalignment._window_around(mask > 0.5)
+    assert corner.tolist() == [113, 33] and mask[window].sum() == mask.sum()
+    everywhere = (slice(None), slice(None)), np.array([0, 0])
+    monkeypatch.setattr(misalignment, "_window_around", lambda inside: everywhere)
+    whole = misalignment.block_shifts(photo, moved, mask > 0.5, moved_mask > 0.5)
+    assert len(near.points) > 20 and np.array_equal(near.points, whole.points)
+    assert np.array_equal(near.offsets, whole.offsets)
+
+
 def test_shifted_boxes_have_the_iou_and_the_contour_of_the_textbook():
     first, second = np.zeros((60, 60)), np.zeros((60, 60))
     first[10:50, 10:50] = 1

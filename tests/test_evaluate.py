@@ -20,7 +20,8 @@ from toolkit.pipeline import PipelineConfig
 
 EXAMPLE = Path(__file__).parent / "fixtures" / "evaluation"
 SHORT = ScoreConfig(
-    variants=("coarse", "self_refit", "one_shot", "progressive", "upper_bound", "prior_frames"),
+    variants=("coarse", "self_refit", "one_shot", "progressive", "upper_bound", "prior_frames",
+              "coarse_true_body"),
     pipeline=PipelineConfig(num_gaussians=10_000, num_views=5, fit_steps=2),
     photo_px=192, view_px=96, num_views=4)
 FOREIGN = EvaluateConfig(people=EXAMPLE, score=SHORT)
@@ -48,7 +49,7 @@ def check_schema(table, variants):
 def test_the_file_has_the_documented_shape(run):
     out, table = run
     assert json.loads((out / "evaluation.json").read_text()) == table
-    made = set(SHORT.variants) - {"prior_frames"}
+    made = set(SHORT.variants) - {"prior_frames", "coarse_true_body"}
     check_schema({k: {s: {m: v for m, v in ms.items() if m != "kid"} for s, ms in t.items()}
                   for k, t in table.items()}, made | {"refined"})
     assert set(table["coarse"]) == set(SECTORS)  # eight views around: no sector is empty
@@ -77,9 +78,13 @@ def test_words_say_what_was_left_out_and_how_it_was_tested(run):
     change = details["tests"]["upper_bound"]["side_back"]["psnr"]
     assert set(change) == {"mean", "low", "high", "p", "people"} and change["people"] == 2
     assert details["novel_poses"] == {} and details["failed"] == {}
-    assert set(details["seconds"]) == {"truth", *SHORT.variants} - {"prior_frames"}
+    assert set(details["seconds"]) == {"truth", *SHORT.variants} - {
+        "prior_frames", "coarse_true_body"}
+    assert "true body" in details["skipped"]["coarse_true_body"]
+    assert details["misalignment"] == {} and "psnr_gain_db" in details["targets"]
     text = (out / "evaluation.md").read_text()
     assert "## Side and back" in text and "prior_frames left out" in text
+    assert "## Targets: refined, side and back" in text and "## Sharpness by octave" in text
 
 
 def test_a_second_run_makes_only_what_is_missing(run):
@@ -103,12 +108,19 @@ def test_other_inputs_are_other_records(run):
 
 def test_our_own_people_have_novel_poses_and_frames(tmp_path):
     score = replace(SHORT, clips=("walk", "jump"),
-                    variants=("coarse", "coarse_frames", "prior_frames"))
+                    variants=("coarse", "coarse_frames", "prior_frames", "coarse_true_body"))
     table = evaluate(tmp_path, EvaluateConfig(split="val", num=1, score=score))
-    check_schema(table, {"coarse", "coarse_frames", "prior_frames"})
+    check_schema(table, {"coarse", "coarse_frames", "prior_frames", "coarse_true_body"})
     details = json.loads((tmp_path / "details.json").read_text())
-    check_schema(details["novel_poses"], {"coarse"})
+    check_schema(details["novel_poses"], {"coarse", "coarse_true_body"})
     assert details["tests"] == {}  # nothing to test with one person
+    truly, fitted = (table[name]["all"] for name in ("coarse_true_body", "coarse"))
+    assert truly["pa_mpjpe_mm"]["mean"] < 0.1 < 10 < fitted["pa_mpjpe_mm"]["mean"]
+    assert truly["keypoint_percent"]["mean"] < 0.01
+    assert truly["iou"]["mean"] > fitted["iou"]["mean"] + 0.03
+    split = details["misalignment"]["coarse"]
+    assert split["photo_iou"]["true"]["mean"] == truly["photo_iou"]["mean"]
+    assert "## Misalignment: coarse avatar" in (tmp_path / "evaluation.md").read_text()
     record = json.loads((tmp_path / "people" / "val_0000000" / "coarse.json").read_text())
     assert len(record["poses"]) == 2 and len(record["poses"][0]["psnr"]) == 4
     frames = [table[name]["all"]["iou"]["mean"] for name in ("coarse_frames", "prior_frames")]

@@ -126,6 +126,22 @@ def test_stay_holds_the_centres():
     assert drift(1.0) < 0.3 * drift(0.0)
 
 
+def test_the_photo_is_shown_in_every_second_step_and_weighs_twice():
+    truth, photo = cloud(), target_of(cloud(), turn_rad=0.7).pick([0])
+    targets = [target_of(truth), photo]
+
+    def losses(every, targets):
+        config = FitConfig(steps=6, single_every=every, views_per_step=4, random_background=False)
+        return fit(disturbed(truth), rig_of(truth), targets, config)[1].parts["l1"]
+
+    often, half, alone = (losses(1, targets), losses(2, targets), losses(2, targets[:1]))
+    assert half[0] == pytest.approx(float(2 * often[0] - alone[0]), rel=1e-5)
+    assert (half[::2] > 1.3 * half[1::2]).all()  # with and without it
+    assert torch.equal(losses(1, [photo]), losses(2, [photo]))  # by itself it is always shown
+    with pytest.raises(InputError, match="single_every 0"):
+        FitConfig(single_every=0)
+
+
 def test_zero_steps_returns_the_coarse_and_callback_sees_every_step():
     truth, seen = cloud(), []
     refined, history = fit(truth, rig_of(truth), [target_of(truth)], FitConfig(steps=0))

@@ -6,7 +6,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 from toolkit.errors import InputError
-from toolkit.metrics import masked_l1, masked_psnr, masked_ssim, ssim_map
+from toolkit.metrics import _ssim_by_matrices, masked_l1, masked_psnr, masked_ssim, ssim_map
 
 
 def pictures(seed=0):
@@ -31,6 +31,30 @@ def test_stride_looks_at_every_second_pixel():
     first, second = pictures()
     assert torch.allclose(ssim_map(first, second, stride=2), ssim_map(first, second)[:, ::2, ::2],
                           atol=1e-6)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_the_loops_give_the_values_and_gradients_of_the_matrices(stride):
+    first, second = pictures()
+    results = []
+    for ssim in (ssim_map, lambda a, b, stride: _ssim_by_matrices(a, b, 1.5, stride)):
+        x = first[:, :, :27].clone().requires_grad_()
+        value = ssim(x, second[:, :, :27], stride=stride)
+        (value * torch.linspace(-1, 2, value.numel()).view_as(value)).sum().backward()
+        results.append((value.detach(), x.grad))
+    (ours, slope), (theirs, wanted) = results
+    assert torch.allclose(ours, theirs, atol=5e-6)
+    assert torch.allclose(slope, wanted, atol=1e-5) and float(wanted.abs().max()) > 0.1
+
+
+def test_a_gradient_to_the_second_picture_and_other_types_still_work():
+    first, second = pictures()
+    second = second.requires_grad_()
+    ssim_map(first, second).sum().backward()
+    assert float(second.grad.abs().max()) > 0.1
+    double = ssim_map(first.double(), second.detach().double())
+    assert double.dtype == torch.float64
+    assert torch.allclose(double.float(), ssim_map(first, second.detach()), atol=1e-4)
 
 
 def test_identity_and_known_error():

@@ -17,8 +17,8 @@ MB = 2**20
 
 # The order in which data flows; a module imports only from its own or an earlier layer.
 LAYERS = [
-    {"errors", "assets", "cameras", "gaussians", "metrics", "export", "perceptual", "progress",
-     "weights", "weight_sets"},
+    {"errors", "assets", "cameras", "gaussians", "metrics", "windowed", "export", "perceptual",
+     "progress", "weights", "weight_sets"},
     {"body", "photo", "render"},
     {"people", "diagnostics"},
     {"coarse", "prior", "fit", "fit_target", "show", "animate"},

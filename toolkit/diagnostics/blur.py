@@ -6,6 +6,7 @@ show the person at one size (`match_height`).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -63,19 +64,31 @@ def band_contrast(rgb, mask, num_bands: int = NUM_BANDS) -> Float[np.ndarray, " 
     for nothing; each band is filtered out in the Fourier domain and averaged over the window.
     Source: ours; octave bands of Simoncelli & Freeman 1995, whose squares add up to one.
     """
-    luma, inside = _picture(rgb) @ _LUMA, _plane(mask) > 0.5
+    return band_contrasts([rgb], mask, num_bands)[0]
+
+
+def band_contrasts(pictures, mask, num_bands: int = NUM_BANDS) -> Float[np.ndarray, "P K"]:
+    """`band_contrast` of several pictures inside one mask, which is looked at once."""
+    inside = _plane(mask) > 0.5
     window = _window(inside)
     if window.sum() < 64:  # too thin to hold one period of the coarser bands
-        return np.full(num_bands, np.nan)
-    spectrum = np.fft.fft2(_extended(luma, inside))
-    fy, fx = (np.fft.fftfreq(n) for n in luma.shape)
+        return np.full((len(pictures), num_bands), np.nan)
+    nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    # outside the person, the value of the nearest pixel inside
+    extended = np.stack([(_picture(rgb) @ _LUMA)[tuple(nearest)] for rgb in pictures])
+    spectra = np.fft.rfft2(extended.astype(np.float64))
+    filtered = np.fft.irfft2(spectra[:, None] * _band_filters(inside.shape, num_bands),
+                             s=inside.shape)
+    return np.sqrt((window * filtered**2).sum((2, 3)) / window.sum())
+
+
+@lru_cache(maxsize=4)
+def _band_filters(shape: tuple[int, int], num_bands: int) -> Float[np.ndarray, "K H w"]:
+    """Gain of each octave at the frequencies of `rfft2`."""
+    fy, fx = np.fft.fftfreq(shape[0]), np.fft.rfftfreq(shape[1])
     octave = -np.log2(np.maximum(np.hypot(fy[:, None], fx[None]), 1e-9))
-    contrast = []
-    for band in range(num_bands):
-        distance = np.clip(np.abs(octave - (band + 1.5)), 0, 1)
-        filtered = np.fft.ifft2(spectrum * np.cos(np.pi / 2 * distance)).real
-        contrast.append(np.sqrt((window * filtered**2).sum() / window.sum()))
-    return np.array(contrast)
+    distances = [np.clip(np.abs(octave - (band + 1.5)), 0, 1) for band in range(num_bands)]
+    return np.stack([np.cos(np.pi / 2 * distance) for distance in distances])
 
 
 def _window(inside: np.ndarray) -> np.ndarray:
@@ -86,12 +99,6 @@ def _window(inside: np.ndarray) -> np.ndarray:
     rim = max(1.5, ERODE_SHARE * (rows[-1] - rows[0] + 1))
     depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
     return 0.5 - 0.5 * np.cos(np.pi * np.clip((depth - rim) / rim, 0, 1))
-
-
-def _extended(luma: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Outside the person, the value of the nearest pixel inside."""
-    index = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-    return luma[tuple(index)]
 
 
 def match_height(rgb, mask, height_px: float) -> tuple[np.ndarray, np.ndarray]:

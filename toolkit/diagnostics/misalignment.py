@@ -125,8 +125,9 @@ def block_shifts(photo, render, photo_mask, render_mask) -> ShiftField:
     planes = [_resize(p, zoom) for p in (photo @ _LUMA, render @ _LUMA, photo_mask, render_mask)]
     gray, other, inside, other_inside = planes
     gray, other = (_detail(g, m > 0.5) for g, m in ((gray, inside), (other, other_inside)))
-    centres = _textured_blocks(gray, inside > 0.5)
-    costs = _match_costs(gray, other, centres)
+    window, corner = _window_around(inside > 0.5)
+    centres = _textured_blocks(gray[window], inside[window] > 0.5, corner)
+    costs = _match_costs(gray[window], other[window], centres - corner)
     offsets, good = _best_offsets(costs)
     points = (centres[good][:, ::-1] + 0.5) / zoom
     return ShiftField(points.astype(np.float32), (offsets[good] / zoom).astype(np.float32))
@@ -139,15 +140,27 @@ def _detail(gray: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.where(inside, gray - mean / weight, 0).astype(np.float32)
 
 
-def _textured_blocks(gray: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Centres (row, column) of blocks inside the person with structure in both directions."""
+def _window_around(inside: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The person and all that its blocks can be compared with, and that window's corner."""
+    margin = SEARCH_PX + 2 * BLOCK_PX
+    spans = [np.flatnonzero(inside.any(axis)) for axis in (1, 0)]
+    starts = [max(0, int(span[0]) - margin) if len(span) else 0 for span in spans]
+    stops = [int(span[-1]) + margin + 1 if len(span) else None for span in spans]
+    return tuple(slice(*ends) for ends in zip(starts, stops, strict=True)), np.array(starts)
+
+
+def _textured_blocks(gray: np.ndarray, inside: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    """Centres (row, column) of blocks inside the person with structure in both directions.
+
+    They lie on a grid of the whole picture, of which `gray` is the part that starts at `corner`.
+    """
     gy, gx = np.gradient(gray)
     xx, yy, xy = (ndimage.uniform_filter(p, BLOCK_PX) for p in (gx * gx, gy * gy, gx * gy))
     weakest = (xx + yy) / 2 - np.hypot((xx - yy) / 2, xy)  # smaller eigenvalue
     core = ndimage.uniform_filter(inside.astype(np.float32), BLOCK_PX) > 0.8
-    grid = np.zeros_like(core)
-    grid[BLOCK_PX // 2::BLOCK_PX // 3, BLOCK_PX // 2::BLOCK_PX // 3] = True
-    return np.argwhere(grid & core & (weakest > 1e-5))
+    places = np.argwhere(core & (weakest > 1e-5)) + corner
+    step, first = BLOCK_PX // 3, BLOCK_PX // 2
+    return places[((places >= first) & ((places - first) % step == 0)).all(1)]
 
 
 def _match_costs(gray: np.ndarray, other: np.ndarray, centres: np.ndarray) -> np.ndarray:

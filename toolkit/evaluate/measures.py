@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toolkit.cameras import Cameras
-from toolkit.diagnostics.blur import NUM_BANDS, band_contrast
+from toolkit.diagnostics.blur import band_contrasts
 from toolkit.diagnostics.misalignment import silhouette_iou
 from toolkit.evaluate.lpips import load_lpips
 from toolkit.evaluate.scenes import Scene
@@ -34,6 +34,13 @@ class Reference:
     """A scene's truth, prepared once for all variants."""
 
     scene: Scene
+
+    def with_scene(self, scene: Scene) -> "Reference":
+        """For an avatar on another body: the same views, so what was prepared is taken over."""
+        other = Reference(scene)
+        for name in ("boxes", "heads", "look"):
+            other.__dict__[name] = getattr(self, name)
+        return other
 
     @cached_property
     def boxes(self) -> list[tuple[int, int, int]]:
@@ -127,7 +134,7 @@ def round_floats(values: Tensor) -> list:
 
 def _energies(rgb, true, mask) -> tuple[list, list]:
     """Squared contrast of a picture and of its truth in octave bands; None where too thin."""
-    found = [band_contrast(picture, mask, NUM_BANDS) ** 2 for picture in (rgb, true)]
+    found = band_contrasts([rgb, true], mask) ** 2
     return tuple([float(v) if np.isfinite(v) else None for v in bands] for bands in found)
 
 

@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from toolkit.body.anchors import Anchors
 from toolkit.body.rig import Avatar
 from toolkit.diagnostics.drift import measure_drift
 from toolkit.errors import InputError
@@ -15,14 +16,16 @@ from toolkit.evaluate.align import joint_errors_mm
 from toolkit.evaluate.cases import Case, from_folder, from_seed
 from toolkit.evaluate.lpips import load_lpips
 from toolkit.evaluate.measures import Reference, crop_square, round_floats, score_views
-from toolkit.evaluate.scenes import pose_scenes
-from toolkit.evaluate.variants import FRAMES, VARIANTS, Bench
+from toolkit.evaluate.scenes import for_body, pose_scenes
+from toolkit.evaluate.true_body import on_true_body, photo_misalignment
+from toolkit.evaluate.variants import FRAMES, TRUE_BODY, VARIANTS, Bench
 from toolkit.export import write_image
 from toolkit.perceptual import pooled
 from toolkit.pipeline import PipelineConfig, open_job
+from toolkit.profiles import load_profile
 from toolkit.runfolder import digest, read_json, write_json
 
-VERSION = 2  # raise it when a measure changes: old records are then made anew
+VERSION = 3  # raise it when a measure changes: old records are then made anew
 SHOWN_DEG = (0.0, 90.0, 180.0)  # views in the pictures beside the records
 
 
@@ -90,8 +93,19 @@ class Exam:
             return []
         return [Reference(s) for s in pose_scenes(self.bench.case, self.bench.body, self.clips)]
 
+    @cached_property
+    def on_true_body(self) -> "Exam":
+        """The same truth, looked at by an avatar on the true body."""
+        other = Exam(on_true_body(self.bench), self.clips)
+        other.photo, *other.poses = (ref.with_scene(for_body(ref.scene, other.bench.body))
+                                     for ref in (self.photo, *self.poses))
+        return other
+
     def score(self, name: str) -> tuple[dict, np.ndarray]:
         """Numbers of a variant, and three of its views as one picture."""
+        return (self.on_true_body if name in TRUE_BODY else self)._score(name)
+
+    def _score(self, name: str) -> tuple[dict, np.ndarray]:
         made = VARIANTS[name](self.bench)
         if not isinstance(made, Avatar):
             return {"views": score_views(made, self.turntable)}, _strip(made.rgb, self.turntable)
@@ -100,7 +114,8 @@ class Exam:
         drift = measure_drift(self.bench.coarse.gaussians, made.gaussians)
         record = {"views": score_views(drawn, self.photo),
                   "poses": [score_views(ref.scene.draw(made), ref) for ref in self.poses],
-                  "person": joints | {"drift_mm": drift.mean_mm, "drift_p95_mm": drift.p95_mm}}
+                  "person": joints | photo_misalignment(self.bench, made) | {
+                      "drift_mm": drift.mean_mm, "drift_p95_mm": drift.p95_mm}}
         return record, _strip(drawn.rgb, self.photo)
 
     def truth(self) -> tuple[dict, np.ndarray]:
@@ -123,6 +138,12 @@ def _strip(rgb, reference: Reference) -> np.ndarray:
                       for i in nearest], dim=1).numpy()
 
 
+@lru_cache(maxsize=1)
+def shared_anchors(profile: str, num: int) -> Anchors:
+    """The same for everybody, and a second's work."""
+    return load_profile(profile).make_anchors(num)
+
+
 def load_case(source: Source, folder: Path, config: ScoreConfig) -> Case:
     """The case, with its photo on disk."""
     if source.folder is not None:
@@ -143,13 +164,16 @@ def score_person(source: Source, out_dir: Path, config: ScoreConfig, fingerprint
     A photo in which the pipeline finds nobody, or cannot go on, is a result too: `failed.json`.
     """
     folder, key = Path(out_dir) / source.name, config.key(source, fingerprint)
-    wanted = ("truth", *(v for v in config.variants if source.folder is None or v not in FRAMES))
+    ours_alone = FRAMES + TRUE_BODY
+    wanted = ("truth", *(v for v in config.variants
+                         if source.folder is None or v not in ours_alone))
     missing = [v for v in wanted if read_record(folder / f"{v}.json", key) is None]
     if not missing or read_record(folder / "failed.json", key) is not None:
         return source.name
     case = load_case(source, folder, config)  # a folder that is not as documented stops the run
     try:
         job = open_job(case.photo, folder / "job", config.pipeline, resume=True)
+        job.anchors = shared_anchors(config.pipeline.profile, job.config.num_gaussians)
         exam = Exam(Bench(job, case), config.clips)
         for name in missing:
             _score(exam, name, folder, key)

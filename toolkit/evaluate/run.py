@@ -9,6 +9,7 @@ from pathlib import Path
 
 from toolkit import report
 from toolkit.errors import MissingFileError, fail
+from toolkit.evaluate.findings import is_success, misalignment, targets
 from toolkit.evaluate.lpips import why_no_lpips
 from toolkit.evaluate.person import ScoreConfig, Source, read_person, score_person
 from toolkit.evaluate.scenes import CLIPS
@@ -145,6 +146,8 @@ def _write(out_dir: Path, config: EvaluateConfig, score: ScoreConfig, people: di
         "tests": tests(people, score.variants, main_views, seed=config.seed),
         "novel_poses": evaluation(people, posed, pose_views, seed=config.seed),
         "novel_poses_tests": tests(people, posed, pose_views, seed=config.seed),
+        "targets": (found := targets(people, seed=config.seed)),
+        "success": is_success(found), "misalignment": misalignment(people, seed=config.seed),
         "face_distance_of_different_people": face_scale(people),
         "seconds": mean_seconds(people, ("truth", *score.variants)),
         "cpu_seconds": mean_seconds(people, ("truth", *score.variants), "cpu_seconds"),

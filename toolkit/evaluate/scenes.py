@@ -60,6 +60,18 @@ def photo_scene(case: Case, body: PhotoBody) -> Scene:
     return Scene("photo", body.pose, body.transl, cameras, case.views, joints, similarity.scale)
 
 
+def for_body(scene: Scene, body: PhotoBody) -> Scene:
+    """The same truth, to be compared with an avatar on another body; not for the turntable."""
+    if scene.name == "photo":
+        pose, transl = body.pose, body.transl
+    else:
+        pose, transl = scene.pose, -BodyModel.load().rest_joints(body.betas)[0]
+    joints = _joints(body.betas, pose, transl)
+    similarity = fit_similarity(joints, scene.views.joints)
+    cameras = similarity.into_estimated(scene.views.cameras)
+    return Scene(scene.name, pose, transl, cameras, scene.views, joints, similarity.scale)
+
+
 def clip_poses(names=CLIPS) -> dict[str, Float[Tensor, "55 3"]]:
     """The middle frame of each clip, the clip turned to the camera."""
     clips = {name: load_clip(name).facing_camera() for name in names}

@@ -100,14 +100,41 @@ def kid(ours: list[Float[np.ndarray, "V D"]], true: list[Float[np.ndarray, "V D"
     """
     if len(ours) < 2:
         return None
-    pairs = _pair_terms(ours, true)
-    off = ~np.eye(len(ours), dtype=bool)
-    draws = []
-    for counts in generator.multinomial(len(ours), [1 / len(ours)] * len(ours), size=NUM_DRAWS):
+    mean, draws = _resampled(1e3 * _pair_terms(ours, true)[None], generator)
+    return {"mean": float(mean[0]), **_ends(draws[:, 0])}
+
+
+def kid_change_percent(before: list, after: list, true: list,
+                       generator: np.random.Generator) -> dict[str, float] | None:
+    """Change of KID in percent; the same people are drawn for both. None if there is no gap."""
+    if not len(before) == len(after) == len(true) or len(before) < 2:
+        return None
+    pairs = np.stack([_pair_terms(features, true) for features in (before, after)])
+    (first, second), draws = _resampled(pairs, generator)
+    draws = draws[draws[:, 0] > 0]
+    if first <= 0 or len(draws) < NUM_DRAWS / 2:
+        return None
+    change = 100 * (draws[:, 1] / draws[:, 0] - 1)
+    return {"mean": float(100 * (second / first - 1)), **_ends(change)}
+
+
+def _resampled(pairs: Float[np.ndarray, "K P P"], generator: np.random.Generator):
+    """Means (K,) over pairs of different people, and the same of bootstrap draws (R,K)."""
+    num = pairs.shape[1]
+    off, draws = ~np.eye(num, dtype=bool), []
+    for counts in generator.multinomial(num, [1 / num] * num, size=NUM_DRAWS):
         weight = np.outer(counts, counts) * off
         if weight.any():
-            draws.append(1e3 * (weight * pairs).sum() / weight.sum())
-    return {"mean": float(1e3 * pairs[off].mean()), **_ends(np.array(draws))}
+            draws.append((weight * pairs).sum((1, 2)) / weight.sum())
+    return pairs[:, off].mean(1), np.array(draws)
+
+
+def ratio_interval(numerator, denominator, generator: np.random.Generator) -> dict[str, float]:
+    """Ratio of two means over the same people with its percentile bootstrap interval."""
+    top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    chosen = generator.integers(len(top), size=(NUM_DRAWS, len(top)))
+    draws = top[chosen].mean(1) / bottom[chosen].mean(1)
+    return {"mean": float(top.mean() / bottom.mean()), **_ends(draws)}
 
 
 def _pair_terms(ours, true) -> Float[np.ndarray, "P P"]:

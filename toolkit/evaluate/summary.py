@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from toolkit.evaluate.stats import SECTORS, in_sector, interval, kid, paired, person_values
-from toolkit.evaluate.variants import FRAMES, REFINED
+from toolkit.evaluate.variants import BASE, FRAMES, REFINED
 
 People = dict[str, dict[str, dict]]  # person -> variant (and "truth") -> record
 HIGHER_IS_BETTER = {"psnr": True, "psnr_common": True, "ssim": True, "perceptual": False,
                     "lpips": False, "iou": True, "keypoint_percent": False, "face_distance": False,
-                    "consistency": False, "kid": False, "pa_mpjpe_mm": False}
+                    "consistency": False, "kid": False, "pa_mpjpe_mm": False,
+                    "texture_offset_px": False, "photo_iou": True, "photo_psnr": True}
 
 
 def joined(parts: list[dict]) -> dict:
@@ -49,9 +50,9 @@ def by_person(people: People, variant: str, sector: str,
     return table
 
 
-def sector_kid(people: People, variant: str, sector: str, pick: Callable[[dict], dict | None],
-               generator: np.random.Generator) -> dict | None:
-    """KID of a variant in a sector, over the people that have it."""
+def kid_features(people: People, variant: str, sector: str,
+                 pick: Callable[[dict], dict | None]) -> tuple[list, list]:
+    """Features of a variant's views in a sector and of the truth's, one array a person."""
     ours, true = [], []
     for records in people.values():
         views = pick(records[variant]) if variant in records else None
@@ -62,7 +63,7 @@ def sector_kid(people: People, variant: str, sector: str, pick: Callable[[dict],
             truth = true_features(records["truth"], variant, posed=pick is pose_views)
             ours.append(np.array(views["features"])[chosen])
             true.append(np.array(truth)[chosen])
-    return kid(ours, true, generator)
+    return ours, true
 
 
 def evaluation(people: People, variants, pick, *, seed: int) -> dict:
@@ -74,7 +75,7 @@ def evaluation(people: People, variants, pick, *, seed: int) -> dict:
             generator = np.random.default_rng(seed)  # the same people are drawn for every number
             values = {measure: interval(list(column.values()), generator) for measure, column
                       in sorted(by_person(people, variant, sector, pick).items())}
-            distance = sector_kid(people, variant, sector, pick, generator)
+            distance = kid(*kid_features(people, variant, sector, pick), generator)
             if distance is not None:
                 values["kid"] = distance
             if values:
@@ -85,11 +86,11 @@ def evaluation(people: People, variants, pick, *, seed: int) -> dict:
 
 
 def tests(people: People, variants, pick, *, seed: int) -> dict:
-    """Every variant less coarse (frames less coarse frames), person by person, with p values."""
+    """Every variant less its base (`variants.BASE`, else coarse), person by person, with p."""
     table = {}
     for variant in variants:
-        base = "coarse_frames" if variant in FRAMES else "coarse"
-        if variant == base:
+        base = BASE.get(variant, "coarse")
+        if variant in ("coarse", "coarse_frames"):
             continue
         rows = {}
         for sector in SECTORS:

@@ -8,35 +8,25 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from toolkit.assets import atomic_path
+from toolkit.evaluate.sections import misalignment_section, octave_section, target_section
 from toolkit.evaluate.summary import HIGHER_IS_BETTER
-from toolkit.evaluate.variants import FRAMES, MEANING
+from toolkit.evaluate.text import COLUMNS, cell
+from toolkit.evaluate.variants import BASE, FRAMES, MEANING, TRUE_BODY
 from toolkit.show import FAINT, INK, figure, quiet_axes, save_figure
 
-COLUMNS = {  # measure: head of its column, digits
-    "psnr": ("PSNR dB", 2), "psnr_common": ("PSNR common dB", 2), "ssim": ("SSIM", 3),
-    "perceptual": ("perceptual", 3), "lpips": ("LPIPS", 3),
-    "sharpness": ("sharpness /truth", 2), "kid": ("KID x1000", 1),
-    "iou": ("IoU", 3), "keypoint_percent": ("keypoints %", 2), "face_distance": ("face", 3),
-    "consistency": ("consistency %", 2), "drift_mm": ("drift mm", 1),
-    "pa_mpjpe_mm": ("PA-MPJPE mm", 1)}
 TITLES = {"all": "All views", "side_back": "Side and back", "front": "Front",
           "three_quarter": "Three-quarter", "side": "Side", "back": "Back"}
 PANELS = ("psnr", "perceptual", "sharpness", "kid")
 CHANGES = ("psnr", "perceptual", "sharpness", "iou")  # person by person, against coarse
-BOUND = "upper_bound"  # so far above the others that it has no place beside them in the charts
+# far above the others: no place beside them in the charts
+APART = ("upper_bound", *TRUE_BODY)
 CHARTED = ("front", "three_quarter", "side", "back")
 COLORS = {"coarse": "#5f7c99", "self_refit": "#9fb3c8", "unsharp_refit": "#b59ad0",
           "esrgan_refit": "#7f57a8", "one_shot": "#d8612c", "progressive": "#b3851d",
-          "coarse_frames": "#8b9099", "prior_frames": "#e39b78", "upper_bound": "#4c8c5a"}
+          "coarse_frames": "#8b9099", "prior_frames": "#e39b78", "upper_bound": "#4c8c5a",
+          "coarse_true_body": "#2f8f9d", "refined_true_body": "#a3443b"}
 PAIRED = ("psnr", "psnr_common", "ssim", "perceptual", "lpips", "face_distance", "iou")
 MOST_PEOPLE = 3  # rows of pictures
-
-
-def _cell(value: dict | None, digits: int) -> str:
-    if value is None:
-        return "-"
-    low, high = value["low"], value["high"]
-    return f"{value['mean']:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _arrow(measure: str) -> str:
@@ -50,7 +40,7 @@ def sector_table(table: dict, sector: str) -> list[str]:
     lines = ["| | " + " | ".join(COLUMNS[m][0] + _arrow(m) for m in shown) + " |",
              "|---" * (len(shown) + 1) + "|"]
     return lines + [f"| {MEANING[name]} | " + " | ".join(
-        _cell(row.get(m), COLUMNS[m][1]) for m in shown) + " |" for name, row in rows.items()]
+        cell(row.get(m), COLUMNS[m][1]) for m in shown) + " |" for name, row in rows.items()]
 
 
 def test_table(tests: dict, sector: str) -> list[str]:
@@ -59,9 +49,10 @@ def test_table(tests: dict, sector: str) -> list[str]:
     lines = ["| | " + " | ".join(COLUMNS[m][0] + _arrow(m) for m in shown) + " |",
              "|---" * (len(shown) + 1) + "|"]
     for name, sectors in tests.items():
-        cells = [(f"{_cell(v, 3)}, p={v['p']:.3g}" if (v := sectors.get(sector, {}).get(m))
+        cells = [(f"{cell(v, 3)}, p={v['p']:.3g}" if (v := sectors.get(sector, {}).get(m))
                   else "-") for m in shown]
-        lines.append(f"| {MEANING[name]} | " + " | ".join(cells) + " |")
+        base = f" (against {MEANING[BASE[name]]})" if name in BASE else ""
+        lines.append(f"| {MEANING[name]}{base} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -76,8 +67,10 @@ def write_markdown(path: Path, table: dict, details: dict) -> None:
     if scale is not None:
         lines += ["`face` is a feature distance of head crops, not a face recogniser: the true "
                   f"faces of two different people here are {scale:.3f} apart on average.", ""]
+    lines += target_section(details["targets"], details["success"])
     for sector, title in TITLES.items():
         lines += [f"## {title}", "", *sector_table(table, sector), ""]
+    lines += octave_section(table) + misalignment_section(details["misalignment"])
     for title, key in (("Change against coarse", "tests"),
                        ("Change against coarse in novel poses", "novel_poses_tests")):
         for sector in ("side_back", "all"):
@@ -101,10 +94,10 @@ def write_markdown(path: Path, table: dict, details: dict) -> None:
 
 def draw_figure(path: Path, table: dict, details: dict, folder: Path) -> None:
     """Charts by sector above, pictures of the first people below."""
-    people, shown = details["people"][:MOST_PEOPLE], ["truth", *(v for v in table if v != BOUND)]
-    shown = [name for name in shown if name not in FRAMES]
+    people = details["people"][:MOST_PEOPLE]
+    shown = ["truth", *(v for v in table if v not in (*APART, *FRAMES))]
     charts = [(table, PANELS, "")]  # absolute, the bound included
-    charts += [({v: row for v, row in details[key].items() if v != BOUND}, CHANGES, words)
+    charts += [({v: row for v, row in details[key].items() if v not in APART}, CHANGES, words)
                for key, words in (("tests", "change, photo's pose"),
                                   ("novel_poses_tests", "change, novel poses")) if details[key]]
     picture_px, start_px = 200, 130 + 340 * len(charts)
@@ -119,7 +112,7 @@ def draw_figure(path: Path, table: dict, details: dict, folder: Path) -> None:
             chart(fig.add_axes(box), values, measure, words)
     handles, names = fig.axes[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="upper left", bbox_to_anchor=(0.02, 1 - 48 / height_px),
-               ncols=5, frameon=False, fontsize=10.5, labelcolor=INK)
+               ncols=4, frameon=False, fontsize=10.5, labelcolor=INK)
     for row, person in enumerate(people):
         top = 1 - (start_px + (picture_px + 8) * row) / height_px
         _picture_row(fig, folder / person, shown, (top, picture_px / height_px), row == 0)

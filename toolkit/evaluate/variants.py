@@ -148,6 +148,8 @@ VARIANTS: dict[str, Callable[[Bench], Avatar | Render]] = {
     "coarse_frames": coarse_frames,
     "prior_frames": prior_frames,
     "upper_bound": upper_bound,
+    "coarse_true_body": lambda bench: bench.coarse,  # these two get a bench with the true body
+    "refined_true_body": lambda bench: bench.refit(bench.clip),
 }
 MEANING = {
     "coarse": "coarse avatar", "self_refit": "coarse, refitted to its own renders",
@@ -156,8 +158,13 @@ MEANING = {
     "one_shot": "prior + one-shot refit (what `avatar` does)",
     "progressive": "prior + progressive refit",
     "coarse_frames": "coarse frames (A pose)", "prior_frames": "the prior's frames (A pose)",
-    "upper_bound": "upper bound: refit to the true views"}
+    "upper_bound": "upper bound: refit to the true views",
+    "coarse_true_body": "coarse avatar on the true body",
+    "refined_true_body": "prior + one-shot refit on the true body"}
 FRAMES = ("coarse_frames", "prior_frames")
+TRUE_BODY = ("coarse_true_body", "refined_true_body")
+# what a variant is compared with, if not with "coarse": the same without what it adds
+BASE = {"prior_frames": "coarse_frames", "refined_true_body": "coarse_true_body"}
 REFINED = "one_shot"  # what `python -m toolkit avatar` leaves
 
 
@@ -165,5 +172,7 @@ def why_not(name: str, *, posable: bool) -> str | None:
     """Why a variant cannot be made here, or None."""
     if name in FRAMES and not posable:
         return "foreign people have no truth in the turntable's A pose"
+    if name in TRUE_BODY and not posable:
+        return "the true body of foreign people is not known"
     return esrgan.why_not() if name == "esrgan_refit" else None
 

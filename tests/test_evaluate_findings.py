@@ -1,0 +1,140 @@
+"""Targets and the split of misalignment on made-up people whose answers are known."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolkit.evaluate.findings import is_met, is_success, misalignment, targets
+from toolkit.evaluate.sections import misalignment_section, target_section
+from toolkit.evaluate.stats import kid_change_percent, ratio_interval
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+import readme_results  # noqa: E402
+
+AZIMUTHS = [0.0, 90.0, 180.0, 270.0]
+
+
+def views(psnr, perceptual, shift, seed):
+    """Four views: front, side, back, side; features lie `shift` off the truth's."""
+    features = np.random.default_rng(seed).normal(shift, 0.2, (4, 12))
+    return {"psnr": psnr, "perceptual": perceptual, "iou": [0.98] * 4, "ssim": [0.8] * 4,
+            "energy": [[1.0] * 4] * 4, "energy_true": [[1.1] * 4] * 4,
+            "features": features.tolist(), "azimuths_deg": AZIMUTHS}
+
+
+def person(i, gain=1.0, novel_gain=0.9, look=0.2):
+    """Coarse at 20 + i dB; refined `gain` better from the side and behind, not in front."""
+    base, better = 20.0 + i, np.array([0.0, gain, gain, gain])
+
+    def record(extra, perceptual, shift, posed, offset):
+        own = views((base + extra).tolist(), [perceptual] * 4, shift, 7 * i)
+        return {"views": own, "poses": [views((base + posed * (better > 0)).tolist(),
+                                              [perceptual] * 4, shift, 7 * i)],
+                "person": {"texture_offset_px": offset, "photo_iou": 0.9}}
+
+    truth = np.random.default_rng(7 * i).normal(0, 0.2, (4, 12)).tolist()
+    none = np.zeros(4)
+    return {"truth": {"features": {"photo": truth, "poses": [truth]}},
+            "coarse": record(none, 0.5, 1.0, 0.0, 6.0 + i),
+            "self_refit": record(none - 0.1, 0.52, 1.0, 0.0, 6.0),
+            "unsharp_refit": record(none - 0.2, 0.55, 1.0, 0.0, 6.0),
+            "one_shot": record(better, 0.5 - look, 0.6, novel_gain, 4.0 + i),
+            "coarse_true_body": record(none + 3, 0.3, 0.5, 3.0, 2.0 + i),
+            "refined_true_body": record(none + 4, 0.2, 0.3, 4.0, 1.0)}
+
+
+@pytest.fixture(scope="module")
+def people():
+    return {f"p{i}": person(i) for i in range(10)}
+
+
+def test_every_target_is_the_number_that_was_put_in(people):
+    found = targets(people, seed=0)
+    assert found["psnr_gain_db"]["mean"] == pytest.approx(1.0) and found["psnr_gain_db"]["p"] < 0.01
+    assert found["perceptual_change_percent"]["mean"] == pytest.approx(-40)
+    assert found["front_psnr_gain_db"]["mean"] == 0 and found["front_psnr_gain_db"]["met"]
+    assert found["psnr_gain_kept_percent"]["mean"] == pytest.approx(90)
+    assert found["perceptual_gain_kept_percent"]["mean"] == pytest.approx(100)
+    assert found["sharpness"]["mean"] == pytest.approx(1 / 1.1) and found["iou"]["met"]
+    assert found["psnr_over_unsharp_refit_db"]["mean"] == pytest.approx(1.2)
+    assert found["kid_change_percent"]["high"] < -35 and found["kid_change_percent"]["met"]
+    assert not found["psnr_gain_db"]["met"]  # 1 dB is no 2.5
+    assert not [name for name in found if "esrgan" in name]  # was not made
+    assert is_success(found)
+    text = "\n".join(target_section(found, True))
+    assert "1.00 [1.00, 1.00]" in text and ">= 2.5 | no" in text and "): reached." in text
+
+
+def test_the_floor_wants_all_of_its_parts():
+    def verdict(**changes):
+        return is_success(targets({f"p{i}": person(i, **changes) for i in range(10)}, seed=0))
+
+    assert verdict() and not verdict(gain=0.5) and not verdict(look=0.05)
+    assert is_success(targets({"p0": person(0)}, seed=0)) is None  # one person: no test
+    worse = {f"p{i}": person(i) for i in range(10)}
+    for record in worse.values():
+        record["self_refit"] = record["refined_true_body"]  # a control that is better
+    assert is_success(targets(worse, seed=0)) is False
+    assert targets({"p0": {"coarse": person(0)["coarse"]}}, seed=0) == {}
+    loss = {f"p{i}": person(i, gain=-1.0) for i in range(4)}
+    assert "psnr_gain_kept_percent" not in targets(loss, seed=0)  # no gain, no share of it
+
+
+@pytest.mark.parametrize("value, goal, met", [
+    (2.5, ">= 2.5", True), (2.4, ">= 2.5", False), (-34, "<= -33", True), (0, "> 0", False),
+    (-0.1, "< 0", True), (1.21, "0.8 to 1.2", False), (0.8, "0.8 to 1.2", True)])
+def test_goals_are_read_as_they_stand(value, goal, met):
+    assert is_met(value, goal) is met
+
+
+def test_misalignment_is_split_person_by_person(people):
+    found = misalignment(people, seed=0)
+    offset = found["coarse"]["texture_offset_px"]
+    assert offset["from_body"]["mean"] == pytest.approx(-4.0) and offset["from_body"]["p"] < 0.01
+    assert offset["estimated"]["mean"] == pytest.approx(10.5)
+    assert offset["true"]["mean"] == pytest.approx(6.5)
+    assert found["coarse"]["psnr_side"]["from_body"]["mean"] == pytest.approx(3.0)
+    assert found["one_shot"]["psnr_back"]["from_body"]["mean"] == pytest.approx(3.0)
+    text = "\n".join(misalignment_section(found))
+    assert "| texture offset in the photo, px | 10.50 [" in text and "-4.00 [" in text
+    assert misalignment({"p": {"coarse": people["p0"]["coarse"]}}, seed=0) == {}
+
+
+def test_a_change_of_kid_has_the_sign_of_the_gap():
+    def draw(shift, seed):
+        return [np.random.default_rng((seed, i)).normal(shift, 1, (4, 16)) for i in range(20)]
+
+    truth, rng = draw(0.0, 0), np.random.default_rng
+    nearer = kid_change_percent(draw(1.0, 1), draw(0.5, 1), truth, rng(0))
+    farther = kid_change_percent(draw(0.5, 1), draw(1.0, 1), truth, rng(0))
+    assert nearer["low"] < nearer["mean"] < nearer["high"] < -50 and farther["low"] > 100
+    assert kid_change_percent(truth, draw(1.0, 1), truth, rng(0)) is None  # no gap to change
+    same = kid_change_percent(draw(1.0, 1), draw(1.0, 1), truth, rng(0))
+    assert same == {"mean": 0, "low": 0, "high": 0}
+
+
+def test_a_ratio_of_means_is_no_mean_of_ratios():
+    found = ratio_interval([1.0, 9.0], [10.0, 10.0], np.random.default_rng(0))
+    assert found == {"mean": 0.5, "low": 0.1, "high": 0.9}
+    assert ratio_interval([2.0, 4.0], [1.0, 2.0], np.random.default_rng(0))["high"] == 2
+
+
+# --- README ---
+
+def test_the_readme_says_what_the_committed_numbers_say():
+    text = readme_results.README.read_text()
+    numbers = json.loads(readme_results.NUMBERS.read_text())
+    assert readme_results.with_results(text, readme_results.results(numbers)) == text, \
+        "run: python tools/readme_results.py"
+
+
+def test_another_number_is_another_table(people):
+    numbers = json.loads(readme_results.NUMBERS.read_text())
+    before = readme_results.results(numbers)
+    numbers["table"]["coarse"]["side_back"]["psnr"]["mean"] += 1
+    assert readme_results.results(numbers) != before
+    assert readme_results.rounded({"a": [1.23456789, "x", 3]}) == {"a": [1.2346, "x", 3]}
