@@ -56,11 +56,11 @@ class Stage:
 
 
 STAGES = (
-    Stage(steps=60, lr=0.08, bones=1.0, prior=2e-4, lifted_prior=6e-4),
+    Stage(steps=60, lr=0.08, bones=1.0, prior=2e-4, lifted_prior=3e-3),
     Stage(steps=90, lr=0.04, points=4.0, sigma=0.15, bones=0.3, prior=2e-4, shape=3e-3,
-          depth=0.02, lifted_prior=6e-4),
+          depth=0.05, lifted_prior=3e-3),
     Stage(steps=150, lr=0.02, points=8.0, sigma=0.05, bones=0.06, prior=2e-4, shape=2e-3,
-          inside=4.0, cover=0.7, depth=0.02, lifted_prior=6e-4),
+          inside=4.0, cover=0.7, depth=0.05, lifted_prior=3e-3),
 )
 
 
