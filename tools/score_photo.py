@@ -12,6 +12,9 @@ picture cuts off included).
     body IoU         the fitted body's silhouette against the true body's, clothes taken off
     dressed IoU      the fitted body's silhouette against the true, dressed person
     naked truth      the true body's silhouette against the dressed person: what a perfect fit has
+    PA-MPJPE         mean distance in mm of COCO's 17 joints in 3D after the best similarity, as in
+                     `python -m toolkit evaluate`; its parts across and along the view
+    MPJPE            the same with only the hips laid upon each other
 """
 
 import argparse
@@ -26,6 +29,7 @@ from tqdm import tqdm
 from toolkit.assets import atomic_path
 from toolkit.body.model import BodyModel
 from toolkit.errors import ToolkitError
+from toolkit.evaluate.align import fit_similarity, joint_errors_mm
 from toolkit.people.photo import photo_of
 from toolkit.people.sample import sample_person
 from toolkit.photo.fit import fit_body
@@ -33,7 +37,8 @@ from toolkit.photo.keypoints import detect
 from toolkit.render.mesh import rasterize_mesh
 
 COLUMNS = ("pck", "keypoint_error", "detector_pck", "detector_error", "mask_iou", "body_iou",
-           "dressed_iou", "naked_truth_iou", "seconds")
+           "dressed_iou", "naked_truth_iou", "pa_mpjpe_mm", "pa_across_mm", "pa_depth_mm",
+           "mpjpe_mm", "seconds")
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -48,6 +53,16 @@ def drawn(body: BodyModel, person, camera) -> tuple[np.ndarray, np.ndarray, np.n
     (pixels,), _ = camera.project(torch.cat([out.joints[:22], points]))
     mask = rasterize_mesh(out.vertices.numpy(), body.faces_body.numpy(), camera).mask
     return pixels[:22].numpy(), pixels[22:].numpy(), mask
+
+
+def joint_errors(body: BodyModel, person, found) -> dict:
+    """Errors of COCO's 17 joints in 3D, mm; across and along the photo's view after alignment."""
+    regressor = torch.from_numpy(body.extra["coco17"]).float()
+    true = regressor @ body(person.betas, person.pose, person.transl, person.expression).vertices
+    ours = regressor @ body(found.betas, found.pose, found.transl).vertices
+    off = 1e3 * (fit_similarity(ours, true)(ours) - true)  # the true camera looks along -z
+    return joint_errors_mm(ours, true) | {"pa_across_mm": float(off[:, :2].norm(dim=1).mean()),
+                                          "pa_depth_mm": float(off[:, 2].abs().mean())}
 
 
 def score(body: BodyModel, person, seconds: float, views, detection, found) -> dict:
@@ -67,7 +82,7 @@ def score(body: BodyModel, person, seconds: float, views, detection, found) -> d
         result[f"{name or 'keypoint_'}error"] = float(error.mean())
     return result | {"mask_iou": iou(detection.mask > 0.5, dressed),
                      "body_iou": iou(silhouette, naked), "dressed_iou": iou(silhouette, dressed),
-                     "naked_truth_iou": iou(naked, dressed)}
+                     "naked_truth_iou": iou(naked, dressed), **joint_errors(body, person, found)}
 
 
 def overlay(photo: np.ndarray, body: BodyModel, found) -> np.ndarray:
@@ -113,6 +128,7 @@ def main():
     parser.add_argument("--num", type=int, default=64)
     parser.add_argument("--out", type=Path, default=Path("runs/score_photo.json"))
     parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--without-lifter", action="store_true", help="the ablation")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     body, rows, failed, pictures = BodyModel.load(), [], {}, []
@@ -125,7 +141,8 @@ def main():
         except ToolkitError as error:
             failed[seed] = str(error)
             continue
-        found = fit_body(detection, photo.shape[:2], body)
+        found = fit_body(detection, photo.shape[:2], body,
+                         use_lifter=not arguments.without_lifter)
         rows.append(score(body, person, time.perf_counter() - start, views, detection, found))
         pictures.append(overlay(photo, body, found))
     means = summary(rows)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from toolkit.body.model import JOINT_NAMES
 from toolkit.photo.keypoints import KEYPOINT_NAMES
+from toolkit.photo.lift import Lifted
 
 # The 33 points are not equally sure in the net nor equally well defined on the body.
 _RELIABILITY = {"inner": 0.0, "outer": 0.0, "foot_index": 0.5, "shoulder": 1.0, "hip": 1.0,
@@ -110,6 +111,12 @@ def bone_term(points: Float[Tensor, "33 3"], world: Float[Tensor, "33 3"],
                     for p in (points, world))
     sure = weights[BONES].amin(dim=1)
     return (sure * (1 - (ours * theirs).sum(dim=1))).sum() / sure.sum().clamp_min(1e-6)
+
+
+def depth_term(depths_px: Float[Tensor, " 33"], lifted: Lifted) -> Tensor:
+    """Distance from the lifted depths in their own spreads, robust; blind across the view."""
+    off = (depths_px - lifted.points_px[:, 2]) / lifted.spread_px[:, 2]
+    return 9.0 * geman_mcclure(off**2, sigma=3.0).mean()
 
 
 def pose_term(pose: Float[Tensor, "22 3"], mean: Tensor, spread: Tensor) -> Tensor:

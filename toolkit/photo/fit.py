@@ -1,9 +1,10 @@
 """SMPLify with a silhouette: shape, pose and camera of the person in one photo.
 
-    points in metres --turn--> torso --linear--> camera --Adam, three stages--> body
+    points --lifter--> depths, pose --turn--> torso --linear--> camera --Adam, three stages--> body
 
-The stages: (1) the net's bone directions set the pose, (2) the 2D points pull, robustly, and the
-camera moves, (3) shape joins and the body is brought inside the mask and out to its contour.
+The stages: (1) the lifted bone directions set the pose, (2) the 2D points pull, robustly, the
+lifted depths too, and the camera moves, (3) shape joins and the body is brought inside the mask and
+out to its contour. Without the lifter the net's own metres and an average pose stand in for it.
 Source: Bogo et al. 2016 (SMPLify), eq 1; the silhouette term follows Lassner et al. 2017, sec 4.
 """
 
@@ -16,15 +17,16 @@ from torch import Tensor
 
 from toolkit.body.model import BodyModel, rodrigues
 from toolkit.body.motion import a_pose
-from toolkit.cameras import Cameras, intrinsics
+from toolkit.cameras import Cameras
 from toolkit.photo import energy
-from toolkit.photo.energy import Silhouette, Usual
+from toolkit.photo.energy import Usual
+from toolkit.photo.evidence import Evidence, gather_evidence, photo_intrinsics
 from toolkit.photo.keypoints import KEYPOINT_NAMES, Detection
+from toolkit.photo.lift import HIPS, lift, load_lifter
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.photo.reduced_body import ReducedBody
 
 __all__ = ["PhotoBody", "fit_body"]
-ASSUMED_FOV_DEG = 30.0  # of the picture padded to a square
 VIEW = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # world to camera axes
 TORSO = [KEYPOINT_NAMES.index(n) for n in
          ("left_shoulder", "right_shoulder", "left_hip", "right_hip")]
@@ -37,6 +39,7 @@ class Stage:
     Attributes:
         steps: number of steps. lr: learning rate of the pose, radians a step.
         sigma: where a 2D residual stops to count more, in body heights.
+        depth: of the lifted depths. lifted_prior: `prior` when the usual pose is the lifted one.
     """
 
     steps: int
@@ -48,13 +51,16 @@ class Stage:
     shape: float = 0.0
     inside: float = 0.0
     cover: float = 0.0
+    depth: float = 0.0
+    lifted_prior: float = 1e-4
 
 
 STAGES = (
-    Stage(steps=60, lr=0.08, bones=1.0, prior=2e-4),
-    Stage(steps=90, lr=0.04, points=4.0, sigma=0.15, bones=0.3, prior=2e-4, shape=3e-3),
+    Stage(steps=60, lr=0.08, bones=1.0, prior=2e-4, lifted_prior=3e-3),
+    Stage(steps=90, lr=0.04, points=4.0, sigma=0.15, bones=0.3, prior=2e-4, shape=3e-3,
+          depth=0.05, lifted_prior=3e-3),
     Stage(steps=150, lr=0.02, points=8.0, sigma=0.05, bones=0.06, prior=2e-4, shape=2e-3,
-          inside=4.0, cover=0.7),
+          inside=4.0, cover=0.7, depth=0.05, lifted_prior=3e-3),
 )
 
 
@@ -73,20 +79,9 @@ class Unknowns:
         return torch.stack([self.camera[0] * depth, self.camera[1] * depth, depth])
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """The photo as the energies need it; lengths in pixels are those of the photo."""
-
-    keypoints: Float[Tensor, "33 2"]
-    weights: Float[Tensor, " 33"]
-    world: Float[Tensor, "33 3"]
-    silhouette: Silhouette
-    K: Float[Tensor, "3 3"]
-    scale_px: float
-
-
 def fit_body(detection: Detection, image_size: tuple[int, int], body: BodyModel, *,
-             focal_px: float | None = None, stages: tuple[Stage, ...] = STAGES) -> PhotoBody:
+             focal_px: float | None = None, stages: tuple[Stage, ...] = STAGES,
+             use_lifter: bool = True) -> PhotoBody:
     """Fit the body to one detected person.
 
     Args:
@@ -95,12 +90,18 @@ def fit_body(detection: Detection, image_size: tuple[int, int], body: BodyModel,
         body: the body model; needs our file's point regressor.
         focal_px: focal length if known; else 30 deg over the longer side are assumed.
         stages: runs of Adam, in order.
+        use_lifter: depths and usual pose from the learned lifter instead of from the net's metres
+            and an average pose.
 
-    Source: Bogo et al. 2016, eq 1.
+    Source: Bogo et al. 2016, eq 1; the lifter is ours.
     """
     evidence = gather_evidence(detection, photo_intrinsics(image_size, focal_px))
-    small = ReducedBody.of(body)
-    unknowns, usual = _start(small, evidence, body.num_betas), Usual.anybody(body.num_betas)
+    small, usual = ReducedBody.of(body), Usual.anybody(body.num_betas)
+    if use_lifter:
+        lifted = lift(load_lifter(), detection)
+        evidence = replace(evidence, lifted=lifted, world=lifted.points_px)
+        usual = replace(usual, pose=lifted.pose, spread=lifted.pose_spread)
+    unknowns = _start(small, evidence, body.num_betas)
     for index, stage in enumerate(stages):
         unknowns = minimise(small, evidence, unknowns, stage, usual)
         if index == 0:
@@ -108,39 +109,9 @@ def fit_body(detection: Detection, image_size: tuple[int, int], body: BodyModel,
     return to_photo_body(unknowns, evidence, detection, body, image_size)
 
 
-def photo_intrinsics(image_size: tuple[int, int], focal_px: float | None = None, *,
-                     fov_deg: float = ASSUMED_FOV_DEG) -> Float[Tensor, "3 3"]:
-    """Of a photo with its axis in the middle; without a focal length `fov_deg` is assumed."""
-    K = intrinsics(fov_deg, max(image_size), max(image_size))[0]
-    K[:2, 2] = torch.tensor([image_size[1] / 2, image_size[0] / 2])
-    if focal_px is not None:
-        K[0, 0] = K[1, 1] = focal_px
-    return K
-
-
-def gather_evidence(detection: Detection, K: Tensor) -> Evidence:
-    """Points, mask and camera of a photo, with weights and the person's size."""
-    keypoints = torch.tensor(np.asarray(detection.keypoints, np.float32))
-    weights = energy.confidence(keypoints[:, 2]) * energy.reliability()
-    x0, y0, x1, y1 = detection.box
-    # A cropped person's box is too small a ruler; the trunk in metres against pixels is not.
-    world = torch.tensor(np.asarray(detection.world, np.float32))
-    scale = max(float(np.hypot(x1 - x0, y1 - y0)), _person_px(keypoints, world))
-    silhouette = Silhouette(detection.mask, scale)
-    return Evidence(keypoints[:, :2], weights, world, silhouette, K, scale)
-
-
-def _person_px(keypoints: Tensor, world: Tensor, height_m: float = 1.7) -> float:
-    """Height in pixels that a whole standing person would have, from the seen points' spread."""
-    weights = keypoints[:, 2:3] + 1e-6
-    spreads = [((p - (weights * p).sum(0) / weights.sum()) ** 2 * weights).sum().sqrt()
-               for p in (keypoints[:, :2], world[:, :2])]
-    return float(spreads[0] / spreads[1].clamp_min(1e-3) * height_m)
-
-
 def _start(small: ReducedBody, evidence: Evidence, num_betas: int) -> Unknowns:
-    """The A-pose, turned so that shoulders and hips lie as the net says."""
-    pose = a_pose()[:22].clone()
+    """The lifted pose or the A-pose, turned so that shoulders and hips lie as they should."""
+    pose = (a_pose()[:22] if evidence.lifted is None else evidence.lifted.pose).clone()
     points, _, _ = small.posed(torch.zeros(num_betas), pose)
     pose[0] = rotation_vector(_kabsch(points[TORSO], evidence.world[TORSO]))
     return Unknowns(pose, torch.zeros(num_betas), torch.tensor([0.0, 0.0, 1.5]))
@@ -188,6 +159,12 @@ def project(points: Float[Tensor, "N 3"], unknowns: Unknowns, K: Tensor) -> Floa
     return cam[:, :2] / cam[:, 2:].clamp_min(0.1) * K[0, 0] + K[:2, 2]
 
 
+def depths_px(points: Float[Tensor, "33 3"], unknowns: Unknowns, K: Tensor) -> Float[Tensor, " 33"]:
+    """How far points lie in front of the hips' middle, in pixels at the hips' distance."""
+    hips = points[HIPS, 2].mean()
+    return (points[:, 2] - hips) * K[0, 0] / (unknowns.translation[2] - hips)
+
+
 def minimise(small: ReducedBody, evidence: Evidence, start: Unknowns, stage: Stage, usual: Usual
              ) -> Unknowns:
     """One run of Adam with a falling learning rate."""
@@ -219,7 +196,8 @@ def _energy(unknowns: Unknowns, evidence: Evidence, stage: Stage, drawn: tuple,
     """The weighted sum of all terms."""
     points, outline, nearest, trust = drawn
     upright = rodrigues(unknowns.pose[0])[:, 1]
-    loss = stage.prior * (energy.pose_term(unknowns.pose, usual.pose, usual.spread)
+    prior = stage.prior if evidence.lifted is None else stage.lifted_prior
+    loss = prior * (energy.pose_term(unknowns.pose, usual.pose, usual.spread)
                           + usual.upright * (upright[[0, 2]] ** 2).sum())
     loss = loss + stage.bones * energy.bone_term(points, evidence.world, evidence.weights)
     if stage.points:
@@ -228,6 +206,9 @@ def _energy(unknowns: Unknowns, evidence: Evidence, stage: Stage, drawn: tuple,
             pixels / evidence.scale_px, evidence.keypoints / evidence.scale_px, evidence.weights,
             stage.sigma)
         loss = loss + stage.shape * ((unknowns.betas - usual.betas) ** 2).sum()
+    if stage.depth and evidence.lifted is not None:
+        loss = loss + stage.depth * energy.depth_term(
+            depths_px(points, unknowns, evidence.K), evidence.lifted)
     if outline is not None:
         loss = loss + stage.inside * evidence.silhouette.inside_term(outline)
         loss = loss + stage.cover * evidence.silhouette.cover_term(outline, nearest, trust, 0.03)

@@ -120,6 +120,11 @@ def measure(image: Float[np.ndarray, "H W 3"], roi: Roi) -> Candidate:
     points, _, _, score = nets.run_landmarks(nets.crop(image, roi, nets.LANDMARK_SIZE))
     if score > 0.3:
         roi = upright_roi(*roi.to_image(points[33:35, :2]))
+    return read_points(image, roi)
+
+
+def read_points(image: Float[np.ndarray, "H W 3"], roi: Roi) -> Candidate:
+    """The points in a square that fits its person, averaged with those of the mirror image."""
     picture = nets.crop(image, roi, nets.LANDMARK_SIZE)
     *direct, score = nets.run_landmarks(picture)
     mirrored = _unmirrored(*nets.run_landmarks(picture[:, ::-1]))
