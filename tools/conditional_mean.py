@@ -201,7 +201,7 @@ def main(args) -> None:
         if not part.exists():
             with atomic_path(part) as tmp:
                 Path(tmp).write_text(json.dumps(examine(path, models, setup, args)))
-    for part in sorted(parts.glob("*.json")):
+    for part in sorted(parts.glob("[0-9]*.json")):
         found += json.loads(part.read_text())
     report = {"split": args.split, "twins": args.twins, "table": summarise(found)}
     Path(args.out, f"{args.split}.json").write_text(json.dumps(report, indent=1))
