@@ -226,5 +226,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", default="runs/conditional_mean")
     parser.add_argument("--figure")
     parser.add_argument("--show", type=int, nargs="*", help="people in the figure, by seed",
-                        default=[1_000_003, 1_000_006, 1_000_011, 1_000_018])
+                        default=[1_000_003, 1_000_009, 1_000_011, 1_000_018])
     main(parser.parse_args())
