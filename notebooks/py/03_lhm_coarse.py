@@ -25,6 +25,7 @@
 #   from the textbook block,
 # - how 14 numbers a point become Gaussians, and how these move,
 # - what the real checkpoints weigh, without downloading one,
+# - whether the blur behind a trained regressor is the mean of what may be there,
 # - how to hang *any* 3DGS file on the body.
 #
 # You need nothing but the installed `toolkit`.
@@ -325,6 +326,67 @@ picture_row(*shots, height_px=230)
 # anchors and posing is what there is to see. The
 # [quickstart](00_quickstart.ipynb) shows what a *trained* regressor of this kind paints.
 #
+# ## What the blur behind is made of
+# Our small LHM (`coarse.small`) is such a regressor, and its backs are blurred. The usual reading:
+# many backs $t$ fit one photo, squared error is least at their mean $m$, so the avatar $b$ must be
+# that mean. It can be tested. Our people are drawn by a program, which can draw *twins*: the same
+# photo, and what it hides drawn again. **Guess:** is the last picture the one before it?
+
+# %%
+from types import SimpleNamespace
+
+from toolkit.body.anchors import sample_anchors
+from toolkit.coarse import small as small_lhm
+from toolkit.diagnostics import variance
+from toolkit.people import twins
+from toolkit.people.photo import photo_camera, photo_of
+from toolkit.people.render import render_person
+from toolkit.people.sample import sample_person
+
+own = model.BodyModel.load()
+someone = sample_person(9, "val")
+photo, exact = photo_of(someone, (320, 320), supersample=2)
+given = SimpleNamespace(betas=someone.betas, pose=someone.pose, transl=someone.transl,
+                        camera=photo_camera(someone.photo_camera, (320, 320)))
+places = sample_anchors(own, num=4000 if fast else 20_000)
+photo = torch.from_numpy(photo) / 255
+coarse = small_lhm.predict(small_lhm.load_coarse(), photo, exact.alpha[0, ..., 0], given, own,
+                           places)
+behind = orbit_cameras([180.0], [0.0], radius_m=5.0, size=(256, 150), target=(0, -0.1, 0))
+group = [someone, *twins.twins(someone, 3 if fast else 11)]
+drawn = [render_person(p, behind, pose=motion.a_pose()) for p in group]
+t, cover = (torch.stack([getattr(d, k) for d in drawn]) for k in ("rgb", "alpha"))
+standing = rig.Avatar(coarse, rig.Rig.build(own, places, someone.betas)).posed(
+    motion.a_pose(), someone.transl)
+b, m = api.render(standing, behind).rgb, t.mean(0)
+picture_row(photo, *t[:4, 0], m[0], b[0], height_px=230)
+
+# %% [markdown]
+# Photo; four backs that fit it, the first is the true one; their mean; the avatar. Exactly, over
+# the twins:
+#
+# $$\overline{|b-t|^2} = \underbrace{|b-m|^2}_{\text{bias}} +
+# \underbrace{\overline{|m-t|^2}}_{\text{variance}}$$
+#
+# No function of the photo gets below the variance. (With $M$ twins, $m$ is itself off by
+# variance$/M$; the toolkit takes that from the bias.)
+
+# %%
+inside = cover[..., 0].mean(0) > 0.5
+error = (b - t).square().mean(-1)[:, inside].mean()
+bias = (b - m).square().mean(-1)[inside].mean()
+spread = (t - m).square().mean(-1)[:, inside].mean()
+assert torch.allclose(error, bias + spread, rtol=1e-4)
+split = variance.split_error(b, t, inside.float())
+assert abs(float(split.total) - float(error)) < 1e-5
+print(f"x 1000: error {1000 * error:.1f} = bias {1000 * bias:.1f} + variance {1000 * spread:.1f}")
+print(f"irreducible: {split.irreducible:.0%} of it; the best regressor would gain "
+      f"{split.ceiling_db:.1f} dB, a perfect generator {split.sampler_db:.1f} dB")
+
+# %% [markdown]
+# Not the mean: the mean keeps the edges, the avatar has lost them. For 24 people 85 % of the error
+# behind is bias (`docs/results.md`): what the photo does tell, and this model does not carry round.
+#
 # ## A released checkpoint
 # Put into one folder (sub-folders are searched):
 # - `config.json` and `model.safetensors` of `3DAIGC/LHM-MINI`, `LHM-500M`, `LHM-500M-HF`, `LHM-1B`
@@ -376,10 +438,10 @@ print("all checks passed")
 # <details><summary>Solutions</summary>
 #
 # 1. The *place in the list* carries meaning: the first three quarters count as body, the rest as
-#    head, and skinning weights and the upper body's smaller size limit are stored by index. Reversed,
-#    the "head" block gets points of legs and trunk, and each point is carried by another one's
-#    weights: on the tiny instance with 2,000 points `query_points` moves by 18 mm (median) and up to
-#    0.63 m. Attention itself does not care about the order.
+#    head, and skinning weights and the upper body's smaller size limit are stored by index.
+#    Reversed, the "head" block gets points of legs and trunk, and each point is carried by another
+#    one's weights: with 2,000 points on the tiny instance `query_points` moves by 18 mm (median)
+#    and by up to 0.63 m. Attention itself does not care about the order.
 # 2. Only keys and values of the context are used; nobody reads the context afterwards. So the
 #    second update, the feed-forward net and `to_add_out` are left out, the query of the context
 #    need not be computed, and its modulation has two parts instead of six:
@@ -393,8 +455,9 @@ print("all checks passed")
 #    with `key` and `value` as above; this equals `trunk.layers[-1].body_dit` to the last bit.
 # 3. `bind.bind(posed, body, betas, walking, transl)`: with 6,000 Gaussians 1 cm off the skin the
 #    median stays below 0.01 mm, but the worst one in a hundred is 31 mm off and the worst 0.19 m.
-#    They sit in the armpits, where the nearest surface point belongs to the chest instead of the arm
-#    (and to the arm instead of the chest). In the A-pose: 9 mm and 0.09 m; in the T-pose: nothing.
+#    They hang on the shoulders and the spine: in the armpits the nearest surface point of a chest's
+#    Gaussian is on the arm, and the other way round. In the A-pose: 9 mm and 0.09 m; in the T-pose:
+#    nothing.
 #
 # </details>
 #

@@ -437,14 +437,16 @@ print("all checks passed")
 # <details><summary>Solutions</summary>
 #
 # 1. `LatentGrid(13, 200, 104).padded` is 13 frames instead of 17: 13 is $4k+1$ already, so nothing
-#    is added and the clip ends on view 12. Views 12 and 0 are neighbours on the turntable and lie at
-#    opposite ends of the clip: attention reaches across, but the VAE is causal, so view 0 is encoded
-#    alone and view 12 never with view 0. With `close_loop` the frames 13 to 16 show views 0 to 3.
+#    is added and the clip ends on view 12. Views 12 and 0 are neighbours on the turntable and lie
+#    at opposite ends of the clip: attention reaches across, but the VAE is causal, so view 0 is
+#    encoded alone and view 12 never with view 0. With `close_loop` the frames 13 to 16 show views
+#    0 to 3.
 # 2. Keep the left 50 of 104 columns. With the lowest value, cell columns 1 to 5 are kept; with the
 #    mean also three quarters of column 6 and half of the padded column 0; with the padded rows
 #    17 % of all cells are then "partly kept". Guidance pulls such a cell to the coarse clip with
-#    *all* its pixels: hidden, coarse colour beside the edge is kept as if the photo had shown it. The
-#    leak runs from the coarse clip into the part that should be refined, up to a cell (8 px) wide.
+#    *all* its pixels: hidden, coarse colour beside the edge is kept as if the photo had shown it.
+#    The leak runs from the coarse clip into the part that should be refined, up to a cell (8 px)
+#    wide.
 # 3. 77 frames:
 #    ```python
 #    net = wan_files.MODELS["t2v-14b"].transformer
