@@ -31,7 +31,7 @@ def avatar(  # noqa: PLR0913 - one argument an option
     gaussians: Annotated[int | None, typer.Option(help="how many, 10k to 80k")] = None,
     size: Annotated[str | None, typer.Option(help="of the turntable, HEIGHTxWIDTH")] = None,
     steps: Annotated[int | None, typer.Option(help="length of SDEdit's schedule")] = None,
-    fit_steps: Annotated[int, typer.Option(help="of the refit")] = 200,
+    fit_steps: Annotated[int, typer.Option(help="of the refit")] = 100,
     resume: Annotated[bool, typer.Option("--resume", help="go on after a kill")] = False,
 ) -> None:
     """Turn PHOTO into coarse and refined animatable Gaussians, with pictures and a report.
@@ -84,7 +84,7 @@ def evaluate(  # noqa: PLR0913 - one argument an option
     seed: Annotated[int, typer.Option(help="of the avatars and of the bootstrap")] = 0,
     variants: Annotated[str, typer.Option(help="comma-separated; else all")] = "",
     workers: Annotated[int, typer.Option(help="processes")] = 1,
-    fit_steps: Annotated[int, typer.Option(help="Adam steps of every refit")] = 200,
+    fit_steps: Annotated[int, typer.Option(help="Adam steps of every refit")] = 100,
     poses: Annotated[bool, typer.Option(help="score eight novel poses, too")] = True,
 ) -> None:
     """Score coarse, refined and controls on people whose 3D truth is known."""

@@ -37,7 +37,7 @@ class LearningRates:
 class FitConfig:
     """What a refit depends on besides its targets; losses are means over the person's pixels."""
 
-    steps: int = 200
+    steps: int = 100
     views_per_step: int = 4  # of each target; a target with fewer shows them all
     single_every: int = 2  # a target of one view (the photo, the dearest) is shown every so many
     # steps beside others, and then weighs so many times more: same result at 2, half the cost
@@ -49,7 +49,7 @@ class FitConfig:
     stay: float = 2e-4  # mean squared way of the centres, mm^2
     shape: float = 1e-3  # squared change of log-scale and logit-opacity
     growth: float = 0.4  # a log-scale exceeds the coarse one by no more: needles would make fur
-    smooth: float = 0.0  # colour change that differs from the neighbours' change
+    smooth: float = 1.0  # colour change unlike the neighbours': speckle, seen in larger pictures
     random_background: bool = True  # white, black or a colour; a hole then costs
     seed: int = 0
 

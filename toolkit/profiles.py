@@ -95,7 +95,7 @@ class PipelineConfig:
     shift: float | None = None
     sampler: str = "ode"
     guidance: float = 0.0
-    fit_steps: int = 200
+    fit_steps: int = 100
     clip_size: tuple[int, int] | None = None
 
     def __post_init__(self):
@@ -154,10 +154,11 @@ def load_profile(name: str) -> Profile:
 
 def _embedded() -> Profile:
     from toolkit.coarse.small import load_coarse, predict
+    from toolkit.photo.lift import load_lifter
     from toolkit.prior.turntable import OPERATING_POINT, load_turntable
 
     model, prior, body = load_coarse(), load_turntable(), BodyModel.load()
-    weights = [*model.state_dict().values(), *prior.state_dict().values()]
+    weights = [w for net in (model, prior, load_lifter()) for w in net.state_dict().values()]
 
     def fit_photo(photo: Photo, person: Detection) -> PhotoBody:
         return fit_body(person, photo.rgb.shape[:2], body, focal_px=photo.focal_px)

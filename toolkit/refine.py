@@ -118,26 +118,34 @@ def matte(rgb: Float[Tensor, "T H W 3"], coarse_alpha: Float[Tensor, "T H W 1"],
     coarse avatar's own coverage holds where it is larger, so that light cloth stays solid. In the
     rim of the silhouette a pixel much lighter than the person beside it has become background.
     """
-    def widest(x: Tensor, px: int) -> Tensor:
-        return F.max_pool2d(x, 2 * px + 1, stride=1, padding=px)
-
-    alpha = coarse_alpha.permute(0, 3, 1, 2)
-    outside = widest((alpha > 0.1).float(), band_px) < 0.5
-    rim = widest((alpha < 0.9).float(), band_px // 2) > 0.5
-    darkness = (1 - rgb.permute(0, 3, 1, 2).amin(1, keepdim=True)).clamp(0, 1)
+    alpha = coarse_alpha
+    outside = widest(alpha > 0.1, band_px) < 0.5
+    rim = widest(alpha < 0.9, band_px // 2) > 0.5
+    darkness = (1 - rgb.amin(-1, keepdim=True)).clamp(0, 1)
     darkness = torch.where(outside | (darkness < HAZE), 0.0, darkness)
     left = rim & (darkness < 0.2 * widest(darkness * (alpha > 0.9), band_px))
-    found = torch.where(left, darkness, torch.maximum(alpha, darkness)).permute(0, 2, 3, 1)
-    blank = (found == 0) | (darkness == 0).permute(0, 2, 3, 1) & left.permute(0, 2, 3, 1)
-    return torch.where(blank, 1.0, rgb), found
+    found = torch.where(left, darkness, torch.maximum(alpha, darkness))
+    return torch.where((found == 0) | (darkness == 0) & left, 1.0, rgb), found
+
+
+def widest(x: Tensor, px: int) -> Tensor:
+    """Largest value of (T,H,W,1) within `px` pixels along both axes."""
+    return F.max_pool2d(x.float().permute(0, 3, 1, 2), 2 * px + 1, stride=1,
+                        padding=px).permute(0, 2, 3, 1)
 
 
 def clip_target(turntable: Turntable, refined: Float[Tensor, "T H W 3"], transl: Tensor, *,
                 trust_seen: float = 0.3) -> FitTarget:
-    """The refined clip as a target; where the photo saw, the photo shall rule (`trust_seen`)."""
-    confidence = 1 - (1 - trust_seen) * turntable.seen
+    """The refined clip as a target.
+
+    Where the photo saw, the photo shall rule (`trust_seen`). In the rim of the silhouette nothing
+    is believed: a clip's outline is softer than the avatar's, and would turn it white at the edge.
+    """
     band_px = max(4, round(refined.shape[1] / 48))  # 4 at the embedded prior's height of 192
     rgb, alpha = matte(refined, turntable.alpha, band_px=band_px)
+    rim = (widest(turntable.alpha < 0.9, band_px // 2) > 0.5) \
+        & (widest(turntable.alpha > 0.1, band_px // 2) > 0.5)
+    confidence = (1 - (1 - trust_seen) * turntable.seen) * (~rim)
     return FitTarget(a_pose(), transl, turntable.cameras, rgb, alpha, confidence)
 
 

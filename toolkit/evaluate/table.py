@@ -22,7 +22,8 @@ CHANGES = ("psnr", "perceptual", "sharpness", "iou")  # person by person, agains
 APART = ("upper_bound", *TRUE_BODY)
 CHARTED = ("front", "three_quarter", "side", "back")
 COLORS = {"coarse": "#5f7c99", "self_refit": "#9fb3c8", "unsharp_refit": "#b59ad0",
-          "esrgan_refit": "#7f57a8", "one_shot": "#d8612c", "progressive": "#b3851d",
+          "esrgan_refit": "#7f57a8", "paper_recipe": "#c77d9b", "one_shot": "#d8612c",
+          "progressive": "#b3851d",
           "coarse_frames": "#8b9099", "prior_frames": "#e39b78", "upper_bound": "#4c8c5a",
           "coarse_true_body": "#2f8f9d", "refined_true_body": "#a3443b"}
 PAIRED = ("psnr", "psnr_common", "ssim", "perceptual", "lpips", "face_distance", "iou")
