@@ -283,7 +283,8 @@ picture_row(torch.cat(pictures), height_px=420)
 # three strengths; side and back, between the coarse clip (left) and the truth (right).
 
 # %%
-plain = repairer = turntable.load_turntable().velocity  # one file holds both
+repairer = turntable.load_turntable("repairer").velocity
+plain = turntable.load_turntable("plain").velocity
 azimuths = torch.as_tensor(clip_truth.azimuths_deg)
 side, back = (int((azimuths - a).abs().argmin()) for a in (90, 180))
 shown = [side, back]

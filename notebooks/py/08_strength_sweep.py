@@ -95,7 +95,7 @@ picture_row(torch.cat(sheets), height_px=220 * num_people)
 # One setting by hand, everything visible:
 
 # %%
-priors = dict.fromkeys(("repairer", "plain"), turntable.load_turntable().velocity)  # one file
+priors = {kind: turntable.load_turntable(kind).velocity for kind in ("repairer", "plain")}
 exam = exams[0]
 edit = sdedit.SDEditConfig(strength=0.5, num_inference_steps=20, shift=1.0, max_steps=steps)
 clip = exam.edit(priors["repairer"], edit, repair=True)
