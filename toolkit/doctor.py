@@ -49,7 +49,7 @@ STAGES = (
     Stage("body", ("body.npz", "rest_space.npz", "motions.npz"), "toolkit.body.smplx_npz",
           SETS["body"]),
     Stage("pose", ("pose_detection.tflite", "pose_landmark_full.tflite",
-                   "selfie_segmentation.tflite"), "toolkit.photo.multihmr",
+                   "selfie_segmentation.tflite", "lift.safetensors"), "toolkit.photo.multihmr",
           (("multi-hmr", "smplx"),), gpu_gb=4),
     Stage("coarse", ("coarse.safetensors",), "toolkit.coarse.lhm", SETS["coarse"],
           gpu_gb=14),

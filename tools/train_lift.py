@@ -1,10 +1,11 @@
 """Train the depth lifter on what the landmark net says about people whose bodies are known.
 
     python tools/lift_samples.py                       # once: the net's answers -> runs/lift
-    python tools/train_lift.py                         # short; weights -> data/models/
+    python tools/lift_samples.py --split val
+    python tools/train_lift.py                         # 2 minutes; weights -> data/models/
 
-Half of every batch is real answers of the net; the other half are other poses, shapes and cameras,
-projected, with the errors (in metres, all points together) that the net made on a random person.
+Most of a batch is real answers of the net; the rest are other poses, shapes and cameras, projected,
+with the errors (in metres, all points together) that the net made on a random person.
 """
 
 import argparse
@@ -169,7 +170,7 @@ def report(lifter: Lifter, pairs: Pairs) -> dict[str, float]:
 
 
 def train(real: Pairs, other: Pairs, val: Pairs, args) -> Lifter:
-    """AdamW with a cosine; half of a batch real, half imagined, each mirrored at random."""
+    """AdamW with a cosine; a batch is part real, part imagined, each mirrored at random."""
     torch.manual_seed(args.seed)
     generator = torch.Generator().manual_seed(args.seed)
     lifter = Lifter(dropout=args.dropout).train()
@@ -196,9 +197,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--answers", type=Path, default=Path("runs/lift"))
     parser.add_argument("--out", type=Path, default=ROOT / "data/models/lift.safetensors")
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--imagined-batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--batch", type=int, default=160)
+    parser.add_argument("--imagined-batch", type=int, default=48)
     parser.add_argument("--wide", type=float, default=0.5, help="share of far-off poses")
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
