@@ -86,9 +86,10 @@ def test_turntable_and_refit(body, gsplat):
         their_turntable, their_gaussians, their_history = run(DEVICE)
     for name in ("rgb", "alpha", "seen"):
         assert torch.equal(getattr(turntable, name), getattr(their_turntable, name)), name
-    assert torch.equal(history.loss, their_history.loss)
+    # the CPU's SSIM is a kernel of its own, so the two agree up to rounding
+    torch.testing.assert_close(history.loss, their_history.loss)
     for name, value in vars(gaussians).items():
-        assert torch.equal(value, getattr(their_gaussians, name)), name
+        torch.testing.assert_close(value, getattr(their_gaussians, name), rtol=1e-3, atol=1e-4)
 
 
 def test_multihmr():
