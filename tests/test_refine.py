@@ -9,7 +9,7 @@ from toolkit.diagnostics.sectors import azimuths_deg
 from toolkit.fit import FitConfig, fit
 from toolkit.prior.orbit import static_orbit
 from toolkit.progress import Progress, silent
-from toolkit.refine import matte, progressive_refit
+from toolkit.refine import colors_through, matte, progressive_refit
 
 
 def square(color: float, side: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,6 +42,24 @@ def test_matte_wipes_haze_and_what_is_far_away_and_stays_a_mixture_with_white():
     rgb = torch.rand(rgb.shape, generator=torch.Generator().manual_seed(0))
     cut, found = matte(rgb, alpha)
     assert (1 - cut <= found + 1e-6).all()  # colour = alpha c + 1 - alpha with c in [0, 1]
+
+
+def test_colours_go_straight_through_the_body_or_come_from_its_other_side():
+    ball = cloud(num=400)
+    places = rig_of(ball).anchors_rest
+    avatar = Avatar(ball.recolored(places + 0.5), rig_of(ball))  # colour tells the place
+    front = places[:, 2] > 0
+    found = colors_through(avatar, front) - 0.5
+    assert torch.allclose(found[front], places[front], atol=1e-5)
+    assert (found[~front, 2] > 0).all()  # all of it comes from the front
+    assert (found - places)[~front, 1].abs().mean() < 0.05  # from the same height; radius 0.4 m
+    left = front & (places[:, 0] > 0)  # nothing of the right half was seen
+    mirrored = colors_through(avatar, left) - 0.5
+    right = ~left & (places[:, 0] < -0.02)
+    assert (mirrored[right, 0] > 0).all()
+    none, every = torch.zeros(400, dtype=torch.bool), torch.ones(400, dtype=torch.bool)
+    for visible in (none, every):
+        assert torch.equal(colors_through(avatar, visible), avatar.gaussians.colors.clamp(0, 1))
 
 
 def test_rounds_go_from_front_to_back_and_build_on_each_other():

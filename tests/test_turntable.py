@@ -49,8 +49,8 @@ def test_any_number_of_views(model, frames, coarse):
 @pytest.mark.parametrize("coarse", [True, False])
 def test_clean_estimate_is_the_input_at_sigma_zero(model, coarse):
     x, c = clip(), condition(coarse=coarse)
-    assert torch.allclose(model.clean(x, 0.0, c), x)
-    assert float((model.clean(x, 1e-3, c) - x).abs().max()) < 0.05
+    assert torch.allclose(model.clean(x, 0.0, c), x, atol=1e-6)
+    assert (model.clean(x, 1e-3, c) - x).abs().max().item() < 0.05
 
 
 @pytest.mark.parametrize("coarse", [True, False])
@@ -115,6 +115,26 @@ def test_one_step_is_the_clean_estimate_behind_pure_noise(model):
         assert torch.allclose(model.one_step(c), model.clean(clip(seed=seed), 1.0, c), atol=1e-5)
     with pytest.raises(InputError, match="coarse"):
         model.one_step(replace(c, coarse=None, seen=None))
+
+
+def test_a_prior_that_looks_through_the_body_starts_as_the_one_that_does_not(model):
+    x, c = clip(), condition()
+    wider, told = model.looking_through(), replace(c, through=clip(seed=7))
+    assert wider.config.through and not model.config.through
+    assert torch.allclose(wider.velocity(x, 0.5, told), model.velocity(x, 0.5, c), atol=1e-5)
+    torch.nn.init.normal_(wider.net.stem.weight, std=0.2)
+    looked = wider.velocity(x, 0.5, told)
+    assert not torch.allclose(looked, wider.velocity(x, 0.5, c), atol=1e-3)
+    blind = replace(c, coarse=None, seen=None)
+    assert torch.equal(plain_velocity(wider)(x, 0.5, told), wider.velocity(x, 0.5, blind))
+
+
+def test_clean_and_velocity_are_one_estimate(model):
+    x, s = clip(batch=2), torch.tensor([0.3, 0.9])
+    for coarse in (True, False):
+        c = condition(batch=2, coarse=coarse)
+        clean = x - s.reshape(-1, 1, 1, 1, 1) * model.velocity(x, s, c)
+        assert torch.allclose(model.clean(x, s, c), clean, atol=1e-5)
 
 
 def test_plain_velocity_is_blind_to_the_coarse_clip(model):
@@ -182,7 +202,8 @@ def test_shapes_that_do_not_fit_are_refused(model, x, c):
 
 
 def test_coarse_clip_of_other_length_is_refused(model):
-    c = condition()
-    object.__setattr__(c, "coarse", clip(4))  # past the shape checks of the tests' type hook
-    with pytest.raises(InputError, match="coarse"):
-        model.velocity(clip(), 0.5, c)
+    for name in ("coarse", "through"):
+        c = condition()
+        object.__setattr__(c, name, clip(4))  # past the shape checks of the tests' type hook
+        with pytest.raises(InputError, match=name):
+            model.velocity(clip(), 0.5, c)

@@ -7,9 +7,11 @@ keep and the refit whom to believe, the photo or the prior.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from toolkit.body.motion import a_pose
@@ -38,6 +40,8 @@ class Turntable:
         rgb: on white, in [0, 1].
         alpha: coverage, in [0, 1].
         seen: how much of a pixel shows what the photo saw, in [0, 1].
+        through: the same avatar painted with `colors_through`, a guess at what the photo did not
+            see; for a prior that wants it.
     """
 
     orbit: Orbit
@@ -45,6 +49,7 @@ class Turntable:
     rgb: Float[Tensor, "T H W 3"]
     alpha: Float[Tensor, "T H W 1"]
     seen: Float[Tensor, "T H W 1"]
+    through: Float[Tensor, "T H W 3"] | None = None
 
 
 def render_turntable(avatar: Avatar, orbit: Orbit, visible: Bool[Tensor, " N"], *,
@@ -62,7 +67,9 @@ def render_turntable(avatar: Avatar, orbit: Orbit, visible: Bool[Tensor, " N"], 
     posed, there = pose_for_turntable(avatar).to(device), cameras.to(device)
     drawn = render(posed, there)
     seen = seen_by_photo(posed, visible.to(device), there)
-    return Turntable(orbit, cameras, drawn.rgb.cpu(), drawn.alpha.cpu(), seen.cpu())
+    painted = posed.recolored(colors_through(avatar, visible).to(device))
+    through = render(painted, there).rgb
+    return Turntable(orbit, cameras, drawn.rgb.cpu(), drawn.alpha.cpu(), seen.cpu(), through.cpu())
 
 
 def pose_for_turntable(avatar: Avatar) -> Gaussians:
@@ -76,6 +83,33 @@ def seen_by_photo(posed: Gaussians, visible: Bool[Tensor, " N"],
     flags = visible.float()[:, None].expand(-1, 3)
     painted = posed.recolored(flags)
     return render(painted, cameras, background=(0.0, 0.0, 0.0)).rgb[..., :1].clamp(0, 1)
+
+
+def colors_through(avatar: Avatar, visible: Bool[Tensor, " N"], *, mirror_m: float = 0.01,
+                   num: int = 4) -> Float[Tensor, "N 3"]:
+    """What the photo saw, carried straight through the body to what it did not see.
+
+    In the T pose the back of a sleeve lies behind its front and a hem behind the same hem. So a
+    hidden Gaussian takes the colours of the seen ones nearest to it in x and y, of either side of
+    the body (the other side counts as `mirror_m` farther). The guess is as sharp as the front where
+    a regressor blurs; it also puts a face on the back of the head, so a prior has to learn where to
+    believe it.
+    """
+    colors, shown = avatar.gaussians.colors.cpu().clamp(0, 1), visible.cpu()
+    if not shown.any() or shown.all():
+        return colors
+    places = avatar.rig.anchors_rest.cpu().numpy()[:, :2]
+    seen = places[shown.numpy()]
+    around = np.concatenate([np.c_[seen, np.zeros(len(seen))],
+                             np.c_[seen * [-1, 1], np.full(len(seen), mirror_m)]])
+    num = min(num, len(around))
+    hidden = places[~shown.numpy()]
+    asked = np.c_[hidden, np.zeros(len(hidden))]
+    far, near = cKDTree(around).query(asked, k=list(range(1, num + 1)))
+    weights = torch.from_numpy(1 / (far**2 + 0.003**2)).float()  # 3 mm: about half a Gaussian's gap
+    weights = weights / weights.sum(1, keepdim=True)
+    carried = (weights[..., None] * colors[shown][torch.from_numpy(near % len(seen))]).sum(1)
+    return colors.masked_scatter(~shown[:, None], carried)
 
 
 def to_latents(rgb: Float[Tensor, "T H W 3"]) -> Float[Tensor, "1 3 T H W"]:
@@ -101,8 +135,9 @@ def refine_clip(prior: Velocity | LatentPrior, turntable: Turntable, config: SDE
         callback: called after each step, see `sdedit`.
     """
     x0, keep = to_latents(turntable.rgb), turntable.seen.permute(3, 0, 1, 2)[None]
+    through = None if turntable.through is None else to_latents(turntable.through)
     condition = Condition(turntable.orbit.azimuths_deg, turntable.orbit.elevations_deg,
-                          reference=x0[:, :, 0], coarse=x0, seen=keep)
+                          reference=x0[:, :, 0], coarse=x0, seen=keep, through=through)
     if isinstance(prior, LatentPrior):
         return from_latents(edit_latents(prior, condition, keep, config, generator=generator,
                                          callback=callback))

@@ -1,7 +1,8 @@
 """Turntables of the coarse model beside the truth: what the turntable prior is trained on.
 
 Writes shards `OUT/{split}_{first seed}.npz` of up to 25 people:
-    clips       (N,2,T,H,W,3) uint8; [:,0] the truth, [:,1] the coarse clip, both on white
+    clips       (N,3,T,H,W,3) uint8 on white; [:,0] the truth, [:,1] the coarse clip, [:,2] the
+                same painted with the front's colours all round (`toolkit.refine.colors_through`)
     seen        (N,T,H,W) uint8; share of each pixel of the coarse clip that the photo saw
     azimuths_deg, elevations_deg (N,T), seeds (N,)
 View 0 is the front. Existing shards are kept, so the command resumes.
@@ -27,11 +28,11 @@ from toolkit.assets import atomic_path
 from toolkit.body.anchors import sample_anchors
 from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
-from toolkit.body.rig import Rig, pose_gaussians
+from toolkit.body.rig import Avatar, Rig, pose_gaussians
 from toolkit.coarse.pixel_aligned import lay_out, observe
 from toolkit.coarse.small import load_coarse
 from toolkit.prior.orbit import OrbitConfig, orbit
-from toolkit.refine import seen_by_photo
+from toolkit.refine import colors_through, seen_by_photo
 from toolkit.render.api import render
 
 SHARD = 25
@@ -91,7 +92,9 @@ def clip_maker(args) -> Callable[[Path], tuple[np.ndarray, np.ndarray]]:
         posed = pose_gaussians(gaussians, rig, a_pose(), -rig.joints[0])
         coarse = render(posed, person.turn_cameras).rgb
         known = seen_by_photo(posed, seen.visible, person.turn_cameras)[..., 0]
-        return to_bytes(torch.stack([person.turn_rgba[..., :3], coarse])), to_bytes(known)
+        painted = posed.recolored(colors_through(Avatar(gaussians, rig), seen.visible))
+        through = render(painted, person.turn_cameras).rgb
+        return to_bytes(torch.stack([person.turn_rgba[..., :3], coarse, through])), to_bytes(known)
 
     return clips
 

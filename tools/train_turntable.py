@@ -1,16 +1,17 @@
 """Train the turntable prior on clips of procedural people: plain, repairer, or both in one net.
 
-The repairer's `--one-step` share of steps trains what the pipeline runs, the single step from pure
-noise, by squared error plus a perceptual distance in features of EfficientNet-Lite1 (the evaluation
-measures in those of Lite0: another net).
+The `--pictures` share of steps looks at the clean estimate: squared error, a perceptual distance in
+features of EfficientNet-Lite1 (the evaluation measures in those of Lite0: another net) and a
+critic. For the repairer that is the single step from pure noise, which the pipeline runs; for the
+plain prior, the estimate at any noise level. The other steps are squared error alone.
 
 The learning rate follows a cosine over --minutes of training time, counted across restarts; a
 checkpoint and EMA weights are written every --every minutes, and the command resumes from it. New
 shards in --clips are picked up while it runs.
 
     python tools/bake_perceptual.py --net lite1 --out runs/lite1.safetensors
-    python tools/train_turntable.py --repair 1 --one-step 0.75 --out runs/repairer
-    python tools/train_turntable.py --repair 0 --out runs/plain
+    python tools/train_turntable.py --repair 1 --pictures 0.95 --through --out runs/repairer
+    python tools/train_turntable.py --repair 0 --pictures 0.5 --out runs/plain
 """
 
 import argparse
@@ -55,12 +56,14 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     model = TurntablePrior.load(args.start) if args.start else TurntablePrior()
+    if args.through and not model.config.through:
+        model = model.looking_through()
     model = model.train().requires_grad_().to(memory_format=torch.channels_last)
     state = State(model, torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01))
     state.ema = {k: v.clone() for k, v in model.state_dict().items()}
     if (args.out / "checkpoint.safetensors").exists():
         load_checkpoint(state, args.out / "checkpoint.safetensors")
-    if args.one_step:
+    if args.pictures:
         state.features, state.critic = load_lite1(args.feature_weights), Critic()
         state.critic_optimiser = torch.optim.Adam(state.critic.parameters(), 2e-3, (0.5, 0.99))
     store, val = ClipStore(*args.clips), ClipStore(args.clips[0], split="val")
@@ -78,13 +81,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--views", type=int, default=5, help="views of a clip in one step")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--repair", type=float, default=0.7, help="share of repairer steps")
-    parser.add_argument("--one-step", type=float, default=0.0, help="share of repairer steps")
+    parser.add_argument("--pictures", type=float, default=0.0, help="share of steps that look")
     parser.add_argument("--fidelity", type=float, default=0.2, help="squared error's weight there")
     parser.add_argument("--perceptual", type=float, default=1.0, help="its weight")
     parser.add_argument("--adversarial", type=float, default=0.1, help="the critic's weight")
     parser.add_argument("--feature-weights", default="runs/lite1.safetensors")
     parser.add_argument("--turned", type=float, default=2.0, help="weight of side and back views")
     parser.add_argument("--start", help="weights to start from")
+    parser.add_argument("--through", action="store_true",
+                        help="the repairer also sees the front's colours carried through the body")
     parser.add_argument("--sigmas", type=float, nargs=2, default=(0.2, 1.3),
                         help="mean and deviation of log(s / (1 - s))")
     parser.add_argument("--ema", type=float, default=0.997)
@@ -111,10 +116,10 @@ def train(state: State, store: ClipStore, val: ClipStore, args) -> None:
 
 
 def train_step(state: State, store: ClipStore, repair: bool, generator, args) -> float:
-    one_step = repair and float(torch.rand((), generator=generator)) < args.one_step
+    look = float(torch.rand((), generator=generator)) < args.pictures
     pair = store.draw(args.batch, args.views, generator, turned=args.turned,
-                      coarse_reference=True if one_step else None)
-    loss = one_step_loss(state, pair, generator, args) if one_step \
+                      coarse_reference=True if look and repair else None)
+    loss = picture_loss(state, pair, repair, generator, args) if look \
         else denoising_loss(state.model, pair, repair, generator, args)
     state.optimiser.zero_grad()
     loss.backward()
@@ -129,17 +134,28 @@ def train_step(state: State, store: ClipStore, repair: bool, generator, args) ->
 
 
 def denoising_loss(model: TurntablePrior, pair: ClipPair, repair: bool, generator, args) -> Tensor:
-    # log-normal in t = s / (1 - s); the default is centred where the strength sweep works
-    mean, std = args.sigmas
-    sigma = torch.sigmoid(mean + std * torch.randn(args.batch, generator=generator))
+    sigma = draw_sigmas(generator, args)
     noise = torch.randn(pair.truth.shape, generator=generator)
     return model.loss(pair.truth, sigma, pair.condition(repair=repair), noise)
 
 
-def one_step_loss(state: State, pair: ClipPair, generator, args) -> Tensor:
+def draw_sigmas(generator, args) -> Tensor:
+    """Log-normal in t = s / (1 - s); the default is centred where the strength sweep works."""
+    mean, std = args.sigmas
+    return torch.sigmoid(mean + std * torch.randn(args.batch, generator=generator))
+
+
+def picture_loss(state: State, pair: ClipPair, repair: bool, generator, args) -> Tensor:
     """Squared error in c_out units, perceptual distance, and what the critic thinks of it."""
-    clean = state.model.one_step(pair.condition(repair=True))
-    error = ((clean - pair.truth) / state.model.config.residual_std).square().mean()
+    model, condition = state.model, pair.condition(repair=repair)
+    if repair:
+        clean, unit = model.one_step(condition), model.config.residual_std
+    else:
+        s = draw_sigmas(generator, args).reshape(-1, 1, 1, 1, 1)
+        noise, d = torch.randn(pair.truth.shape, generator=generator), model.config.data_std
+        clean = model.clean((1 - s) * pair.truth + s * noise, s.flatten(), condition)
+        unit = s * d / ((1 - s) ** 2 * d**2 + s**2).sqrt()
+    error = ((clean - pair.truth) / unit).square().mean()
     views, truth = (c.transpose(1, 2).flatten(0, 1) for c in (clean, pair.truth))
     some = torch.randperm(len(views), generator=generator)[:PERCEPTUAL_VIEWS]
     views, truth, mask = views[some], truth[some], person(truth[some])
@@ -170,7 +186,7 @@ def report(state: State, losses, val: ClipStore, num_people: int, args) -> None:
                 minutes=f"{state.seconds / 60:.1f}", people=str(num_people))
     row = {"step": state.step, "minutes": round(state.seconds / 60, 1), "people": num_people,
            "lr": round(learning_rate(state, args), 6)}
-    if args.one_step:
+    if args.pictures and args.repair:
         row["val_one_step"] = validate_one_step(smooth, val, state.features)
     for repair, name in ((True, "repair"), (False, "plain")):
         row[f"loss_{name}"] = round(sum(losses[repair]) / max(1, len(losses[repair])), 4)

@@ -76,9 +76,9 @@ class ClipExam:
 
     def condition(self, *, repair: bool) -> Condition:
         """What the repairer is told, or the plain prior, which must not see the coarse clip."""
-        orbit = self.bench.turntable.orbit
+        orbit, through = self.bench.turntable.orbit, to_latents(self.bench.turntable.through)
         return Condition(orbit.azimuths_deg, orbit.elevations_deg, self.x0[:, :, 0],
-                         *((self.x0, self.keep) if repair else ()))
+                         *((self.x0, self.keep, through) if repair else ()))
 
     def edit(self, velocity: Velocity, config: SDEditConfig, *, repair: bool, seed: int = 0,
              **more) -> Float[Tensor, "T H W 3"]:

@@ -21,6 +21,7 @@ class ClipPair:
         coarse: the same views of the coarse avatar.
         seen: share of each of its pixels that the photo saw, [0, 1].
         reference: front picture.
+        through: the coarse clip painted with `refine.colors_through`, if the shards have it.
         azimuths_deg, elevations_deg: of each view.
     """
 
@@ -30,22 +31,25 @@ class ClipPair:
     reference: Float[Tensor, "B 3 H W"]
     azimuths_deg: Float[Tensor, "B T"]
     elevations_deg: Float[Tensor, "B T"]
+    through: Float[Tensor, "B 3 T H W"] | None = None
 
     def condition(self, *, repair: bool) -> Condition:
         """For the repairer (sees the coarse clip) or for the plain prior."""
         return Condition(self.azimuths_deg, self.elevations_deg, self.reference,
-                         *((self.coarse, self.seen) if repair else ()))
+                         *((self.coarse, self.seen, self.through) if repair else ()))
 
     def mirrored(self) -> "ClipPair":
         """The mirror people: pictures flipped, azimuths negated."""
         return replace(self, truth=self.truth.flip(-1), coarse=self.coarse.flip(-1),
                        seen=self.seen.flip(-1), reference=self.reference.flip(-1),
+                       through=None if self.through is None else self.through.flip(-1),
                        azimuths_deg=-self.azimuths_deg)
 
     def views(self, index: Tensor) -> "ClipPair":
         """The same people seen from a subset of the views."""
         return replace(self, truth=self.truth[:, :, index], coarse=self.coarse[:, :, index],
                        seen=self.seen[:, :, index],
+                       through=None if self.through is None else self.through[:, :, index],
                        azimuths_deg=self.azimuths_deg[:, index],
                        elevations_deg=self.elevations_deg[:, index])
 
@@ -79,12 +83,12 @@ class ClipStore:
         """Clips of the people at `indices`; the reference is the true or the coarse front view."""
         rows = [self._people[i] for i in indices]
         clips = torch.stack([to_model(torch.from_numpy(s["clips"][r])) for s, r in rows])
-        truth, coarse = clips.unbind(dim=1)
+        truth, coarse, *through = clips.unbind(dim=1)
         seen = torch.stack([torch.from_numpy(s["seen"][r]) for s, r in rows])[:, None] / 255
         angles = [torch.from_numpy(np.stack([s[key][r] for s, r in rows]))
                   for key in ("azimuths_deg", "elevations_deg")]
         reference = (coarse if coarse_reference else truth)[:, :, 0]
-        return ClipPair(truth, coarse, seen, reference, *angles)
+        return ClipPair(truth, coarse, seen, reference, *angles, *through)
 
     def draw(self, batch: int, num_views: int, generator: torch.Generator, *,
              coarse_reference: bool | None = None, turned: float = 1.0) -> ClipPair:

@@ -39,6 +39,8 @@ class Condition:
         reference: front picture in the turntable's framing, [-1, 1], on white.
         coarse: the coarse clip, [-1, 1], on white; None asks for the plain prior.
         seen: share of each pixel of the coarse clip that the photo saw, [0, 1]; None: unknown.
+        through: the coarse clip painted with the front's colours all round
+            (`refine.colors_through`), [-1, 1]; only a repairer with `config.through` looks at it.
     """
 
     azimuths_deg: Float[Tensor, "*batch T"]
@@ -46,6 +48,7 @@ class Condition:
     reference: Float[Tensor, "B 3 H W"]
     coarse: Float[Tensor, "B 3 T H W"] | None = None
     seen: Float[Tensor, "B 1 T H W"] | None = None
+    through: Float[Tensor, "B 3 T H W"] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class TurntableConfig:
     heads: int = 4  # of the attentions; divides channels[2]
     data_std: float = 0.65  # rms of clip - white
     residual_std: float = 0.2  # rms of clip - coarse
+    through: bool = False  # whether it looks at `Condition.through`
 
 
 class TurntablePrior(nn.Module):
@@ -76,7 +80,8 @@ class TurntablePrior(nn.Module):
         self.embed = nn.Sequential(nn.Linear(16 + NUM_ANGLES + 1, width), nn.SiLU(),
                                    nn.Linear(width, width), nn.SiLU())
         # noisy, coarse, reference, mirrored reference (whose silhouette fits the back view), seen
-        self.net = ViewUNet(13, config.channels, width, config.heads)
+        inputs = 16 if config.through else 13
+        self.net = ViewUNet(inputs, config.channels, width, config.heads)
 
     @torch.no_grad()
     def velocity(self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float,
@@ -90,9 +95,12 @@ class TurntablePrior(nn.Module):
 
     def clean(self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float,
               condition: Condition) -> Float[Tensor, "B 3 T H W"]:
-        """The clean clip expected behind `x`."""
-        s = torch.as_tensor(sigma, dtype=x.dtype).reshape(-1, 1, 1, 1, 1)
-        return x - s * self.velocity(x, sigma, condition)
+        """The clean clip expected behind `x`, with gradients."""
+        s, d, base = self._scales(x, sigma, condition)
+        n = ((1 - s) ** 2 * d**2 + s**2).sqrt()
+        y = x - (1 - s) * base
+        out = self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
+        return base + (1 - s) * d**2 / n**2 * y + s * d / n * out
 
     def loss(self, x0: Float[Tensor, "B 3 T H W"], sigma: Float[Tensor, " S"],
              condition: Condition, noise: Tensor) -> Float[Tensor, ""]:
@@ -115,8 +123,7 @@ class TurntablePrior(nn.Module):
         if base is None:
             fail("one_step", got="no coarse clip", wanted="the repairer's condition",
                  fix="Give Condition.coarse.")
-        out = self(torch.zeros_like(base), base.new_ones(1), condition)
-        return base + self.config.residual_std * out
+        return self.clean(torch.zeros_like(base), 1.0, condition)
 
     def forward(self, scaled: Float[Tensor, "B 3 T H W"], sigma: Float[Tensor, " S"],
                 condition: Condition) -> Float[Tensor, "B 3 T H W"]:
@@ -131,10 +138,24 @@ class TurntablePrior(nn.Module):
         front = (condition.reference - 1)[:, :, None].expand(-1, -1, frames, -1, -1)
         coarse = torch.zeros_like(scaled) if condition.coarse is None else condition.coarse - 1
         known = torch.zeros_like(scaled[:, :1]) if condition.seen is None else condition.seen
-        stacked = torch.cat([scaled, coarse, front, front.flip(-1), known], dim=1).transpose(1, 2)
+        parts = [scaled, coarse, front, front.flip(-1), known]
+        if self.config.through:
+            given = condition.through
+            parts.append(torch.zeros_like(scaled) if given is None else given - 1)
+        stacked = torch.cat(parts, dim=1).transpose(1, 2)
         out = self.net(stacked.flatten(0, 1), embedding.flatten(0, 1), views,
                        condition.reference - 1)
         return out.reshape(batch, frames, 3, height, width).transpose(1, 2)
+
+    def looking_through(self) -> "TurntablePrior":
+        """A copy that also looks at `Condition.through`, and until trained answers the same."""
+        wider = TurntablePrior(replace(self.config, through=True))
+        weights, stem = self.state_dict(), self.net.stem.weight
+        # the stem's channels are 4 pixels of each picture channel, and last 2 of place
+        new = torch.zeros(len(stem), 12, *stem.shape[2:])
+        weights["net.stem.weight"] = torch.cat([stem[:, :-2], new, stem[:, -2:]], dim=1).detach()
+        wider.load_state_dict(weights)
+        return wider
 
     def save(self, path, **notes: str) -> None:
         """Weights with the configuration (and string notes) in the file's metadata."""
@@ -192,7 +213,7 @@ def load_turntable(kind: str = "repairer", path: str | Path | None = None) -> Tu
 def plain_velocity(prior: TurntablePrior) -> Velocity:
     """The prior blind to the coarse clip, whatever the condition holds: the paper's setting."""
     return lambda x, sigma, condition: prior.velocity(
-        x, sigma, replace(condition, coarse=None, seen=None))
+        x, sigma, replace(condition, coarse=None, seen=None, through=None))
 
 
 def _noise_features(sigma: Float[Tensor, " S"]) -> Float[Tensor, "S 16"]:
@@ -206,9 +227,11 @@ def _check(x: Tensor, condition: Condition) -> None:
     if x.ndim != 5 or x.shape[1] != 3 or x.shape[2] != condition.azimuths_deg.shape[-1] \
             or x.shape[3] % 8 or x.shape[4] % 8:
         fail("clip", got=tuple(x.shape), wanted=wanted, fix="Views and angles must match.")
-    if condition.coarse is not None and condition.coarse.shape != x.shape:
-        fail("Condition.coarse", got=tuple(condition.coarse.shape), wanted=str(tuple(x.shape)),
-             fix="Render the coarse clip at the clip's size and views.")
+    for name in ("coarse", "through"):
+        given = getattr(condition, name)
+        if given is not None and given.shape != x.shape:
+            fail(f"Condition.{name}", got=tuple(given.shape), wanted=str(tuple(x.shape)),
+                 fix="Render it at the clip's size and views.")
     if condition.reference.shape != (x.shape[0], 3, *x.shape[3:]):
         fail("Condition.reference", got=tuple(condition.reference.shape),
              wanted=str((x.shape[0], 3, *x.shape[3:])), fix="Give one front picture a clip.")
