@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -23,8 +24,7 @@ from toolkit.prior.unet import NUM_ANGLES, ViewUNet, view_features
 
 MADE_BY = "python tools/make_clips.py && python tools/train_turntable.py"
 
-# Where the shipped weights do best on validation people (PSNR, side and back): the repairer in one
-# step from pure noise. They are too young for many steps: those leave coloured noise.
+# Where the shipped weights do best on validation people, side and back: the repairer in one step.
 PAPER_POINT = SDEditConfig(strength=0.8, num_inference_steps=20, shift=3.0)  # for the plain prior
 OPERATING_POINT = SDEditConfig(strength=1.0, num_inference_steps=20, shift=1.0, max_steps=1)
 
@@ -80,8 +80,9 @@ class TurntablePrior(nn.Module):
         self.embed = nn.Sequential(nn.Linear(16 + NUM_ANGLES + 1, width), nn.SiLU(),
                                    nn.Linear(width, width), nn.SiLU())
         # noisy, coarse, reference, mirrored reference (whose silhouette fits the back view), seen
-        inputs = 16 if config.through else 13
-        self.net = ViewUNet(inputs, config.channels, width, config.heads)
+        # with `through`, three more, and two more answers: how much of it to copy
+        inputs, outputs = (16, 5) if config.through else (13, 3)
+        self.net = ViewUNet(inputs, config.channels, width, config.heads, outputs)
 
     @torch.no_grad()
     def velocity(self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float,
@@ -114,10 +115,9 @@ class TurntablePrior(nn.Module):
         return (out - target).square().mean()
 
     def one_step(self, condition: Condition) -> Float[Tensor, "B 3 T H W"]:
-        """The clean clip that pure noise (s = 1) stands for, with gradients: what it trains on.
+        """The clean clip that pure noise (s = 1) stands for: what the repairer trains on.
 
-        There the estimate of the repairer does not depend on the noise: it is a function of the
-        coarse clip, as in the single-step refiners of the field (Difix, Wu et al. 2025).
+        It does not depend on the noise, as in single-step refiners (Difix, Wu et al. 2025).
         """
         base = condition.coarse
         if base is None:
@@ -145,15 +145,29 @@ class TurntablePrior(nn.Module):
         stacked = torch.cat(parts, dim=1).transpose(1, 2)
         out = self.net(stacked.flatten(0, 1), embedding.flatten(0, 1), views,
                        condition.reference - 1)
-        return out.reshape(batch, frames, 3, height, width).transpose(1, 2)
+        out = out.reshape(batch, frames, -1, height, width).transpose(1, 2)
+        if condition.through is None or condition.coarse is None:
+            return out[:, :3]
+        return out[:, :3] + self._copied(out[:, 3:], condition.through - condition.coarse)
+
+    def _copied(self, shares: Float[Tensor, "B S T H W"], offset: Float[Tensor, "B 3 T H W"]
+                ) -> Tensor | float:
+        """What `through` adds to the coarse clip, fine and broad, each in the share asked for."""
+        if not self.config.through:
+            return 0.0
+        broad = F.avg_pool3d(offset, (1, 9, 9), stride=1, padding=(0, 4, 4))
+        return (shares[:, :1] * (offset - broad) + shares[:, 1:] * broad) / self.config.residual_std
 
     def looking_through(self) -> "TurntablePrior":
         """A copy that also looks at `Condition.through`, and until trained answers the same."""
         wider = TurntablePrior(replace(self.config, through=True))
-        weights, stem = self.state_dict(), self.net.stem.weight
+        weights, stem = self.state_dict(), self.net.stem.weight.detach()
         # the stem's channels are 4 pixels of each picture channel, and last 2 of place
         new = torch.zeros(len(stem), 12, *stem.shape[2:])
-        weights["net.stem.weight"] = torch.cat([stem[:, :-2], new, stem[:, -2:]], dim=1).detach()
+        weights["net.stem.weight"] = torch.cat([stem[:, :-2], new, stem[:, -2:]], dim=1)
+        for part in ("weight", "bias"):
+            head = weights[f"net.head.{part}"]
+            weights[f"net.head.{part}"] = torch.cat([head, torch.zeros(8, *head.shape[1:])])
         wider.load_state_dict(weights)
         return wider
 
@@ -182,8 +196,7 @@ class TurntablePrior(nn.Module):
         return model.eval()
 
     def _gain(self, s: Tensor, n: Tensor, condition: Condition) -> Tensor | float:
-        """The repairer's noisy input fades with its signal (Wiener), so that at high noise it is
-        a plain regressor on the coarse clip instead of having to learn to ignore noise."""
+        """The repairer's noisy input fades with its signal (Wiener): it need not learn to."""
         return 1.0 if condition.coarse is None else (1 - s) * self.config.residual_std / n
 
     def _scales(self, x: Tensor, sigma, condition: Condition) -> tuple[Tensor, float, Tensor]:

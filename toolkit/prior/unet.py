@@ -145,9 +145,11 @@ class ViewUNet(nn.Module):
         channels: width of the three levels, multiples of 8.
         embedding: width of the conditioning vector of a frame.
         heads: of the two attentions.
+        outputs: picture channels of a frame that come back.
     """
 
-    def __init__(self, inputs: int, channels: tuple[int, int, int], embedding: int, heads: int):
+    def __init__(self, inputs: int, channels: tuple[int, int, int], embedding: int, heads: int,
+                 outputs: int = 3):
         super().__init__()
         a, b, c = channels
         self.stem = nn.Conv2d(4 * inputs + 2, a, 3, padding=1)  # + 2: where in the picture
@@ -160,13 +162,13 @@ class ViewUNet(nn.Module):
         self.lift2, self.lift1 = nn.Conv2d(c, 4 * b, 1), nn.Conv2d(b, 4 * a, 1)
         self.up2, self.up1 = ResBlock(2 * b, b, embedding), ResBlock(2 * a, a, embedding)
         self.norm = nn.GroupNorm(8, a)
-        self.head = nn.Conv2d(a, 12, 3, padding=1)
+        self.head = nn.Conv2d(a, 4 * outputs, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, frames: Float[Tensor, "N C H W"], embedding: Float[Tensor, "N E"],
                 views: Float[Tensor, "B T A"], front: Float[Tensor, "B 3 H W"]
-                ) -> Float[Tensor, "N 3 H W"]:
+                ) -> Float[Tensor, "N outputs H W"]:
         x = F.pixel_unshuffle(frames, 2)
         x1 = self.down1(self.stem(torch.cat([x, _place_maps(x)], dim=1)), embedding)
         x1 = self.front(x1, F.pixel_unshuffle(front, 2), views)
