@@ -10,8 +10,9 @@ from scipy.integrate import solve_ivp
 
 from toolkit.errors import InputError
 from toolkit.prior.gaussian import GaussianPrior
-from toolkit.prior.samplers import h_transform, held, pulled, start_levels
+from toolkit.prior.samplers import h_transform, held, pulled, self_ensemble, start_levels
 from toolkit.prior.sdedit import RENOISE, SDEditConfig, sdedit, start_sigma
+from toolkit.prior.turntable import Condition
 
 WHOLE = SDEditConfig(strength=1.0, num_inference_steps=40, shift=1.0)
 
@@ -34,6 +35,23 @@ def guide():
 
 def run(velocity, guide, config=WHOLE, seed=5, **more):
     return sdedit(velocity, guide, config=config, generator=seeded(seed), **more)
+
+
+def test_self_ensemble_treats_both_sides_alike():
+    clip, coarse, seen = (torch.rand(1, c, 3, 8, 4, generator=seeded(c)) for c in (3, 3, 1))
+    told = Condition(torch.tensor([0.0, 90.0, 200.0]), torch.zeros(3), coarse[:, :, 0], coarse, seen)
+    other = Condition(-told.azimuths_deg, torch.zeros(3), coarse[:, :, 0].flip(-1), coarse.flip(-1),
+                      seen.flip(-1))
+
+    def one_sided(x, sigma, c):
+        ramp = torch.arange(4.0) + c.azimuths_deg[None, None, :, None, None]
+        return ramp * (x + c.coarse + c.seen + c.reference[:, :, None]) * sigma
+
+    mean = self_ensemble(one_sided)(clip, torch.tensor(0.5), told)
+    mirrored = self_ensemble(one_sided)(clip.flip(-1), torch.tensor(0.5), other)
+    assert torch.allclose(mean, mirrored.flip(-1)) and not torch.allclose(
+        mean, one_sided(clip, torch.tensor(0.5), told))
+    assert torch.allclose(self_ensemble(lambda x, sigma, c: x)(clip, torch.tensor(0.5), told), clip)
 
 
 def test_weight_zero_is_the_priors_ode(prior, guide):

@@ -155,6 +155,7 @@ def load_profile(name: str) -> Profile:
 def _embedded() -> Profile:
     from toolkit.coarse.small import load_coarse, predict
     from toolkit.photo.lift import load_lifter
+    from toolkit.prior.samplers import self_ensemble
     from toolkit.prior.turntable import OPERATING_POINT, load_turntable
 
     model, prior, body = load_coarse(), load_turntable(), BodyModel.load()
@@ -171,7 +172,7 @@ def _embedded() -> Profile:
         name="embedded", body_name="CC0 body", pose_name="keypoints and SMPLify-style fit",
         coarse_name="anchor transformer", prior_name="turntable prior", body_model=body,
         fit_body=fit_photo, make_anchors=lambda num: sample_anchors(body, num),
-        predict_coarse=predict_coarse, load_prior=lambda *clip: prior.velocity,
+        predict_coarse=predict_coarse, load_prior=lambda *clip: self_ensemble(prior.velocity),
         edit=OPERATING_POINT, num_views=13, clip_size=(192, 96), num_gaussians=20_000,
         any_number=True, device="cpu",
         fingerprint=digest(*(w.numpy().tobytes() for w in weights)))

@@ -24,7 +24,7 @@ from toolkit.evaluate.clip_scores import ClipExam, markdown, measure, summarise
 from toolkit.evaluate.variants import unsharp_mask
 from toolkit.export import write_image
 from toolkit.fit_target import FitTarget
-from toolkit.prior.samplers import h_transform, held, start_levels
+from toolkit.prior.samplers import h_transform, held, self_ensemble, start_levels
 from toolkit.prior.sdedit import SDEditConfig, Velocity, start_sigma
 from toolkit.progress import Progress, silent
 from toolkit.refine import Turntable, clip_target, progressive_refit, refine_clip
@@ -105,6 +105,8 @@ def clip_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[ClipE
         "ODE (paper's solver)": run(base),
         "ODE from pure noise": run(whole),
         "one step from pure noise": run(replace(whole, max_steps=1)),
+        "the same, self-ensemble": run(replace(whole, max_steps=1),
+                                       lambda e: self_ensemble(velocity)),
         "ancestral": run(replace(base, sampler="ancestral")),
         "renoise by sigma (Ani3DHuman)": run(replace(base, sampler="sigma")),
         "full renoise (diffusers)": run(replace(base, sampler="full")),

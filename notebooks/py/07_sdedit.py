@@ -267,20 +267,24 @@ show_clips(guide, *(edited(0.6, name) for name in sdedit.RENOISE), height_px=130
 # %% [markdown]
 # ## The trained priors
 # Now the real thing: a photo of a person that no model was trained on, its body fitted, the
-# coarse avatar rendered all around. Rows: coarse clip, what the photo saw of it, truth.
+# coarse avatar rendered all around. Rows: coarse clip; what the photo saw of it; the colours it saw
+# carried straight through the body (`refine.colors_through`); truth. The third row is a guess at
+# what is hidden: right about stripes, hems and trousers, wrong about the back of the head.
 
 # %%
 exam = ClipExam.from_seed(seed, "val", Path(out_dir) / "person", PipelineConfig(**small))
 coarse, clip_truth = exam.bench.turntable, exam.reference.scene.views
 pictures = [torch.cat(list(c[::2]), dim=1)
-            for c in (coarse.rgb, coarse.seen.expand(-1, -1, -1, 3), clip_truth.rgb)]
-picture_row(torch.cat(pictures), height_px=420)
+            for c in (coarse.rgb, coarse.seen.expand(-1, -1, -1, 3), coarse.through,
+                      clip_truth.rgb)]
+picture_row(torch.cat(pictures), height_px=560)
 
 # %% [markdown]
 # Two priors answer the same question. The **plain** one is told the front picture and the angles
 # (the paper's setting): all it learns of the coarse clip comes through the noise. The
-# **repairer** also sees the coarse clip itself. Top row the plain one, below the repairer, each at
-# three strengths; side and back, between the coarse clip (left) and the truth (right).
+# **repairer** also sees the coarse clip itself and the third row, of which it learned where to copy
+# how much. Top row the plain one, below the repairer, each at three strengths; side and back,
+# between the coarse clip (left) and the truth (right).
 
 # %%
 repairer = turntable.load_turntable("repairer").velocity

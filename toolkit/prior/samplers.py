@@ -1,11 +1,12 @@
 """Samplers that are velocities made of velocities, for the one loop `sdedit`.
 
-All of them pull the prior's velocity v towards (x - guide) / s, the velocity of the straight line
-from the noise to the guide (the coarse clip), with a weight that depends on sigma and on the pixel.
-With weight 1 the loop ends at the guide, with weight 0 it is the prior's own.
+All but `self_ensemble` pull the prior's velocity v towards (x - guide) / s, the velocity of the
+straight line from the noise to the guide (the coarse clip), with a weight that depends on sigma and
+on the pixel. With weight 1 the loop ends at the guide, with weight 0 it is the prior's own.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +15,27 @@ from torch import Tensor
 
 from toolkit.errors import fail
 from toolkit.prior.sdedit import Velocity
+from toolkit.prior.turntable import Condition
 
 Weight = Callable[[Tensor], Tensor | float]
+
+
+def self_ensemble(velocity: Velocity) -> Velocity:
+    """The mean of a prior's answers to a clip and to its mirror image.
+
+    Both are good answers to the same question with errors of their own, so their mean has less.
+
+    Source: Timofte et al. 2016 (Seven ways to improve example-based super resolution), Sec. 3.5.
+    """
+    def mean(x: Float[Tensor, "B 3 T H W"], sigma: Tensor, condition: Condition) -> Tensor:
+        clips = {name: getattr(condition, name) for name in ("coarse", "seen", "through")}
+        mirrored = replace(
+            condition, azimuths_deg=-condition.azimuths_deg, reference=condition.reference.flip(-1),
+            **{name: None if clip is None else clip.flip(-1) for name, clip in clips.items()})
+        return (velocity(x, sigma, condition)
+                + velocity(x.flip(-1), sigma, mirrored).flip(-1)) / 2
+
+    return mean
 
 
 def pulled(velocity: Velocity, guide: Tensor, weight: Weight) -> Velocity:
