@@ -39,9 +39,9 @@ def run(velocity, guide, config=WHOLE, seed=5, **more):
 
 def test_self_ensemble_treats_both_sides_alike():
     clip, coarse, seen = (torch.rand(1, c, 3, 8, 4, generator=seeded(c)) for c in (3, 3, 1))
-    told = Condition(torch.tensor([0.0, 90.0, 200.0]), torch.zeros(3), coarse[:, :, 0], coarse, seen)
-    other = Condition(-told.azimuths_deg, torch.zeros(3), coarse[:, :, 0].flip(-1), coarse.flip(-1),
-                      seen.flip(-1))
+    angles, level = torch.tensor([0.0, 90.0, 200.0]), torch.zeros(3)
+    told = Condition(angles, level, coarse[:, :, 0], coarse, seen)
+    other = Condition(-angles, level, coarse[:, :, 0].flip(-1), coarse.flip(-1), seen.flip(-1))
 
     def one_sided(x, sigma, c):
         ramp = torch.arange(4.0) + c.azimuths_deg[None, None, :, None, None]
