@@ -2,8 +2,9 @@
 
     python tools/sweep_strength.py --out runs/sweep
 
-Both priors, strengths on a linear grid, in one step and in six, and the paper's 0.8 at shift 3 and
-5. The operating point is picked by `toolkit.evaluate.sweep.RULE`. Eight people: 10 CPU minutes.
+Both priors, strengths on a linear grid, in one step and in six (the plain prior also with full
+renoising between them), and the paper's 0.8 at shift 3 and 5. The operating point is picked by
+`toolkit.evaluate.sweep.RULE`. Eight people: 10 CPU minutes.
 """
 
 import argparse
@@ -44,6 +45,7 @@ def main() -> None:
     priors = load_priors(args)
     strengths = np.linspace(1 / args.points, 1, args.points)
     settings = [s for prior in priors for s in grid(prior, strengths, steps=args.steps)]
+    settings += grid("plain", strengths, steps=args.steps[-1:], sampler="full", paper=False)
     scores = []
     for exam in exams(args):
         with Progress("settings", len(settings)) as tick:

@@ -41,8 +41,9 @@ class Setting:
 
     @property
     def name(self) -> str:
+        how = "" if self.edit.sampler == "ode" else f", {self.edit.sampler}"
         return (f"{self.prior}, strength {self.edit.strength:g}, shift {self.edit.shift:g}, "
-                f"{self.steps} step{'s' * (self.steps > 1)}")
+                f"{self.steps} step{'s' * (self.steps > 1)}{how}")
 
     def describe(self) -> dict:
         """The setting with its start sigma, for a report."""
@@ -53,9 +54,9 @@ class Setting:
 
 
 def grid(prior: str, strengths, *, steps=(1, 6), length: int = 20, shift: float = 1.0,
-         paper: bool = True) -> list[Setting]:
+         sampler: str = "ode", paper: bool = True) -> list[Setting]:
     """Strengths on a linear grid, each in few and in more steps, and the paper's two points."""
-    found = [Setting(prior, SDEditConfig(round(float(s), 4), length, shift, max_steps=n))
+    found = [Setting(prior, SDEditConfig(round(float(s), 4), length, shift, sampler, max_steps=n))
              for n in steps for s in strengths]
     more = [Setting(prior, SDEditConfig(*point, max_steps=max(steps))) for point in PAPER]
     return found + more * paper
@@ -122,7 +123,7 @@ def sweep_figure(rows: dict[str, dict], chosen: str) -> Figure:
 
 def _curves(ax, rows: dict[str, dict], chosen: str, across: str | None, up: str) -> None:
     """A line for each prior and number of steps; the paper's points as diamonds."""
-    lines: dict[tuple[str, int], list] = {}
+    lines: dict[tuple[str, int, str], list] = {}
     for name, row in rows.items():
         if (setting := row.get("setting")) is None:
             continue
@@ -133,15 +134,17 @@ def _curves(ax, rows: dict[str, dict], chosen: str, across: str | None, up: str)
         if setting["paper"]:
             ax.plot(*point[:2], "D", color=color, mec=show.INK, ms=7, zorder=4)
         else:
-            lines.setdefault((setting["prior"], most), []).append(point)
+            lines.setdefault((setting["prior"], most, setting["sampler"]), []).append(point)
         if name == chosen:
             ax.plot(*point[:2], "o", mfc="none", mec=show.INK, ms=15, mew=1.8, zorder=5)
-    for (prior, most), points in lines.items():
+    for (prior, most, sampler), points in lines.items():
         points.sort(key=lambda point: point[2]["strength"])
         color = show.STAGE_COLORS[1] if prior == "repairer" else show.PHOTO_COLOR
         label = f"{prior}, {'one step' if most == 1 else f'up to {most} steps'}"
+        label += "" if sampler == "ode" else f", {sampler} renoising"
+        style = (0, (3, 2)) if most == 1 else "-" if sampler == "ode" else "-."
         ax.plot([p[0] for p in points], [p[1] for p in points], color=color, lw=1.6, ms=4,
-                marker="o", ls="-" if most > 1 else (0, (3, 2)), label=label)
+                marker="o", ls=style, label=label)
         for x, y, setting in (points[::3] if across and most > 1 else []):
             ax.annotate(f"{setting['strength']:g}", (x, y), xytext=(4, 4), fontsize=8.5,
                         textcoords="offset points", color=color)
