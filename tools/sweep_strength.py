@@ -31,9 +31,9 @@ from toolkit.progress import Progress, silent
 from toolkit.runfolder import write_json
 from toolkit.show import save_figure
 
-COLUMNS = {"psnr": ("PSNR, dB", ".2f"), "perceptual": ("perceptual", ".3f"),
-           "kid": ("KID x1000", ".1f"), "sharpness": ("sharpness", ".2f"),
-           "seen_psnr": ("PSNR where seen, dB", ".2f"),
+COLUMNS = {"sigma": ("start sigma", ".2f"), "psnr": ("PSNR, dB", ".2f"),
+           "perceptual": ("perceptual", ".3f"), "kid": ("KID x1000", ".1f"),
+           "sharpness": ("sharpness", ".2f"), "seen_psnr": ("PSNR where seen, dB", ".2f"),
            "kept_psnr": ("PSNR to coarse where seen, dB", ".2f"),
            "kept_perceptual": ("perceptual to coarse where seen", ".3f"),
            "seconds": ("CPU s", ".1f")}
@@ -62,7 +62,9 @@ def save(args: argparse.Namespace, people: int, rows: dict[str, dict]) -> None:
         "people": people, "split": args.split, "rule": RULE, "most_lost_db": MOST_LOST_DB,
         "weights": {"repairer": args.repairer.name, "plain": args.plain.name},
         "chosen": chosen, "best": best, "rows": rows})
-    table = markdown(rows, COLUMNS)
+    told = {name: {"sigma": {"mean": row["setting"]["start_sigma"]}}
+            for name, row in rows.items() if "setting" in row}
+    table = markdown({name: row | told.get(name, {}) for name, row in rows.items()}, COLUMNS)
     with atomic_path(args.out / "sweep.md") as tmp:
         tmp.write_text(f"{people} {args.split} people. Side and back unless said otherwise. "
                        f"Rule: {RULE}.\nChosen: **{chosen}**.\n\n{table}", encoding="utf-8")
