@@ -122,6 +122,14 @@ def from_latents(x: Float[Tensor, "1 3 T H W"]) -> Float[Tensor, "T H W 3"]:
     return (x[0].permute(1, 2, 3, 0).clamp(-1, 1) + 1) / 2
 
 
+def clip_condition(turntable: Turntable) -> Condition:
+    """All that a repairer is told of a coarse clip; its own front view is the front picture."""
+    x0 = to_latents(turntable.rgb)
+    through = None if turntable.through is None else to_latents(turntable.through)
+    return Condition(turntable.orbit.azimuths_deg, turntable.orbit.elevations_deg, x0[:, :, 0], x0,
+                     turntable.seen.permute(3, 0, 1, 2)[None], through)
+
+
 def refine_clip(prior: Velocity | LatentPrior, turntable: Turntable, config: SDEditConfig, *,
                 generator: torch.Generator | None, callback: Callback | None = None
                 ) -> Float[Tensor, "T H W 3"]:
@@ -134,10 +142,8 @@ def refine_clip(prior: Velocity | LatentPrior, turntable: Turntable, config: SDE
         generator: of all noise.
         callback: called after each step, see `sdedit`.
     """
-    x0, keep = to_latents(turntable.rgb), turntable.seen.permute(3, 0, 1, 2)[None]
-    through = None if turntable.through is None else to_latents(turntable.through)
-    condition = Condition(turntable.orbit.azimuths_deg, turntable.orbit.elevations_deg,
-                          reference=x0[:, :, 0], coarse=x0, seen=keep, through=through)
+    condition = clip_condition(turntable)
+    x0, keep = condition.coarse, condition.seen
     if isinstance(prior, LatentPrior):
         return from_latents(edit_latents(prior, condition, keep, config, generator=generator,
                                          callback=callback))

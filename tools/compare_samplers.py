@@ -4,7 +4,7 @@
 
 Rows: both priors under each sampler of the one loop, scored as frames; then what Gaussians make of
 it, all with the same number of refit steps: refit at the end, in rounds, inside the loop, and
-iterative data set update. Six people: 10 CPU minutes.
+iterative data set update. A person takes two CPU minutes.
 """
 
 import argparse

@@ -112,8 +112,10 @@ def sample_sheet(model: TurntablePrior, pairs: list[ClipPair]) -> np.ndarray:
                       generator=torch.Generator().manual_seed(1))
         frames = torch.cat([to_pictures(pair.truth[0])[:1], to_pictures(clip[0])[::2]])
         rows.append(torch.cat(list(frames[:, 6:-6, 8:-8]), dim=1))
-    pairs_of_rows = [torch.cat(rows[i:i + 2], dim=1) for i in range(0, len(rows) - 1, 2)]
-    return (torch.cat(pairs_of_rows or rows).numpy() * 255).astype(np.uint8)
+    if len(rows) % 2:
+        rows.append(torch.ones_like(rows[0]))
+    both = [torch.cat(rows[i:i + 2], dim=1) for i in range(0, len(rows), 2)]
+    return (torch.cat(both).numpy() * 255).astype(np.uint8)
 
 
 if __name__ == "__main__":

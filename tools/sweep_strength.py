@@ -4,7 +4,7 @@
 
 Both priors, strengths on a linear grid, in one step and in six (the plain prior also with full
 renoising between them), and the paper's 0.8 at shift 3 and 5. The operating point is picked by
-`toolkit.evaluate.sweep.RULE`. Eight people: 10 CPU minutes.
+`toolkit.evaluate.sweep.RULE`. A person takes two CPU minutes.
 """
 
 import argparse

@@ -6,7 +6,7 @@ and how much of what the photo did see has it kept?
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from toolkit.perceptual import compare_features, pooled
 from toolkit.pipeline import PipelineConfig, open_job
 from toolkit.prior.sdedit import SDEditConfig, Velocity, sdedit
 from toolkit.prior.turntable import Condition
-from toolkit.refine import from_latents, matte, to_latents
+from toolkit.refine import clip_condition, from_latents, matte, to_latents
 from toolkit.render.api import Render
 
 MOST_SEEN, FEWEST_PX = 0.5, 200  # a pixel was seen above it; a view counts from so many on
@@ -76,9 +76,8 @@ class ClipExam:
 
     def condition(self, *, repair: bool) -> Condition:
         """What the repairer is told, or the plain prior, which must not see the coarse clip."""
-        orbit, through = self.bench.turntable.orbit, to_latents(self.bench.turntable.through)
-        return Condition(orbit.azimuths_deg, orbit.elevations_deg, self.x0[:, :, 0],
-                         *((self.x0, self.keep, through) if repair else ()))
+        told = clip_condition(self.bench.turntable)
+        return told if repair else replace(told, coarse=None, seen=None, through=None)
 
     def edit(self, velocity: Velocity, config: SDEditConfig, *, repair: bool, seed: int = 0,
              **more) -> Float[Tensor, "T H W 3"]:

@@ -88,19 +88,13 @@ class TurntablePrior(nn.Module):
     def velocity(self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float,
                  condition: Condition) -> Float[Tensor, "B 3 T H W"]:
         """Flow velocity `E[eps - x0 | x]`; `sigma` in [0, 1], one value or one a clip."""
-        s, d, base = self._scales(x, sigma, condition)
-        n = ((1 - s) ** 2 * d**2 + s**2).sqrt()
-        y = x - (1 - s) * base
-        out = self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
+        s, d, base, n, y, out = self._answer(x, sigma, condition)
         return (s - (1 - s) * d**2) / n**2 * y - base - d / n * out
 
     def clean(self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float,
               condition: Condition) -> Float[Tensor, "B 3 T H W"]:
         """The clean clip expected behind `x`, with gradients."""
-        s, d, base = self._scales(x, sigma, condition)
-        n = ((1 - s) ** 2 * d**2 + s**2).sqrt()
-        y = x - (1 - s) * base
-        out = self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
+        s, d, base, n, y, out = self._answer(x, sigma, condition)
         return base + (1 - s) * d**2 / n**2 * y + s * d / n * out
 
     def loss(self, x0: Float[Tensor, "B 3 T H W"], sigma: Float[Tensor, " S"],
@@ -113,6 +107,13 @@ class TurntablePrior(nn.Module):
         target = (s * (x0 - base) - (1 - s) * d**2 * noise) / (n * d)
         out = self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
         return (out - target).square().mean()
+
+    def _answer(self, x: Tensor, sigma: Tensor | float, condition: Condition) -> tuple:
+        """s, d, base, n and y of the class's formula, and what the network says."""
+        s, d, base = self._scales(x, sigma, condition)
+        n = ((1 - s) ** 2 * d**2 + s**2).sqrt()
+        y = x - (1 - s) * base
+        return s, d, base, n, y, self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
 
     def one_step(self, condition: Condition) -> Float[Tensor, "B 3 T H W"]:
         """The clean clip that pure noise (s = 1) stands for: what the repairer trains on.
@@ -146,15 +147,13 @@ class TurntablePrior(nn.Module):
         out = self.net(stacked.flatten(0, 1), embedding.flatten(0, 1), views,
                        condition.reference - 1)
         out = out.reshape(batch, frames, -1, height, width).transpose(1, 2)
-        if condition.through is None or condition.coarse is None:
+        if not self.config.through or condition.through is None or condition.coarse is None:
             return out[:, :3]
         return out[:, :3] + self._copied(out[:, 3:], condition.through - condition.coarse)
 
     def _copied(self, shares: Float[Tensor, "B S T H W"], offset: Float[Tensor, "B 3 T H W"]
-                ) -> Tensor | float:
+                ) -> Float[Tensor, "B 3 T H W"]:
         """What `through` adds to the coarse clip, fine and broad, each in the share asked for."""
-        if not self.config.through:
-            return 0.0
         broad = F.avg_pool3d(offset, (1, 9, 9), stride=1, padding=(0, 4, 4))
         return (shares[:, :1] * (offset - broad) + shares[:, 1:] * broad) / self.config.residual_std
 
