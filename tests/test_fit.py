@@ -6,7 +6,7 @@ import torch
 from toolkit.body.rig import Rig, pose_gaussians
 from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError
-from toolkit.fit import FitConfig, FitTarget, _posing, fit
+from toolkit.fit import FitConfig, FitTarget, _neighbours, _NeighbourMean, _posing, fit
 from toolkit.gaussians import Gaussians
 from toolkit.render.api import render
 
@@ -97,6 +97,32 @@ def test_same_seed_same_bits_and_another_seed_others():
     first, second, other = run(0), run(0), run(1)
     assert all(torch.equal(getattr(first, f), getattr(second, f)) for f in vars(first))
     assert not torch.equal(first.sh, other.sh)
+
+
+def test_two_threads_give_equal_bits_every_time():
+    """With enough Gaussians that torch splits its sums over threads (above 32,768 numbers)."""
+    truth = cloud(num=3000)
+    target = target_of(truth, size=(12, 12))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        runs = [fit(disturbed(truth), rig_of(truth), [target], FitConfig(steps=4))[0]
+                for _ in range(6)]
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(getattr(runs[0], f), getattr(run, f)) for run in runs[1:]
+               for f in vars(run))
+
+
+def test_mean_over_neighbours_has_the_gradient_of_an_indexed_read():
+    neighbours, readers = _neighbours(cloud().means)
+    values = torch.randn(64, 3, dtype=torch.float64, requires_grad=True)
+    ours = _NeighbourMean.apply(values, neighbours, readers)
+    plain = values[neighbours].mean(1)
+    assert torch.equal(ours, plain)
+    sent = torch.randn_like(plain)
+    assert torch.allclose(torch.autograd.grad(ours, values, sent)[0],
+                          torch.autograd.grad(plain, values, sent)[0])
 
 
 def test_posing_worked_out_once_equals_posing_each_time():

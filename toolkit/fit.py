@@ -9,6 +9,7 @@ called `raw_scales` and `raw_opacities`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -208,7 +209,7 @@ def _picture_losses(posed: Gaussians, target: FitTarget, views: list[int],
 
 
 def _stay_losses(raw: dict[str, Tensor], start: dict[str, Tensor], config: FitConfig,
-                 neighbours: Tensor | None) -> dict[str, Tensor]:
+                 neighbours: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
     """How far the Gaussians left the coarse ones, weighted; the pictures' parts start at 0."""
     moved = {name: raw[name] - start[name] for name in raw}
     parts = {name: torch.zeros(()).to(raw["means"]) for name in ("l1", "dssim", "alpha")}
@@ -217,18 +218,49 @@ def _stay_losses(raw: dict[str, Tensor], start: dict[str, Tensor], config: FitCo
                                      + moved["raw_opacities"].square().mean())
     if neighbours is not None:
         color = moved["sh0"][:, 0]
-        parts["smooth"] = config.smooth * (color - color[neighbours].mean(1)).square().mean()
+        around = _NeighbourMean.apply(color, *neighbours)
+        parts["smooth"] = config.smooth * (color - around).square().mean()
     return parts
 
 
-def _neighbours(means: Tensor, num: int = 6) -> Tensor:
-    """Indices (N, num) of the nearest other centres."""
+class _NeighbourMean(torch.autograd.Function):
+    """Mean of (N,C) values over each row's neighbours, the same to the last bit in every run.
+
+    The gradient of a plain indexed read, `values[neighbours]`, adds up what arrives at one row with
+    atomic operations, in whatever order the threads reach it; float sums depend on their order.
+    Here each row collects its own gradient from a list of the rows that read it.
+    """
+
+    @staticmethod
+    def forward(ctx, values: Tensor, neighbours: Tensor, readers: Tensor) -> Tensor:
+        ctx.save_for_backward(readers)
+        ctx.num = neighbours.shape[1]
+        return values[neighbours].mean(1)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+        readers, = ctx.saved_tensors
+        padded = torch.cat([grad, torch.zeros_like(grad[:1])])  # the row that pads `readers`
+        return padded[readers].sum(1) / ctx.num, None, None
+
+
+def _neighbours(means: Tensor, num: int = 6) -> tuple[Tensor, Tensor]:
+    """Indices (N, num) of the nearest other centres, and the inverse relation.
+
+    The inverse, (N, most), lists who has a Gaussian among its neighbours, filled up with N.
+    """
     from scipy.spatial import cKDTree
 
     points = means.cpu().numpy()
     num = min(num, len(points) - 1)
     _, index = cKDTree(points).query(points, k=num + 1)
-    return torch.from_numpy(index.reshape(len(points), -1)[:, 1:]).to(means.device)
+    near = index.reshape(len(points), -1)[:, 1:]
+    order = np.argsort(near.ravel(), kind="stable")
+    counts = np.bincount(near.ravel(), minlength=len(points))
+    place = np.arange(near.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    readers = np.full((len(points), counts.max(initial=0)), len(points))
+    readers[near.ravel()[order], place] = order // max(num, 1)
+    return tuple(torch.from_numpy(table).to(means.device) for table in (near, readers))
 
 
 def _history(rows: list[dict[str, float]]) -> History:
