@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit.body.model import JOINT_NAMES, BodyModel, joint_transforms, lbs, rodrigues
+from toolkit.body.model import JOINT_NAMES, BodyModel, joint_transforms, lbs
 from toolkit.body.motion import a_pose
+from toolkit.body.rotations import rodrigues
 from toolkit.errors import InputError, MissingFileError, ToolkitError
 
 SKIN = 13_380

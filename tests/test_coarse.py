@@ -9,12 +9,13 @@ import torch
 
 from toolkit.assets import DATA_DIR
 from toolkit.body.anchors import sample_anchors
-from toolkit.body.model import BodyModel, rodrigues
+from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
 from toolkit.body.rig import Rig, pose_gaussians
+from toolkit.body.rotations import rodrigues
 from toolkit.cameras import orbit_cameras
 from toolkit.coarse import pixel_aligned, small
-from toolkit.coarse.repaint import pose_like_photo, repaint
+from toolkit.coarse.repaint import repaint
 from toolkit.coarse.small import AnchorTransformer, load_coarse, predict, save_coarse
 from toolkit.errors import InputError, MissingFileError
 from toolkit.render.api import render
@@ -112,7 +113,7 @@ def test_below_a_cut_photo_nothing_is_known(photo, body, anchors):
 def test_only_the_front_is_seen(prepared, anchors):
     seen = prepared[2]
     assert 0.2 < seen.visible.float().mean() < 0.55
-    assert (seen.rotations @ anchors.normals[..., None])[seen.visible, 2, 0].min() > -0.2
+    assert (seen.motions.rotations @ anchors.normals[..., None])[seen.visible, 2, 0].min() > -0.2
 
 
 def test_a_person_turned_round_shows_other_anchors(photo, body, anchors, prepared):
@@ -167,7 +168,7 @@ def test_repaint_undoes_the_blur_of_the_splats(photo, body, anchors, prepared):
     crop = replace(crop, rgb=stripes)
     fresh = AnchorTransformer(dim=32, num_heads=2, num_blocks=1, num_tokens=64)
     with torch.no_grad():
-        posed = pose_like_photo(fresh(crop, layout, seen), seen)
+        posed = seen.motions.apply(fresh(crop, layout, seen))
         (pixels,), _ = crop.camera.project(posed.means)
         posed = posed.recolored(pixel_aligned.sample(stripes, pixels))
         errors = []
@@ -183,13 +184,13 @@ def test_repaint_undoes_the_blur_of_the_splats(photo, body, anchors, prepared):
     assert hidden[away].float().mean() > 0.8 and hidden.float().mean() < 0.9
 
 
-def test_pose_like_photo_is_pose_gaussians(photo, body, anchors, prepared, model):
+def test_motions_of_the_photo_are_pose_gaussians(photo, body, anchors, prepared, model):
     crop, layout, seen = prepared
     with torch.no_grad():
         gaussians = shaken(model)(crop, layout, seen)
         rig = Rig.build(body, anchors, photo.guess.betas)
         want = pose_gaussians(gaussians, rig, photo.guess.pose, photo.guess.transl)
-        got = pose_like_photo(gaussians, seen)
+        got = seen.motions.apply(gaussians)
     assert torch.allclose(got.means, want.means, atol=1e-5)
     turned = (got.quats * want.quats).sum(-1).abs()
     assert torch.allclose(turned, torch.ones_like(turned), atol=1e-5)

@@ -90,7 +90,7 @@ def blob(num=150):
 
 
 def test_moving_the_cameras_is_moving_the_gaussians():
-    from toolkit.body.rig import matrix_to_quat, multiply_quats
+    from toolkit.body.rotations import matrix_to_quat, multiply_quats
 
     gaussians = blob()
     cameras = orbit_cameras([0.0, 120.0], [10.0, -5.0], radius_m=4.0, size=(48, 48))

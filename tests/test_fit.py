@@ -6,7 +6,7 @@ import torch
 from toolkit.body.rig import Rig, pose_gaussians
 from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError
-from toolkit.fit import FitConfig, FitTarget, _neighbours, _NeighbourMean, _posing, fit
+from toolkit.fit import FitConfig, FitTarget, _NeighbourMean, _neighbours, fit
 from toolkit.gaussians import Gaussians
 from toolkit.render.api import render
 
@@ -123,15 +123,6 @@ def test_mean_over_neighbours_has_the_gradient_of_an_indexed_read():
     sent = torch.randn_like(plain)
     assert torch.allclose(torch.autograd.grad(ours, values, sent)[0],
                           torch.autograd.grad(plain, values, sent)[0])
-
-
-def test_posing_worked_out_once_equals_posing_each_time():
-    gaussians, target = cloud(), target_of(cloud(), turn_rad=0.7)
-    rig = rig_of(cloud(seed=3))  # anchors elsewhere: the offset turns with its anchor
-    once = _posing(rig, target)(gaussians)
-    each = pose_gaussians(gaussians, rig, target.pose, target.transl)
-    assert torch.allclose(once.means, each.means, atol=1e-5)
-    assert torch.allclose(once.quats, each.quats, atol=1e-5)
 
 
 def test_cropping_keeps_the_pixels_and_their_rays():

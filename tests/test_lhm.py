@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from toolkit.body.model import rodrigues
+from toolkit.body.rotations import rodrigues
 from toolkit.coarse import lhm, lhm_blocks
 from toolkit.coarse.lhm_config import RELEASED, LHMConfig
 from toolkit.errors import InputError

@@ -12,7 +12,7 @@ import torch
 from toolkit.body.anchors import sample_anchors
 from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose, load_clip
-from toolkit.body.rig import Rig
+from toolkit.body.rig import Avatar, Rig
 from toolkit.cameras import orbit_cameras
 from toolkit.coarse import lhm, lhm_photo
 from toolkit.coarse.lhm_tiny import write_tiny
@@ -102,7 +102,9 @@ def test_our_rig_moves_it_as_lhm_does(gaussians, tiny, photo, body, anchors):
     guess = SimpleNamespace(**{**vars(photo.guess), "betas": betas})
     output = lhm_photo.reconstruct(tiny, photo.image, photo.mask,
                                    lhm_photo.head_vertices(guess, body), guess.camera)
-    avatar = lhm_photo.predict_avatar(tiny, photo.image, photo.mask, guess, body)
+    points = lhm_photo.anchors(tiny, body)
+    avatar = Avatar(lhm_photo.predict(tiny, photo.image, photo.mask, guess, body, points),
+                    Rig.build(body, points, betas))
     pose = load_clip("walk").poses[10]
     theirs = lhm.pose(tiny.model, output, betas[:10], pose, guess.transl).gaussians()
     ours = avatar.posed(pose, guess.transl)

@@ -10,8 +10,9 @@ import pytest
 import torch
 from test_photo_fit import SIZE, photograph, silhouette
 
-from toolkit.body.model import BodyModel, rodrigues
+from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
+from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
 from toolkit.errors import InputError, MissingFileError
 from toolkit.photo import multihmr_fit
 from toolkit.photo.fit import VIEW
@@ -188,7 +189,7 @@ class NetThatErrs(torch.nn.Module):
     def forward(self, image):
         betas, pose, camera = self.truth
         pose = pose.clone()
-        pose[0] = multihmr_fit.fit.rotation_vector(VIEW @ rodrigues(pose[0]))
+        pose[0] = torch.from_numpy(matrix_to_axis_angle((VIEW @ rodrigues(pose[0])).numpy()))
         pose[:22] += 0.08 * self.noise(22, 3)
         joints = self.body(betas, pose).joints
         offset = camera.viewmats[0, :3, 3] - joints[0]

@@ -6,15 +6,9 @@ import torch
 from torch.nn.functional import normalize
 
 from toolkit.body.anchors import sample_anchors
-from toolkit.body.model import BodyModel, rodrigues
-from toolkit.body.rig import (
-    Avatar,
-    Rig,
-    matrix_to_quat,
-    multiply_quats,
-    nearest_rotation,
-    pose_gaussians,
-)
+from toolkit.body.model import BodyModel, joint_transforms
+from toolkit.body.rig import Avatar, Rig, pose_gaussians
+from toolkit.body.rotations import matrix_to_quat, multiply_quats, nearest_rotation, rodrigues
 from toolkit.errors import InputError, MissingFileError
 from toolkit.gaussians import Gaussians
 
@@ -70,6 +64,26 @@ def test_zero_pose_moves_nothing(avatar):
     posed = avatar.posed(torch.zeros(55, 3))
     assert (posed.means - avatar.gaussians.means).abs().max() < 1e-6
     assert (posed.quats - avatar.gaussians.quats).abs().max() < 1e-6
+
+
+def test_motions_are_skinning_and_the_nearest_rotation(avatar, pose):
+    """Against the definition, one Gaussian at a time, with the polar factor of an SVD."""
+    rig, transl = avatar.rig, torch.tensor([0.3, -0.2, 1.0])
+    posed = avatar.posed(pose, transl)
+    transforms = joint_transforms(rodrigues(pose), rig.joints, rig.parents)
+    for i in range(0, 600, 20):
+        blend = (rig.lbs_weights[i][:, None, None] * transforms).sum(0)
+        U, _, Vt = torch.linalg.svd(blend[:3, :3])
+        anchor = blend[:3, :3] @ rig.anchors_rest[i] + blend[:3, 3]
+        offset = avatar.gaussians.means[i] - rig.anchors_rest[i]
+        assert torch.allclose(posed.means[i], anchor + U @ Vt @ offset + transl, atol=1e-5)
+
+
+def test_motions_and_their_inverse_cancel(avatar, pose):
+    motions = avatar.rig.motions(pose, torch.tensor([0.3, -0.2, 1.0]))
+    back = motions.inverse().apply(motions.apply(avatar.gaussians))
+    assert torch.allclose(back.means, avatar.gaussians.means, atol=1e-5)
+    assert ((back.quats * avatar.gaussians.quats).sum(1).abs() > 1 - 1e-5).all()
 
 
 def test_global_rotation_is_a_rigid_motion(avatar):

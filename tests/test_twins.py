@@ -11,9 +11,10 @@ from toolkit.body.motion import a_pose
 from toolkit.cameras import orbit_cameras
 from toolkit.diagnostics.variance import split_error
 from toolkit.errors import InputError
+from toolkit.metrics import masked_psnr
 from toolkit.people.render import render_person
 from toolkit.people.sample import sample_person
-from toolkit.people.twins import photo_agreement_db, propose, relit, twins, with_other_grain
+from toolkit.people.twins import PHOTO_PX, propose, relit, twins, with_other_grain
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import coarse_baselines  # noqa: E402
@@ -26,6 +27,13 @@ A_POSE = a_pose()
 def back_of(person):
     camera = orbit_cameras([180.0], 0.0, radius_m=4.9, size=(96, 48), target=(0, -0.12, 0))
     return render_person(person, camera, pose=A_POSE, supersample=1).rgb
+
+
+def photo_agreement_db(first, second):
+    """PSNR of two people's photos from the first one's camera, inside both silhouettes."""
+    a, b = (render_person(p, first.photo_camera.resized(PHOTO_PX, PHOTO_PX), supersample=2)
+            for p in (first, second))
+    return float(masked_psnr(a.rgb, b.rgb, ((a.alpha + b.alpha) > 0).float())[0])
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.body.rig import Rig, multiply_quats, pose_gaussians
+from toolkit.body.rig import Rig
 from toolkit.errors import fail
 from toolkit.fit_target import FitTarget
 from toolkit.gaussians import Gaussians
@@ -89,7 +89,8 @@ def fit(gaussians: Gaussians, rig: Rig, targets: Sequence[FitTarget],
     _check(gaussians, rig, targets)
     generator = generator or torch.Generator().manual_seed(config.seed)
     coarse, targets = gaussians.detach(), [target.cropped() for target in targets]
-    posings = [_posing(rig, target) for target in targets]
+    with torch.no_grad():  # neither the pose nor the anchors are fitted
+        motions = [rig.motions(target.pose, target.transl) for target in targets]
     raw = _to_raw(coarse)
     start = {name: value.detach().clone() for name, value in raw.items()}
     neighbours = _neighbours(coarse.means) if config.smooth > 0 else None
@@ -102,11 +103,11 @@ def fit(gaussians: Gaussians, rig: Rig, targets: Sequence[FitTarget],
         background = _background(config, generator)
         unposed = _from_raw(raw)
         parts = _stay_losses(raw, start, config, neighbours)
-        for target, posing, deck in zip(targets, posings, decks, strict=True):
+        for target, motion, deck in zip(targets, motions, decks, strict=True):
             every = config.single_every if len(target.cameras) == 1 and len(targets) > 1 else 1
             if step % every:
                 continue
-            posed = posing(unposed)
+            posed = motion.apply(unposed)
             for name, value in _picture_losses(posed, target, next(deck), background):
                 parts[name] = parts[name] + every * getattr(config, name) * value
         loss = torch.stack(list(parts.values())).sum()
@@ -166,26 +167,6 @@ def _background(config: FitConfig, generator: torch.Generator) -> Float[Tensor, 
     if not config.random_background or kind < 1 / 3:
         return torch.ones(3)
     return torch.zeros(3) if kind < 2 / 3 else color
-
-
-def _posing(rig: Rig, target: FitTarget) -> Callable[[Gaussians], Gaussians]:
-    """`pose_gaussians` for one pose, worked out once: each Gaussian turns and moves rigidly."""
-    n = len(rig.anchors_rest)
-    probe = Gaussians.from_colors(torch.zeros(n, 3), torch.eye(4)[:1].repeat(n, 1),
-                                  torch.ones(n, 3), torch.ones(n), torch.zeros(n, 3))
-    probe = probe.to(rig.anchors_rest.device)
-    with torch.no_grad():
-        at = [pose_gaussians(probe.replace(means=probe.means + axis), rig, target.pose,
-                             target.transl)
-              for axis in (*torch.eye(3).to(probe.means), torch.zeros(3).to(probe.means))]
-    origins, turns = at[3].means, at[3].quats
-    matrices = torch.stack([at[i].means - origins for i in range(3)], dim=-1)
-
-    def pose(gaussians: Gaussians) -> Gaussians:
-        means = (matrices * gaussians.means[:, None]).sum(-1) + origins
-        return gaussians.replace(means=means, quats=multiply_quats(turns, gaussians.quats))
-
-    return pose
 
 
 def _picture_losses(posed: Gaussians, target: FitTarget, views: list[int],

@@ -76,14 +76,6 @@ def _weights(mask, like: Tensor) -> Float[Tensor, "C H W"]:
     return mask.to(like)
 
 
-def masked_l1(first: Float[Tensor, "C H W D"], second: Float[Tensor, "C H W D"],
-              mask: Tensor | None = None) -> Float[Tensor, " C"]:
-    """Mean absolute difference of each picture, weighted by `mask` ((C,H,W) or (C,H,W,1))."""
-    weights = _weights(mask, first)
-    error = (first - second).abs().mean(-1)
-    return (weights * error).sum((1, 2)) / weights.sum((1, 2)).clamp_min(1e-8)
-
-
 def masked_psnr(first: Float[Tensor, "C H W D"], second: Float[Tensor, "C H W D"],
                 mask: Tensor | None = None) -> Float[Tensor, " C"]:
     """Peak signal-to-noise ratio of each picture inside `mask`, dB; capped at 100."""

@@ -15,7 +15,8 @@ from makehuman import download_wheel
 
 from toolkit.assets import DATA_DIR, atomic_path
 from toolkit.body.model import JOINT_NAMES, BodyModel
-from toolkit.body.motion import FPS, from_rotmats, rotation_about, to_axis_angle
+from toolkit.body.motion import FPS, from_rotmats, rotation_about
+from toolkit.body.rotations import matrix_to_axis_angle
 
 WHEEL = "pybullet==3.2.7"
 CLIPS = ("walk", "run", "jump", "dance_a", "dance_b", "kick", "punch", "spin")
@@ -111,7 +112,7 @@ def retarget(frames: np.ndarray, body: BodyModel) -> np.ndarray:
         put(f"{side}_hip", local[f"{side}_hip"] @ thigh)
         put(f"{side}_knee", thigh.T @ local[f"{side}_knee"] @ shank)
         put(f"{side}_ankle", shank.T @ local[f"{side}_ankle"])
-    return to_axis_angle(rotmats)
+    return matrix_to_axis_angle(rotmats)
 
 
 def root_motion(frames: np.ndarray, poses: np.ndarray, body: BodyModel) -> np.ndarray:

@@ -11,8 +11,8 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from toolkit.body.anchors import Anchors, on_faces
-from toolkit.body.model import BodyModel, joint_transforms, rodrigues
-from toolkit.body.rig import Avatar, Rig, matrix_to_quat, multiply_quats, nearest_rotation
+from toolkit.body.model import BodyModel
+from toolkit.body.rig import Avatar, Rig
 from toolkit.errors import fail
 from toolkit.gaussians import Gaussians
 
@@ -44,7 +44,7 @@ def bind(gaussians: Gaussians, body: BodyModel, betas: Float[Tensor, " S"],
     transl = torch.zeros(3) if transl is None else transl
     anchors = nearest_anchors(gaussians.means, body, betas, pose, transl)
     rig = Rig.build(body, anchors, betas)
-    return Avatar(unpose_gaussians(gaussians, rig, pose, transl), rig)
+    return Avatar(rig.motions(pose, transl).inverse().apply(gaussians), rig)
 
 
 def nearest_anchors(points: Float[Tensor, "N 3"], body: BodyModel, betas: Float[Tensor, " S"],
@@ -61,19 +61,6 @@ def nearest_anchors(points: Float[Tensor, "N 3"], body: BodyModel, betas: Float[
     corners = body.v_template[body.faces_body]
     cross = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return on_faces(body, faces, bary, cross)
-
-
-def unpose_gaussians(gaussians: Gaussians, rig: Rig, pose: Float[Tensor, "J 3"],
-                     transl: Float[Tensor, "3"]) -> Gaussians:
-    """Inverse of `rig.pose_gaussians`: from `pose` back to the T-pose."""
-    transforms = joint_transforms(rodrigues(pose), rig.joints, rig.parents)
-    blended = (rig.lbs_weights @ transforms[:, :3].reshape(-1, 12)).reshape(-1, 3, 4)
-    rotations = nearest_rotation(blended[:, :, :3])
-    anchors = (blended[..., :3] @ rig.anchors_rest[..., None])[..., 0] + blended[..., 3]
-    offsets = (rotations.mT @ (gaussians.means - transl - anchors)[..., None])[..., 0]
-    quats = multiply_quats(matrix_to_quat(rotations.mT), gaussians.quats)
-    return gaussians.replace(means=rig.anchors_rest + offsets,
-                             quats=torch.nn.functional.normalize(quats, dim=-1))
 
 
 def nearest_on_surface(points: Float[Tensor, "N 3"], vertices: Float[Tensor, "V 3"],

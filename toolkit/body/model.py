@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from toolkit.assets import model_path
+from toolkit.body.rotations import rodrigues
 from toolkit.errors import fail
 
 NUM_JOINTS = 55
@@ -184,22 +185,6 @@ def check_pose(pose: Tensor) -> None:
             wanted="(55, 3) finite axis-angle rotations in radians",
             fix="Fill missing joints with zeros; row 0 is the global orientation.",
         )
-
-
-def rodrigues(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rotation matrices of axis-angle vectors, radians. Exact and differentiable at zero.
-
-    Source: R = I + sin(a)/a K + (1 - cos(a))/a^2 K^2.
-    """
-    square = (axis_angle**2).sum(-1)[..., None, None]
-    small = square < 1e-8
-    angle = torch.where(small, torch.ones_like(square), square).sqrt()
-    first = torch.where(small, 1 - square / 6, angle.sin() / angle)
-    second = torch.where(small, 0.5 - square / 24, 2 * ((angle / 2).sin() / angle) ** 2)
-    x, y, z = axis_angle.unbind(-1)
-    zero = torch.zeros_like(x)
-    K = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).reshape(*axis_angle.shape, 3)
-    return torch.eye(3).to(axis_angle) + first * K + second * (K @ K)
 
 
 def joint_transforms(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from toolkit.assets import model_path
 from toolkit.body.model import JOINT_NAMES
+from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
 from toolkit.errors import fail
 
 FPS = 30.0
@@ -26,19 +27,13 @@ class Motion:
     def __len__(self) -> int:
         return self.poses.shape[0]
 
-    def in_place(self) -> "Motion":
-        """The same clip without its way across the floor; the up and down stays."""
-        return Motion(self.poses, self.transl * torch.tensor([0.0, 1.0, 0.0]), self.fps)
-
     def facing_camera(self) -> "Motion":
         """The clip turned about the vertical so that it faces +z on average."""
-        from toolkit.body.model import rodrigues
-
         forward = rodrigues(self.poses[:, 0])[:, :, 2].mean(0)
         turn = rodrigues(
             torch.stack([forward[0] * 0, -torch.atan2(forward[0], forward[2]), forward[0] * 0])
         )
-        roots = to_axis_angle((turn @ rodrigues(self.poses[:, 0])).numpy())
+        roots = matrix_to_axis_angle((turn @ rodrigues(self.poses[:, 0])).numpy())
         poses = torch.cat(
             [torch.from_numpy(roots).to(self.poses)[:, None], self.poses[:, 1:]], dim=1
         )
@@ -127,7 +122,7 @@ def _stroll(num_frames: int = 36, speed_m_per_s: float = 1.1) -> Motion:
         shoulder = JOINT_NAMES.index(f"{side}_shoulder")
         swing = rotation_about("x", (0.4 * torch.sin(p)).numpy())
         down = rotation_about("z", np.full(num_frames, -sign * np.radians(80.0)))
-        poses[:, shoulder] = torch.from_numpy(to_axis_angle(swing @ down)).float()
+        poses[:, shoulder] = torch.from_numpy(matrix_to_axis_angle(swing @ down)).float()
     poses[:, 0, 1] = 0.06 * torch.sin(phase)
     poses[:, JOINT_NAMES.index("spine3"), 1] = -0.1 * torch.sin(phase)
     transl = torch.zeros(num_frames, 3)
@@ -146,19 +141,6 @@ def rotation_about(axis: str, angles_rad: Float[np.ndarray, " T"]) -> Float[np.n
     return out
 
 
-def to_axis_angle(rotmats: Float[np.ndarray, "*T 3 3"]) -> Float[np.ndarray, "*T 3"]:
-    """Axis-angle vectors, angle in [0, pi], of rotation matrices; inverse of `rodrigues`."""
-    from toolkit.body.rig import matrix_to_quat
-
-    quats = matrix_to_quat(torch.from_numpy(np.asarray(rotmats, np.float64))).numpy()
-    quats = quats * np.where(quats[..., :1] < 0, -1.0, 1.0)
-    sine = np.linalg.norm(quats[..., 1:], axis=-1, keepdims=True)
-    angle = 2 * np.arctan2(sine, quats[..., :1])
-    return quats[..., 1:] * np.where(sine < 1e-8, 2.0, angle / np.maximum(sine, 1e-8))
-
-
 def from_rotmats(rotmats: Float[np.ndarray, "T 3 3"], share: float) -> Float[np.ndarray, "T 3 3"]:
     """The rotation by `share` of each rotation's angle, about the same axis."""
-    from toolkit.body.model import rodrigues
-
-    return rodrigues(torch.from_numpy(to_axis_angle(rotmats) * share)).numpy()
+    return rodrigues(torch.from_numpy(matrix_to_axis_angle(rotmats) * share)).numpy()

@@ -1,4 +1,4 @@
-"""Posing Gaussians: means by linear blend skinning, orientations by the rotation in the blend."""
+"""Posing Gaussians: each one moves rigidly with its anchor, `Rig.motions` says how."""
 
 import os
 import zipfile
@@ -11,9 +11,39 @@ from torch import Tensor
 
 from toolkit.assets import atomic_path
 from toolkit.body.anchors import Anchors
-from toolkit.body.model import BodyModel, check_pose, joint_transforms, rodrigues
+from toolkit.body.model import BodyModel, check_pose, joint_transforms
+from toolkit.body.rotations import matrix_to_quat, multiply_quats, nearest_rotation, rodrigues
 from toolkit.errors import MissingFileError, fail
 from toolkit.gaussians import Gaussians
+
+
+@dataclass(frozen=True)
+class RigidMotions:
+    """One rotation and one translation per Gaussian: x -> rotations x + translations.
+
+    Attributes:
+        rotations: T-pose to posed.
+        translations: m.
+    """
+
+    rotations: Float[Tensor, "N 3 3"]
+    translations: Float[Tensor, "N 3"]
+
+    def points(self, points: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3"]:
+        """Point i moved by motion i, m."""
+        # products and a sum: a batched matrix product of 20,000 3x3 matrices is slower on a CPU
+        return (self.rotations * points[:, None]).sum(-1) + self.translations
+
+    def apply(self, gaussians: Gaussians) -> Gaussians:
+        """Centres moved, orientations turned; scales, opacities and colours stay."""
+        quats = multiply_quats(matrix_to_quat(self.rotations), gaussians.quats)
+        return gaussians.replace(means=self.points(gaussians.means),
+                                 quats=torch.nn.functional.normalize(quats, dim=-1))
+
+    def inverse(self) -> "RigidMotions":
+        """The motions back."""
+        back = self.rotations.mT
+        return RigidMotions(back, -(back * self.translations[:, None]).sum(-1))
 
 
 @dataclass(frozen=True)
@@ -47,28 +77,36 @@ class Rig:
     def to(self, device) -> "Rig":
         return Rig(*(getattr(self, f.name).to(device) for f in fields(self)))
 
+    def motions(self, pose: Float[Tensor, "J 3"],
+                transl: Float[Tensor, "3"] | None = None) -> RigidMotions:
+        """How each Gaussian moves, rigidly, from the T-pose to `pose`.
 
-def pose_gaussians(
-    gaussians: Gaussians,
-    rig: Rig,
-    pose: Float[Tensor, "J 3"],
-    transl: Float[Tensor, "3"] | None = None,
-) -> Gaussians:
-    """Carry Gaussians of the T-pose to `pose`.
+        The anchor moves by linear blend skinning. The Gaussian's offset from its anchor and its
+        orientation turn by the *rotation* nearest to the blend, so neither shrinks at a joint.
+        This is the only place where Gaussians are posed. Differentiable in the pose.
 
-    The anchor moves by linear blend skinning. The Gaussian's offset from its anchor and its
-    orientation turn by the *rotation* nearest to the blend, so neither shrinks at a joint; scales
-    stay as they are.
-    Differentiable in the Gaussians and in the pose.
+        Args:
+            pose: axis-angle, radians; row 0 is the global orientation.
+            transl: added to the posed means, m.
 
-    Args:
-        pose: axis-angle, radians; row 0 is the global orientation.
-        transl: added to the posed means, m.
+        Source: LHM (Qiu et al. 2025), Sec. 3.4; linear blend skinning: Loper et al. 2015, Eq. 4.
+        """
+        check_pose(pose)
+        transforms = joint_transforms(rodrigues(pose), self.joints, self.parents)
+        blended = (self.lbs_weights @ transforms[:, :3].reshape(-1, 12)).reshape(-1, 3, 4)
+        rotations = nearest_rotation(blended[:, :, :3])
+        rest = self.anchors_rest[:, None]
+        # R (x - anchor) + posed anchor = R x + t: the anchor's blend less its own rotation
+        translations = ((blended[..., :3] - rotations) * rest).sum(-1) + blended[..., 3]
+        return RigidMotions(rotations, translations if transl is None else translations + transl)
 
-    Source: LHM (Qiu et al. 2025), Sec. 3.4; the nearest rotation by quaternion blending of the
-        joints.
+
+def pose_gaussians(gaussians: Gaussians, rig: Rig, pose: Float[Tensor, "J 3"],
+                   transl: Float[Tensor, "3"] | None = None) -> Gaussians:
+    """Carry Gaussians of the T-pose to `pose`: `rig.motions(pose, transl).apply(gaussians)`.
+
+    Differentiable in the Gaussians and in the pose; see `Rig.motions` for the arguments.
     """
-    check_pose(pose)
     if len(gaussians) != len(rig):
         fail(
             "pose_gaussians",
@@ -76,76 +114,7 @@ def pose_gaussians(
             wanted="one each",
             fix="Use the rig that was made with these Gaussians.",
         )
-    transforms = joint_transforms(rodrigues(pose), rig.joints, rig.parents)
-    blended = (rig.lbs_weights @ transforms[:, :3].reshape(-1, 12)).reshape(-1, 3, 4)
-    rotations = nearest_rotation(blended[:, :, :3])
-    anchors = (blended[..., :3] @ rig.anchors_rest[..., None])[..., 0] + blended[..., 3]
-    offsets = gaussians.means - rig.anchors_rest
-    means = anchors + (rotations @ offsets[..., None])[..., 0]
-    means = means if transl is None else means + transl
-    quats = multiply_quats(matrix_to_quat(rotations), gaussians.quats)
-    return gaussians.replace(means=means, quats=torch.nn.functional.normalize(quats, dim=-1))
-
-
-def nearest_rotation(
-    matrices: Float[Tensor, "N 3 3"], num_iterations: int = 7
-) -> Float[Tensor, "N 3 3"]:
-    """The rotation nearest to each blend of rotations (its polar factor), by Newton's iteration.
-
-    Blends at a joint keep a positive determinant, and seven steps bring them to float32 accuracy;
-    unlike an SVD the gradient has no poles where singular values coincide, which is everywhere off
-    the joints.
-    Source: Higham 1986, Eq. 3.1.
-    """
-    entries = matrices.flatten(1).T.contiguous()  # (9, N): whole columns are much faster on a CPU
-    for _ in range(num_iterations):
-        entries = 0.5 * (entries + _inverse_transpose(entries))
-    return entries.T.reshape(-1, 3, 3)
-
-
-def _inverse_transpose(entries: Float[Tensor, "9 N"]) -> Float[Tensor, "9 N"]:
-    """Cofactors over determinant of matrices given by their nine entries."""
-    a, b, c, d, e, f, g, h, i = entries
-    cofactors = [e * i - f * h, f * g - d * i, d * h - e * g,
-                 c * h - b * i, a * i - c * g, b * g - a * h,
-                 b * f - c * e, c * d - a * f, a * e - b * d]  # fmt: skip
-    determinant = a * cofactors[0] + b * cofactors[1] + c * cofactors[2]
-    return torch.stack(cofactors) / determinant.clamp_min(1e-6)
-
-
-def matrix_to_quat(matrices: Float[Tensor, "*N 3 3"]) -> Float[Tensor, "*N 4"]:
-    """Unit quaternions (w, x, y, z) of rotation matrices, stable for every rotation.
-
-    Of the four equivalent forms (one per component) the one with the largest divisor is taken.
-    Source: Shepperd 1978.
-    """
-    m00, m01, m02, m10, m11, m12, m20, m21, m22 = matrices.flatten(-2).unbind(-1)
-    squares = torch.stack(
-        [1 + m00 + m11 + m22, 1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22], dim=-1
-    )  # 4 times each component squared
-    forms = torch.stack(
-        [
-            torch.stack([squares[..., 0], m21 - m12, m02 - m20, m10 - m01], -1),
-            torch.stack([m21 - m12, squares[..., 1], m10 + m01, m02 + m20], -1),
-            torch.stack([m02 - m20, m10 + m01, squares[..., 2], m12 + m21], -1),
-            torch.stack([m10 - m01, m20 + m02, m21 + m12, squares[..., 3]], -1),
-        ],
-        dim=-2,
-    )
-    best = squares.argmax(-1)[..., None, None].expand(*squares.shape[:-1], 1, 4)
-    return torch.nn.functional.normalize(forms.gather(-2, best)[..., 0, :], dim=-1)
-
-
-def multiply_quats(
-    left: Float[Tensor, "*N 4"], right: Float[Tensor, "*N 4"]
-) -> Float[Tensor, "*N 4"]:
-    """Hamilton product, wxyz: first `right`, then `left`."""
-    lw, lv = left[..., :1], left[..., 1:]
-    rw, rv = right[..., :1], right[..., 1:]
-    return torch.cat(
-        [lw * rw - (lv * rv).sum(-1, keepdim=True), lw * rv + rw * lv + torch.linalg.cross(lv, rv)],
-        dim=-1,
-    )
+    return rig.motions(pose, transl).apply(gaussians)
 
 
 @dataclass(frozen=True)

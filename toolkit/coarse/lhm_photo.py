@@ -19,7 +19,6 @@ from torch import Tensor
 from toolkit.body.anchors import HEAD_JOINTS, Anchors
 from toolkit.body.bind import nearest_anchors
 from toolkit.body.model import BodyModel
-from toolkit.body.rig import Avatar, Rig
 from toolkit.coarse import encoders, lhm, lhm_images
 from toolkit.errors import MissingFileError, fail
 from toolkit.gaussians import Gaussians
@@ -213,11 +212,3 @@ def head_vertices(photo_body, body: BodyModel) -> Float[Tensor, "V 3"]:
     vertices = body(photo_body.betas, photo_body.pose, photo_body.transl).vertices
     seen = body.faces_body.unique()
     return vertices[seen[body.lbs_weights[seen][:, HEAD_JOINTS].sum(1) > 0.5]]
-
-
-def predict_avatar(reconstruction: Reconstruction, image: Float[Tensor, "H W 3"],
-                   mask: Float[Tensor, "H W"], photo_body, body: BodyModel) -> Avatar:
-    """`predict` with anchors and rig: photo to avatar in one call."""
-    points = anchors(reconstruction, body)
-    gaussians = predict(reconstruction, image, mask, photo_body, body, points)
-    return Avatar(gaussians, Rig.build(body, points, photo_body.betas))

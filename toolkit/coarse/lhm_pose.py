@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from toolkit.body.model import blend, joint_transforms, rodrigues
-from toolkit.body.rig import matrix_to_quat, multiply_quats
+from toolkit.body.model import blend, joint_transforms
+from toolkit.body.rotations import matrix_to_quat, multiply_quats, rodrigues
 from toolkit.errors import fail
 from toolkit.gaussians import Gaussians
 

@@ -15,8 +15,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from toolkit.body.model import lbs
-from toolkit.body.rig import nearest_rotation
+from toolkit.body.rig import Rig, RigidMotions
 from toolkit.cameras import Cameras
 from toolkit.errors import fail
 from toolkit.render.mesh import rasterize_mesh
@@ -72,7 +71,7 @@ class Observation:
     """Anchors of one person in one photo; vectors are in the T pose's frame.
 
     Attributes:
-        rest: shaped T pose, metres. posed: in the photo, metres. rotations: T pose to photo.
+        rest: shaped T pose, metres. posed: in the photo, metres. motions: from one to the other.
         visible: seen by the photo's camera.
         to_camera: unit vector to the camera. contour_m: to the silhouette's nearest edge,
             metres, (inside, outside) stacked.
@@ -80,7 +79,7 @@ class Observation:
 
     rest: Float[Tensor, "N 3"]
     posed: Float[Tensor, "N 3"]
-    rotations: Float[Tensor, "N 3 3"]
+    motions: RigidMotions
     visible: Bool[Tensor, " N"]
     to_camera: Float[Tensor, "N 3"]
     contour_m: Float[Tensor, "N 6"]
@@ -208,17 +207,17 @@ def observe(crop: PhotoCrop, photo_body, body, anchors) -> Observation:
         fail("Body pose", got=f"{tuple(pose.shape)} or NaN", wanted=f"{wanted}, finite",
              fix="Give axis-angle rotations of all joints in SMPL-X order.")
     out = body(photo_body.betas, pose, torch.as_tensor(photo_body.transl).float())
-    rest = anchors.shaped(photo_body.betas)
-    rotations = nearest_rotation(
-        torch.einsum("nj,jab->nab", anchors.lbs_weights, out.transforms[:, :3, :3]))
-    posed = lbs(rest, anchors.lbs_weights, out.transforms)
+    rig = Rig.build(body, anchors, photo_body.betas)
+    motions = rig.motions(pose, torch.as_tensor(photo_body.transl).float())
+    rest, rotations = rig.anchors_rest, motions.rotations
+    posed = motions.points(rest)
     to_camera = F.normalize(crop.camera.centers[0] - posed, dim=-1)
     facing = (torch.einsum("nab,nb->na", rotations, anchors.normals) * to_camera).sum(-1) > 0.1
     contour = _contour_metres(crop, posed)
     known = sample(crop.known[None], crop.camera.project(posed)[0][0])[:, 0] > 0.5
     near = known & (contour[:, 0].norm(dim=-1) < OUTSIDE_M)
     clear = _in_front_of(posed, out.vertices, body.faces_body, crop.camera)
-    return Observation(rest, posed, rotations, facing & near & clear,
+    return Observation(rest, posed, motions, facing & near & clear,
                        (to_camera[:, None] @ rotations)[:, 0], (contour @ rotations).flatten(1))
 
 

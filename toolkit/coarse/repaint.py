@@ -10,20 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.body.rig import matrix_to_quat, multiply_quats
-from toolkit.coarse.pixel_aligned import Observation, PhotoCrop
+from toolkit.coarse.pixel_aligned import PhotoCrop
 from toolkit.gaussians import Gaussians
 from toolkit.render.api import rasterization
 
 FAINT_PX = 0.3  # a Gaussian that shows on less than this of a pixel is corrected less
 GAIN = 1.5  # 1 would creep, 2 would swing
-
-
-def pose_like_photo(gaussians: Gaussians, seen: Observation) -> Gaussians:
-    """Gaussians of the T pose in the pose of the photo; offsets turn with their anchors."""
-    means = seen.posed + torch.einsum("nab,nb->na", seen.rotations, gaussians.means - seen.rest)
-    quats = multiply_quats(matrix_to_quat(seen.rotations), gaussians.quats)
-    return gaussians.replace(means=means, quats=quats)
 
 
 def repaint(posed: Gaussians, crop: PhotoCrop, *, rounds: int = 2) -> Float[Tensor, "N 3"]:

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from toolkit.assets import atomic_path, model_path
-from toolkit.body.rig import multiply_quats
+from toolkit.body.rotations import multiply_quats
 from toolkit.coarse.pixel_aligned import (
     CROP_PX,
     AnchorLayout,
@@ -33,7 +33,7 @@ from toolkit.coarse.pixel_aligned import (
     observe,
     sample,
 )
-from toolkit.coarse.repaint import pose_like_photo, repaint
+from toolkit.coarse.repaint import repaint
 from toolkit.gaussians import Gaussians
 
 MAX_OFFSET_M = 0.12  # enough for hair, skirts and coats
@@ -150,7 +150,7 @@ class AnchorTransformer(nn.Module):
                                per_sample_weights=layout.weights)
         hidden = self.hidden(near + self.own(inputs))
         bare = self._shape(hidden, layout, seen)
-        posed = pose_like_photo(bare, seen)
+        posed = seen.motions.apply(bare)
         colors = self._color(hidden, posed.means, fill, crop, maps[0], seen)
         correction = repaint(posed.recolored(colors), crop) - colors.detach()
         return bare.recolored((colors + correction).clamp(0, 1))

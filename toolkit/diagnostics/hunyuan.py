@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float, Int
 from scipy import ndimage
 
-from toolkit.assets import atomic_path
 from toolkit.cameras import Cameras
 from toolkit.errors import MissingCapabilityError, MissingFileError, fail
 from toolkit.people.figure import vertex_normals
@@ -156,12 +155,6 @@ def from_trimesh(found) -> Mesh:
     corners = np.asarray(found.vertices, np.float64)[faces]
     volume = np.einsum("fc,fc->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))
     return Mesh(np.asarray(found.vertices, np.float32), faces[:, ::-1] if volume < 0 else faces)
-
-
-def write_mesh(mesh: Mesh, path: str | os.PathLike) -> None:
-    """Write a mesh in the format of the suffix."""
-    with atomic_path(path) as tmp:
-        _trimesh().Trimesh(mesh.vertices, mesh.faces, process=False).export(tmp)
 
 
 def generate_mesh(picture: Recentred, *, repo: str = "tencent/Hunyuan3D-2", steps: int = 50,

@@ -4,14 +4,17 @@ Views of one person are not independent, so every interval resamples people, and
 of *different* people only.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import bootstrap, permutation_test
 
 from toolkit.diagnostics.sectors import sector_of
 
 SECTORS = ("front", "three_quarter", "side", "back", "side_back", "all")
 NUM_DRAWS, LEVEL = 2000, 0.95  # of the bootstrap
-MOST_FLIPS = 13  # up to so many people every flip of signs is tried, beyond 10,000 random ones
+NUM_FLIPS = 9999  # random flips of signs; up to 13 people every flip is tried instead
 NOT_A_MEASURE = ("energy", "energy_true", "features", "azimuths_deg")
 
 
@@ -53,8 +56,18 @@ def interval(values, generator: np.random.Generator) -> dict[str, float]:
     Source: Efron & Tibshirani 1993, ch. 13.
     """
     values = np.asarray(values, np.float64)
-    draws = values[generator.integers(len(values), size=(NUM_DRAWS, len(values)))].mean(1)
-    return {"mean": float(values.mean()), **_ends(draws)}
+    return {"mean": float(values.mean()), **_bootstrap((values,), np.mean, generator)}
+
+
+def _bootstrap(columns: tuple, statistic: Callable, generator: np.random.Generator
+               ) -> dict[str, float]:
+    """Ends of the percentile interval; the columns' people are drawn together."""
+    if len(columns[0]) < 2:  # scipy refuses to resample one person; the interval is a point
+        value = float(statistic(*columns, axis=0))
+        return {"low": value, "high": value}
+    found = bootstrap(columns, statistic, n_resamples=NUM_DRAWS, confidence_level=LEVEL,
+                      method="percentile", paired=True, rng=generator).confidence_interval
+    return {"low": float(found.low), "high": float(found.high)}
 
 
 def _ends(draws: np.ndarray) -> dict[str, float]:
@@ -67,12 +80,9 @@ def sign_flip_p(differences, generator: np.random.Generator) -> float:
 
     Source: Fisher 1935; the +1 for random flips is that of Phipson & Smyth 2010.
     """
-    d = np.asarray(differences, np.float64)
-    if len(d) <= MOST_FLIPS:
-        signs = 1 - 2 * ((np.arange(2 ** len(d))[:, None] >> np.arange(len(d))) & 1)
-        return float((np.abs(signs @ d) >= abs(d.sum()) - 1e-12).mean())
-    signs = generator.choice([-1, 1], size=(10_000, len(d)))
-    return float(((np.abs(signs @ d) >= abs(d.sum()) - 1e-12).sum() + 1) / (len(signs) + 1))
+    test = permutation_test((np.asarray(differences, np.float64),), np.mean, vectorized=True,
+                            permutation_type="samples", n_resamples=NUM_FLIPS, rng=generator)
+    return float(test.pvalue)
 
 
 def paired(first: dict[str, float], second: dict[str, float],
@@ -132,9 +142,10 @@ def _resampled(pairs: Float[np.ndarray, "K P P"], generator: np.random.Generator
 def ratio_interval(numerator, denominator, generator: np.random.Generator) -> dict[str, float]:
     """Ratio of two means over the same people with its percentile bootstrap interval."""
     top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
-    chosen = generator.integers(len(top), size=(NUM_DRAWS, len(top)))
-    draws = top[chosen].mean(1) / bottom[chosen].mean(1)
-    return {"mean": float(top.mean() / bottom.mean()), **_ends(draws)}
+    def ratio(a, b, axis):
+        return a.mean(axis) / b.mean(axis)
+
+    return {"mean": float(ratio(top, bottom, 0)), **_bootstrap((top, bottom), ratio, generator)}
 
 
 def _pair_terms(ours, true) -> Float[np.ndarray, "P P"]:

@@ -114,11 +114,6 @@ def _proposals(person: Person, rng, below: str, tolerance_db: float) -> Iterator
         yield twin if _agreement_db(photo, _photo(twin, person)) >= tolerance_db else None
 
 
-def photo_agreement_db(first: Person, second: Person) -> float:
-    """PSNR of two people's photos from the first one's camera, inside both silhouettes."""
-    return _agreement_db(_photo(first, first), _photo(second, first))
-
-
 def _photo(person: Person, taken_as: Person) -> PersonViews:
     return render_person(person, taken_as.photo_camera.resized(PHOTO_PX, PHOTO_PX), supersample=2)
 

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.body.model import BodyModel, rodrigues
+from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
+from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
 from toolkit.cameras import Cameras
 from toolkit.photo import energy
 from toolkit.photo.energy import Usual
@@ -113,7 +114,8 @@ def _start(small: ReducedBody, evidence: Evidence, num_betas: int) -> Unknowns:
     """The lifted pose or the A-pose, turned so that shoulders and hips lie as they should."""
     pose = (a_pose()[:22] if evidence.lifted is None else evidence.lifted.pose).clone()
     points, _, _ = small.posed(torch.zeros(num_betas), pose)
-    pose[0] = rotation_vector(_kabsch(points[TORSO], evidence.world[TORSO]))
+    turn = _kabsch(points[TORSO], evidence.world[TORSO])
+    pose[0] = torch.from_numpy(matrix_to_axis_angle(turn.numpy()))
     return Unknowns(pose, torch.zeros(num_betas), torch.tensor([0.0, 0.0, 1.5]))
 
 
@@ -122,13 +124,6 @@ def _kabsch(source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -> Float
     U, _, Vt = torch.linalg.svd((target - target.mean(0)).T @ (source - source.mean(0)))
     flip = torch.diag(torch.tensor([1.0, 1.0, float(torch.det(U @ Vt))]))
     return U @ flip @ Vt
-
-
-def rotation_vector(rotation: Float[Tensor, "3 3"]) -> Float[Tensor, " 3"]:
-    """Axis-angle of a rotation matrix, radians."""
-    from scipy.spatial.transform import Rotation
-
-    return torch.from_numpy(Rotation.from_matrix(rotation.double().numpy()).as_rotvec()).float()
 
 
 def place_camera(small: ReducedBody, evidence: Evidence, unknowns: Unknowns) -> Unknowns:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from toolkit.body.rotations import matrix_to_axis_angle
 from toolkit.errors import fail
 from toolkit.photo.multihmr_head import HeadConfig, PersonHead, encode_rays
 from toolkit.photo.vit import VisionTransformer, VitConfig
@@ -127,7 +128,7 @@ class MultiHMR(nn.Module):
         distance = self._distance(found.camera[:, 0], K)
         homogeneous = torch.cat([head_px, torch.ones_like(head_px[:, :1])], dim=1)
         head = homogeneous @ torch.linalg.inv(K).T * distance[:, None]
-        rotvec = to_rotvec(found.rotmats)
+        rotvec = torch.from_numpy(matrix_to_axis_angle(found.rotmats.cpu())).to(found.rotmats)
         return [Human(float(scores[rows[p], cols[p]]), *(t[p].float().cpu() for t in (
             head_px, rotvec, found.betas, found.expression, head))) for p in range(len(rows))]
 
@@ -162,12 +163,3 @@ def suppress(scores: Float[Tensor, "G G"], window: int) -> Float[Tensor, "G G"]:
     scores = scores.clamp(1e-4, 1 - 1e-4)
     largest = F.max_pool2d(scores[None], window, stride=1, padding=window // 2)[0]
     return scores * (scores == largest)
-
-
-def to_rotvec(rotmats: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
-    """Axis-angle vectors in radians, of length at most pi."""
-    from scipy.spatial.transform import Rotation
-
-    flat = rotmats.detach().double().cpu().reshape(-1, 3, 3).numpy()
-    vectors = torch.from_numpy(Rotation.from_matrix(flat).as_rotvec())
-    return vectors.reshape(*rotmats.shape[:-2], 3).to(rotmats)

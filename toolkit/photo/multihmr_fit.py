@@ -14,7 +14,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from toolkit.body.model import BodyModel, rodrigues
+from toolkit.body.model import BodyModel
+from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
 from toolkit.errors import fail
 from toolkit.photo import energy, fit
 from toolkit.photo.energy import Usual
@@ -123,7 +124,8 @@ def start_from(human: Human, head_px: Float[Tensor, " 2"], K: Float[Tensor, "3 3
     if not ours:
         betas[:len(human.betas)] = human.betas[:body.num_betas]
     pose = human.pose[:NUM_BODY_JOINTS].clone()
-    pose[0] = fit.rotation_vector(VIEW @ rodrigues(human.rotvec[0]))
+    turn = VIEW @ rodrigues(human.rotvec[0])
+    pose[0] = torch.from_numpy(matrix_to_axis_angle(turn.numpy()))
     head = torch.cat([head_px, torch.ones(1)])
     head = torch.linalg.inv(K) @ head * human.head[2].clamp_min(0.3) * focal_ratio
     x, y, z = pelvis_of(human.pose, betas, head, body, None if ours else human.expression)

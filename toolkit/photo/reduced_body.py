@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from toolkit.body.model import JOINT_NAMES, BodyModel, joint_transforms, lbs, rodrigues
+from toolkit.body.model import JOINT_NAMES, BodyModel, joint_transforms, lbs
+from toolkit.body.rotations import rodrigues
 from toolkit.photo.keypoints import KEYPOINT_NAMES
 from toolkit.photo.photo_points import point_regressor
 
