@@ -22,13 +22,13 @@ lint: .venv/.stamp  ## ruff over the package, tests, tools and notebook sources
 	$(BIN)/ruff check toolkit tests tools notebooks/py
 
 notebooks: .venv/.stamp  ## run every notebook (embedded profile) and store its outputs
-	$(BIN)/python tools/run_notebooks.py --write
+	$(BIN)/python -m tools.upkeep.notebooks --write
 
 notebooks-gpu: .venv/.stamp  ## run every notebook with the full profile; fails without a GPU
-	$(BIN)/python tools/run_notebooks.py --profile notebooks/profiles/full.yaml --require-gpu --keep runs/notebooks-gpu --timeout 7200
+	$(BIN)/python -m tools.upkeep.notebooks --profile notebooks/profiles/full.yaml --require-gpu --keep runs/notebooks-gpu --timeout 7200
 
 pictures: .venv/.stamp  ## rebuild the pictures in docs/img
-	$(BIN)/python tools/make_pictures.py
+	$(BIN)/python -m tools.upkeep.pictures
 
 clean:  ## remove .venv, caches and runs/
 	rm -rf .venv runs .pytest_cache .ruff_cache toolkit.egg-info

@@ -13,21 +13,39 @@ import numpy as np
 import torch
 from numba import njit
 
-from toolkit.render import cpu, threads
-from toolkit.render.simd import lanes, load, store
+from toolkit.render.cpu import autograd as cpu
+from toolkit.render.cpu import threads
+from toolkit.render.cpu.simd import lanes, load, store
 
 # A counted minimum of floating-point operations for one pixel-Gaussian pair with three channels; a
 # fused multiply-add counts two. What does not change along a column of pixels is left out.
-FORWARD = {"dy": 1, "exponent, two multiply-adds": 4, "exp, degree 5 and its scaling": 12,
-           "alpha and its weight": 2, "rest of the light": 1, "three channels": 6}
-BACKWARD = {"alpha again": 18, "weight and light": 2, "colour times gradient": 7,
-            "gradient of three channels": 6, "rest of the loss": 1, "gradient of alpha": 5,
-            "three sums down the column": 6}
+FORWARD = {
+    "dy": 1,
+    "exponent, two multiply-adds": 4,
+    "exp, degree 5 and its scaling": 12,
+    "alpha and its weight": 2,
+    "rest of the light": 1,
+    "three channels": 6,
+}
+BACKWARD = {
+    "alpha again": 18,
+    "weight and light": 2,
+    "colour times gradient": 7,
+    "gradient of three channels": 6,
+    "rest of the loss": 1,
+    "gradient of alpha": 5,
+    "three sums down the column": 6,
+}
 FLOPS = {"forward": sum(FORWARD.values()), "both": sum(FORWARD.values()) + sum(BACKWARD.values())}
 
-STAGES = {"Projection.forward": "projection", "Compositing.forward": "sort and bin",
-          "composite_forward": "compositing", "Projection.backward": "projection, backward",
-          "composite_backward": "compositing, backward", "sum_slots": "sums, backward"}
+STAGES = {
+    "Projection.forward": "projection",
+    "Compositing.forward": "sort and bin",
+    "composite_forward": "compositing",
+    "Projection.backward": "projection, backward",
+    "composite_backward": "compositing, backward",
+    "sum_slots": "sums, backward",
+}
 
 
 @njit(nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
@@ -116,8 +134,11 @@ print(json.dumps({"first_call_s": first[0], "first_call_cpu_s": first[1],
 def fresh_process() -> dict[str, float]:
     """First forward and backward of a new process, and its peak memory above the inputs."""
     here = os.path.dirname(os.path.abspath(__file__))
-    return json.loads(subprocess.run([sys.executable, "-c", CHILD, here], check=True, text=True,
-                                     capture_output=True).stdout)
+    return json.loads(
+        subprocess.run(
+            [sys.executable, "-c", CHILD, here], check=True, text=True, capture_output=True
+        ).stdout
+    )
 
 
 def describe() -> dict[str, object]:
@@ -127,6 +148,11 @@ def describe() -> dict[str, object]:
         with open("/proc/cpuinfo") as lines:
             found = [x.split(":")[1].strip() for x in lines if x.startswith("model name")]
             name = found[0] if found else name
-    return {"cpu": name, "cores": os.cpu_count(), "threads": threads.num_threads(),
-            "load_before": round(os.getloadavg()[0], 2), "torch": torch.__version__,
-            "python": platform.python_version()}
+    return {
+        "cpu": name,
+        "cores": os.cpu_count(),
+        "threads": threads.num_threads(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }

@@ -15,8 +15,11 @@ TILE = 32  # pixels; 16 is slower here: more tiles, and each costs some 30 torch
 def rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, height):  # noqa: PLR0913 - gsplat's
     """Picture (1,H,W,D), alpha (1,H,W,1), and a dictionary with the number of pairs."""
     mean2d, cov, depth = _project(means, quats, scales, viewmats[0], Ks[0], (width, height))
-    half = (2 * cov.diagonal(dim1=1, dim2=2).detach()
-            * (opacities.detach()[:, None] / ALPHA_MIN).clamp_min(1).log()).sqrt()
+    half = (
+        2
+        * cov.diagonal(dim1=1, dim2=2).detach()
+        * (opacities.detach()[:, None] / ALPHA_MIN).clamp_min(1).log()
+    ).sqrt()
     order = torch.argsort(depth.detach())
     order = order[(depth[order] > NEAR) & (opacities[order] >= ALPHA_MIN)]
     splats = [t[order] for t in (mean2d, torch.linalg.inv(cov), opacities, colors)]
@@ -39,17 +42,30 @@ def rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, 
 def _project(means, quats, scales, view, K, size):
     """Picture means (N,2), blurred covariances (N,2,2), depths (N,). Source: Zwicker 2001."""
     w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
-    R = torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-                     2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-                     2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], -1)
+    R = torch.stack(
+        [
+            1 - 2 * (y * y + z * z),
+            2 * (x * y - w * z),
+            2 * (x * z + w * y),
+            2 * (x * y + w * z),
+            1 - 2 * (x * x + z * z),
+            2 * (y * z - w * x),
+            2 * (x * z - w * y),
+            2 * (y * z + w * x),
+            1 - 2 * (x * x + y * y),
+        ],
+        -1,
+    )
     p = means @ view[:3, :3].T + view[:3, 3]
     depth = p[:, 2]
     focal, centre = torch.stack([K[0, 0], K[1, 1]]), K[:2, 2]
     slope = p[:, :2] / depth[:, None]
     reach = torch.tensor(size) / focal
     slope_in = slope.clamp(-centre / focal - 0.15 * reach, reach - centre / focal + 0.15 * reach)
-    J = torch.cat([torch.diag_embed(focal / depth[:, None]),
-                   (-focal * slope_in / depth[:, None])[..., None]], -1)
+    J = torch.cat(
+        [torch.diag_embed(focal / depth[:, None]), (-focal * slope_in / depth[:, None])[..., None]],
+        -1,
+    )
     M = J @ view[:3, :3] @ (R.unflatten(-1, (3, 3)) * scales[:, None])
     return focal * slope + centre, M @ M.mT + EPS2D * torch.eye(2), depth
 
@@ -60,12 +76,14 @@ def _composite(splats, corner: Tensor, size) -> tuple[Float[Tensor, "h w X"], in
     ys, xs = torch.meshgrid(torch.arange(size[1]), torch.arange(size[0]), indexing="ij")
     pixels = torch.stack([xs, ys], -1).reshape(-1, 2) + corner + 0.5
     d = pixels[None] - mean[:, None]
-    power = (0.5 * (conic[:, 0, 0, None] * d[..., 0] ** 2 + conic[:, 1, 1, None] * d[..., 1] ** 2)
-             + conic[:, 0, 1, None] * d[..., 0] * d[..., 1])
+    power = (
+        0.5 * (conic[:, 0, 0, None] * d[..., 0] ** 2 + conic[:, 1, 1, None] * d[..., 1] ** 2)
+        + conic[:, 0, 1, None] * d[..., 0] * d[..., 1]
+    )
     alpha = (opacity[:, None] * torch.exp(-power)).clamp_max(ALPHA_MAX)
     alpha = torch.where(alpha >= ALPHA_MIN, alpha, 0)
     after = torch.cumprod(1 - alpha, 0)
-    before = torch.cat([torch.ones_like(pixels[None, :, 0]), after[:-1]])[:len(after)]
+    before = torch.cat([torch.ones_like(pixels[None, :, 0]), after[:-1]])[: len(after)]
     weight = torch.where(after > T_STOP, alpha * before, 0)
     out = torch.cat([weight.T @ colors, weight.sum(0)[:, None]], 1)
     return out.reshape(size[1], size[0], -1), int((weight > 0).sum())

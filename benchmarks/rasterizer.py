@@ -21,14 +21,18 @@ import machine
 import plain_torch
 from standing_person import portrait_camera, standing_person
 
-from toolkit import show
-from toolkit.assets import atomic_path
 from toolkit.gaussians import Gaussians
 from toolkit.render.api import rasterization
+from toolkit.run.files import atomic_path
+from toolkit.show import figures as show
 
 # Gaussians, pixels, what is timed, wanted per second on two cores
-CASES = [(40_000, 512, "forward", 70), (40_000, 512, "both", 25), (160_000, 512, "forward", 25),
-         (20_000, 256, "both", 80)]
+CASES = [
+    (40_000, 512, "forward", 70),
+    (40_000, 512, "both", 25),
+    (160_000, 512, "forward", 25),
+    (20_000, 256, "both", 80),
+]
 COUNTS = (5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000)
 SIZES = (128, 256, 512, 768, 1024)
 WARM_UPS = 3
@@ -59,8 +63,10 @@ def _timed(function) -> np.ndarray:
 def job(rasterize, gaussians: Gaussians, size_px: int, kind: str, device: str = "cpu"):
     """A function without arguments that renders (and backpropagates) once, and gives all back."""
     g, camera = gaussians.to(device), portrait_camera(size_px).to(device)
-    leaves = [t.clone().requires_grad_(kind == "both")
-              for t in (g.means, g.quats, g.scales, g.opacities, g.colors)]
+    leaves = [
+        t.clone().requires_grad_(kind == "both")
+        for t in (g.means, g.quats, g.scales, g.opacities, g.colors)
+    ]
 
     def once():
         with torch.set_grad_enabled(kind == "both"):
@@ -68,6 +74,7 @@ def job(rasterize, gaussians: Gaussians, size_px: int, kind: str, device: str = 
         if kind == "both":
             torch.autograd.grad(out[0].sum() + out[1].sum(), leaves)
         return out
+
     return once
 
 
@@ -94,14 +101,22 @@ def run_case(case: tuple, people: dict, rivals: dict, options) -> dict:
     num, size_px, kind, target = case
     want, alpha, _ = job(rasterization, people[num], size_px, "forward")()
     pairs = job(plain_torch.rasterization, people[num], size_px, "forward")()[2]["pairs"]
-    row = {"gaussians": num, "pixels": size_px, "kind": kind, "target_per_s": target,
-           "covered": float((alpha > 0.5).float().mean()), "pairs": pairs, "results": {}}
+    row = {
+        "gaussians": num,
+        "pixels": size_px,
+        "kind": kind,
+        "target_per_s": target,
+        "covered": float((alpha > 0.5).float().mean()),
+        "pairs": pairs,
+        "results": {},
+    }
     for name, (function, device) in rivals.items():
         once = job(function, people[num], size_px, kind, device)
         off = (once()[0].detach().cpu() - want).abs()
         row["results"][name] = measure(once, options.repeats) | {
             "pixels_off_by_1e-4": int((off > 1e-4).any(-1).sum()),
-            "largest_error": float(off.max())}
+            "largest_error": float(off.max()),
+        }
     ours = job(rasterization, people[num], size_px, kind)
     with machine.stage_times() as seconds:
         for _ in range(options.repeats):
@@ -114,19 +129,29 @@ def run_case(case: tuple, people: dict, rivals: dict, options) -> dict:
 def print_case(row: dict) -> None:
     ours = row["results"]["ours"]
     passes = {"forward": "forward", "both": "forward + backward"}[row["kind"]]
-    print(f"\n{row['gaussians'] // 1000}k Gaussians, {row['pixels']} px, {passes}; "
-          f"{row['covered']:.0%} covered, {row['pairs'] / 1e6:.2f} M pairs")
+    print(
+        f"\n{row['gaussians'] // 1000}k Gaussians, {row['pixels']} px, {passes}; "
+        f"{row['covered']:.0%} covered, {row['pairs'] / 1e6:.2f} M pairs"
+    )
     for name, result in row["results"].items():
         ratio = result["wall_s"] / ours["wall_s"]
-        print(f"  {name:<14}{1 / result['wall_s']:9.2f} /s {1e3 * result['wall_s']:10.2f} ms "
-              f"{1e3 * result['cpu_s']:10.2f} ms CPU  x{ratio:<8.1f}"
-              f"{result['pixels_off_by_1e-4']} pixels off by > 1e-4")
+        print(
+            f"  {name:<14}{1 / result['wall_s']:9.2f} /s {1e3 * result['wall_s']:10.2f} ms "
+            f"{1e3 * result['cpu_s']:10.2f} ms CPU  x{ratio:<8.1f}"
+            f"{result['pixels_off_by_1e-4']} pixels off by > 1e-4"
+        )
     verdict = "reached" if 1 / ours["wall_s"] >= row["target_per_s"] else "MISSED"
-    print(f"  target {row['target_per_s']} /s {verdict}; "
-          f"{row['pairs'] / ours['wall_s'] / 1e6:.0f} M pairs/s; arithmetic alone would take "
-          f"{1e3 * row['bound_s']:.2f} ms, {row['bound_s'] / ours['wall_s']:.0%} of the time")
-    print("  ms on the clock (of the CPU): " + ", ".join(
-        f"{name} {wall:.2f} ({cpu:.2f})" for name, (wall, cpu) in row["stages_ms"].items()))
+    print(
+        f"  target {row['target_per_s']} /s {verdict}; "
+        f"{row['pairs'] / ours['wall_s'] / 1e6:.0f} M pairs/s; arithmetic alone would take "
+        f"{1e3 * row['bound_s']:.2f} ms, {row['bound_s'] / ours['wall_s']:.0%} of the time"
+    )
+    print(
+        "  ms on the clock (of the CPU): "
+        + ", ".join(
+            f"{name} {wall:.2f} ({cpu:.2f})" for name, (wall, cpu) in row["stages_ms"].items()
+        )
+    )
 
 
 def curves(repeats: int) -> dict[str, list]:
@@ -146,8 +171,12 @@ def curves(repeats: int) -> dict[str, list]:
 def draw_curves(table: dict[str, list], path: Path) -> None:
     """Both curves beside a line fitted to them: cost is a constant and a price a piece."""
     fig = show.figure(1000, 400)
-    for k, (name, label) in enumerate({"gaussians": "thousand Gaussians at 512 px",
-                                       "pixels": "thousand covered pixels, 40k Gaussians"}.items()):
+    for k, (name, label) in enumerate(
+        {
+            "gaussians": "thousand Gaussians at 512 px",
+            "pixels": "thousand covered pixels, 40k Gaussians",
+        }.items()
+    ):
         x, y = np.array(table[name], float).T * [[1e-3], [1]]
         slope, start = np.polyfit(x, y, 1, w=1 / y)
         ax = fig.add_subplot(1, 2, k + 1)
@@ -181,8 +210,10 @@ def main() -> None:
     if about["load_before"] > 0.5:
         print("The machine is busy: clock times below mean little.")
     options.peak = machine.peak_flops()
-    print(f"peak {options.peak / 1e9:.0f} GFlop/s; a pair costs at least "
-          f"{machine.FLOPS['forward']} flops forward, {machine.FLOPS['both']} with backward")
+    print(
+        f"peak {options.peak / 1e9:.0f} GFlop/s; a pair costs at least "
+        f"{machine.FLOPS['forward']} flops forward, {machine.FLOPS['both']} with backward"
+    )
     people = {num: standing_person(num) for num in sorted({case[0] for case in CASES})}
     rivals = contestants(options.rival, not options.skip_plain)
     report = about | {"peak_flops": options.peak, "flops_per_pair": machine.FLOPS, "cases": []}
@@ -190,8 +221,10 @@ def main() -> None:
         report["cases"].append(run_case(case, people, rivals, options))
         print_case(report["cases"][-1])
     report["fresh_process"] = machine.fresh_process()
-    print("\nfresh process: first call {first_call_s:.2f} s ({first_call_cpu_s:.2f} s CPU), "
-          "160k at 1024 px with backward {memory_mb:.0f} MB".format(**report["fresh_process"]))
+    print(
+        "\nfresh process: first call {first_call_s:.2f} s ({first_call_cpu_s:.2f} s CPU), "
+        "160k at 1024 px with backward {memory_mb:.0f} MB".format(**report["fresh_process"])
+    )
     if options.curves:
         report["curves"] = curves(options.repeats)
         draw_curves(report["curves"], options.out.with_suffix(".png"))

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from toolkit.body.anchors import sample_anchors
 from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
+from toolkit.body.npz import load_body
 from toolkit.body.rig import Rig, pose_gaussians
 from toolkit.cameras import Cameras, orbit_cameras
 from toolkit.gaussians import Gaussians
@@ -22,7 +23,7 @@ CLOTHES_M = 0.01  # off the skin
 
 def standing_person(num: int, seed: int = 0) -> Gaussians:
     """`num` splats on the body in the A-pose, with plain colours."""
-    body = BodyModel.load()
+    body = load_body()
     draws = -(-num // MOST_ANCHORS)
     parts = [_one_draw(body, num // draws, seed + k) for k in range(draws)]
     means, normals = (torch.cat([part[k] for part in parts]) for k in (0, 1))
@@ -42,9 +43,13 @@ def _one_draw(body: BodyModel, num: int, seed: int) -> tuple[torch.Tensor, torch
     x, y, z = anchors.normals.unbind(-1)
     quats = torch.stack([1 + z, -y, x, torch.zeros_like(z)], -1)
     quats = torch.where((1 + z)[:, None] < 1e-6, torch.tensor([0.0, 1.0, 0.0, 0.0]), quats)
-    plain = Gaussians.from_colors(rig.anchors_rest + CLOTHES_M * anchors.normals,
-                                  torch.nn.functional.normalize(quats, dim=-1),
-                                  torch.ones(num, 3), torch.ones(num), torch.zeros(num, 3))
+    plain = Gaussians.from_colors(
+        rig.anchors_rest + CLOTHES_M * anchors.normals,
+        torch.nn.functional.normalize(quats, dim=-1),
+        torch.ones(num, 3),
+        torch.ones(num),
+        torch.zeros(num, 3),
+    )
     posed = pose_gaussians(plain, rig, a_pose(arms_down_deg=50.0))
     middle = (posed.means.amin(0) + posed.means.amax(0)) / 2
     return posed.means - middle, posed.quats
@@ -52,5 +57,6 @@ def _one_draw(body: BodyModel, num: int, seed: int) -> tuple[torch.Tensor, torch
 
 def portrait_camera(size_px: int) -> Cameras:
     """A square view from the front, turned a little, that the person fills from top to bottom."""
-    return orbit_cameras(torch.tensor([20.0]), 5.0, radius_m=2.9, fov_y_deg=34.0,
-                         size=(size_px, size_px))
+    return orbit_cameras(
+        torch.tensor([20.0]), 5.0, radius_m=2.9, fov_y_deg=34.0, size=(size_px, size_px)
+    )

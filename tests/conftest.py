@@ -9,8 +9,24 @@ from jaxtyping import install_import_hook  # noqa: E402
 
 # Annotated arguments and results of these parts are checked as they are used; users pay nothing.
 # Not `render`: numba pickles what its kernels close over, and cannot pickle a checked function.
-CHECKED = ("cameras", "gaussians", "body.anchors", "body.rig", "body.motion", "prior.sdedit",
-           "prior.turntable", "body.bind", "coarse.encoders", "coarse.lhm", "coarse.lhm_blocks",
-           "coarse.lhm_decoder", "coarse.lhm_photo", "coarse.lhm_pose", "photo.vit")
+CHECKED = (
+    "cameras",
+    "gaussians",
+    "body.anchors",
+    "body.bind",
+    "body.motion",
+    "body.rig",
+    "body.rotations",
+    "coarse.lhm.blocks",
+    "coarse.lhm.decoder",
+    "coarse.lhm.encoders",
+    "coarse.lhm.network",
+    "coarse.lhm.posing",
+    "coarse.lhm.predict",
+    "photo.vit",
+    "prior.prior",
+    "prior.sdedit",
+    "prior.turntable.model",
+)
 if os.environ.get("TOOLKIT_CHECK_SHAPES", "1") == "1":
     install_import_hook([f"toolkit.{name}" for name in CHECKED], "shape_checker.checked")

@@ -22,8 +22,13 @@ class Away(torch.Tensor):
     @staticmethod
     def __new__(cls, inner: torch.Tensor):
         return torch.Tensor._make_wrapper_subclass(
-            cls, inner.shape, strides=inner.stride(), storage_offset=inner.storage_offset(),
-            dtype=inner.dtype, device=DEVICE)
+            cls,
+            inner.shape,
+            strides=inner.stride(),
+            storage_offset=inner.storage_offset(),
+            dtype=inner.dtype,
+            device=DEVICE,
+        )
 
     def __init__(self, inner: torch.Tensor):
         self.inner = inner
@@ -60,6 +65,7 @@ class pretend_gpu(TorchDispatchMode):  # noqa: N801  used like a function
 
 def in_two_steps(make):
     """`torch.tensor(..., device=...)` as: make it on the CPU, move it."""
+
     def made(*args, device=None, **kwargs):
         out = make(*args, **kwargs)
         return out if device is None else out.to(device)
@@ -76,12 +82,20 @@ def compute(func, args, kwargs):
     if name in INDEXING:
         tensors = [x for x in tensors if x is args[0] or x.is_floating_point()]
     away = [isinstance(x, Away) for x in tensors]
-    if any(away) and name not in COPYING and any(
-            x.ndim > 0 and not there for x, there in zip(tensors, away, strict=True)):
+    if (
+        any(away)
+        and name not in COPYING
+        and any(x.ndim > 0 and not there for x, there in zip(tensors, away, strict=True))
+    ):
         raise RuntimeError(f"{name}: tensors on two devices")
     asked = kwargs.get("device")
-    goes_away = away[:1] == [True] if name == "copy_" else any(away) if asked is None else (
-        torch.device(asked).type == DEVICE)
+    goes_away = (
+        away[:1] == [True]
+        if name == "copy_"
+        else any(away)
+        if asked is None
+        else (torch.device(asked).type == DEVICE)
+    )
     inner_args, inner = tree_map_only(Away, lambda x: x.inner, (args, dict(kwargs)))
     if asked is not None:
         inner["device"] = torch.device("cpu")

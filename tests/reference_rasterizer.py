@@ -13,11 +13,20 @@ EDGE = 1e-3  # relative distance to a cut-off below which float32 may decide oth
 
 def rotation_matrix(quats: Tensor) -> Tensor:
     w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
-    return torch.stack([
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ], -1).unflatten(-1, (3, 3))
+    return torch.stack(
+        [
+            1 - 2 * (y * y + z * z),
+            2 * (x * y - w * z),
+            2 * (x * z + w * y),
+            2 * (x * y + w * z),
+            1 - 2 * (x * x + z * z),
+            2 * (y * z - w * x),
+            2 * (x * z - w * y),
+            2 * (y * z + w * x),
+            1 - 2 * (x * x + y * y),
+        ],
+        -1,
+    ).unflatten(-1, (3, 3))
 
 
 def project(means, covars, view, K, size, eps2d=0.3):
@@ -55,12 +64,27 @@ def composite(mean2d, cov, opacity, features, order, size):
     weight = torch.where(after > T_STOP, alpha * before, 0.0)  # `after` only falls
     edge = (edge | ((after / T_STOP - 1).abs() < EDGE)).any(0)
     out = torch.einsum("np,nk->pk", weight, features[order])
-    return (out.reshape(height, width, -1), weight.sum(0).reshape(height, width, 1),
-            edge.reshape(height, width, 1))
+    return (
+        out.reshape(height, width, -1),
+        weight.sum(0).reshape(height, width, 1),
+        edge.reshape(height, width, 1),
+    )
 
 
-def rasterize(scene: dict, view, K, size, *, background=None, eps2d=0.3, antialiased=False,
-              near=0.01, far=1e10, radius_clip=0.0, depth=False):
+def rasterize(
+    scene: dict,
+    view,
+    K,
+    size,
+    *,
+    background=None,
+    eps2d=0.3,
+    antialiased=False,
+    near=0.01,
+    far=1e10,
+    radius_clip=0.0,
+    depth=False,
+):
     """One camera. `scene`: means, opacities, colors (N,D), and quats + scales or covars.
 
     Returns (H,W,X) pixels, (H,W,1) alpha, (H,W,1) edges; with `depth` the last channel is z.

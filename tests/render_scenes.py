@@ -23,11 +23,13 @@ def backend(request, monkeypatch):
 
 def make_scene(n=120, seed=0, channels=3):
     g = torch.Generator().manual_seed(seed)
-    return {"means": 0.5 * torch.randn(n, 3, generator=g),
-            "quats": torch.randn(n, 4, generator=g),
-            "scales": 0.02 + 0.12 * torch.rand(n, 3, generator=g),
-            "opacities": 0.05 + 0.95 * torch.rand(n, generator=g),
-            "colors": torch.rand(n, channels, generator=g)}
+    return {
+        "means": 0.5 * torch.randn(n, 3, generator=g),
+        "quats": torch.randn(n, 4, generator=g),
+        "scales": 0.02 + 0.12 * torch.rand(n, 3, generator=g),
+        "opacities": 0.05 + 0.95 * torch.rand(n, generator=g),
+        "colors": torch.rand(n, channels, generator=g),
+    }
 
 
 def make_cameras(num=2, size=SIZE):
@@ -51,11 +53,17 @@ def dense(scene, cameras, backgrounds=None, **options):
     Colours may be one set for all cameras (N,D) or one each (C,N,D).
     """
     colors = scene["colors"].expand(len(cameras), *scene["colors"].shape[-2:])
-    pictures = [reference.rasterize(
-        {**scene, "colors": colors[c]}, cameras.viewmats[c].double(), cameras.Ks[c].double(),
-        (cameras.width, cameras.height),
-        background=None if backgrounds is None else backgrounds[c], **options)
-        for c in range(len(cameras))]
+    pictures = [
+        reference.rasterize(
+            {**scene, "colors": colors[c]},
+            cameras.viewmats[c].double(),
+            cameras.Ks[c].double(),
+            (cameras.width, cameras.height),
+            background=None if backgrounds is None else backgrounds[c],
+            **options,
+        )
+        for c in range(len(cameras))
+    ]
     return tuple(torch.stack(p) for p in zip(*pictures, strict=True))
 
 

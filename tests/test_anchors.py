@@ -6,13 +6,13 @@ import torch
 from scipy.spatial import cKDTree
 
 from toolkit.body.anchors import sample_anchors
-from toolkit.body.model import BodyModel
+from toolkit.body.npz import load_body
 from toolkit.errors import InputError
 
 
 @pytest.fixture(scope="module")
 def body():
-    return BodyModel.load()
+    return load_body()
 
 
 def test_same_seed_same_anchors(body):

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit.animate import (
+from toolkit.body.motion import Motion
+from toolkit.body.rig import Avatar, Rig
+from toolkit.cameras import orbit_cameras
+from toolkit.errors import InputError
+from toolkit.gaussians import Gaussians
+from toolkit.show.animate import (
     AnimationConfig,
     animate,
     extended,
@@ -15,11 +20,6 @@ from toolkit.animate import (
     side_by_side,
     smooth_path,
 )
-from toolkit.body.motion import Motion
-from toolkit.body.rig import Avatar, Rig
-from toolkit.cameras import orbit_cameras
-from toolkit.errors import InputError
-from toolkit.gaussians import Gaussians
 
 SMALL = AnimationConfig(size=(64, 48), fps=5, seconds=1.0)
 
@@ -28,9 +28,13 @@ def pillar(num=400):
     """A red pillar of 1.8 m, 0.9 m below and above its root, on one joint."""
     g = torch.Generator().manual_seed(0)
     means = (torch.rand(num, 3, generator=g) - 0.5) * torch.tensor([0.3, 1.8, 0.3])
-    gaussians = Gaussians.from_colors(means, torch.eye(4)[:1].repeat(num, 1),
-                                      torch.full((num, 3), 0.04), torch.full((num,), 0.9),
-                                      torch.tensor([[0.8, 0.1, 0.1]]).repeat(num, 1))
+    gaussians = Gaussians.from_colors(
+        means,
+        torch.eye(4)[:1].repeat(num, 1),
+        torch.full((num, 3), 0.04),
+        torch.full((num,), 0.9),
+        torch.tensor([[0.8, 0.1, 0.1]]).repeat(num, 1),
+    )
     weights = torch.zeros(num, 55)
     weights[:, 0] = 1
     rig = Rig(means, weights, torch.zeros(55, 3), torch.arange(-1, 54), torch.zeros(20))
@@ -61,9 +65,14 @@ def test_person_stands_on_the_floor():
     frame = avatar.posed(torch.zeros(55, 3))
     assert lowest_point(frame) == pytest.approx(-0.9, abs=0.02)
     film = animate(avatar, walk(metres=0.0), config)
-    camera = orbit_cameras([config.azimuth_deg], [config.elevation_deg], size=config.size,
-                           radius_m=config.radius_m, fov_y_deg=config.fov_y_deg,
-                           target=(0.0, lowest_point(frame) + 1.0, 0.0))
+    camera = orbit_cameras(
+        [config.azimuth_deg],
+        [config.elevation_deg],
+        size=config.size,
+        radius_m=config.radius_m,
+        fov_y_deg=config.fov_y_deg,
+        target=(0.0, lowest_point(frame) + 1.0, 0.0),
+    )
     foot = camera.project(torch.tensor([[0.0, -0.9, 0.0]]))[0][0, 0]
     assert abs(np.argwhere(red(film[0]))[:, 0].max() - foot[1]) < 5
 

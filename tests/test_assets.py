@@ -4,9 +4,9 @@ import stat
 
 import pytest
 
-from toolkit import assets
-from toolkit.assets import atomic_path
 from toolkit.errors import MissingFileError
+from toolkit.run import files as assets
+from toolkit.run.files import atomic_path
 
 
 def test_file_appears_only_when_the_block_succeeds(tmp_path):

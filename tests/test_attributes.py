@@ -7,14 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit.body.model import BodyModel
-from toolkit.dataset.attributes import (
-    AttributeRecord,
-    check_values,
-    sample_record,
-    sample_records,
-)
-from toolkit.dataset.casting import cast, full_body_camera, keeps_top_color, make_person
+from toolkit.body.npz import load_body
+from toolkit.dataset.person_of_record import cast, full_body_camera, keeps_top_color, make_person
+from toolkit.dataset.records import AttributeRecord, check_values, sample_record, sample_records
 from toolkit.dataset.vocabulary import (
     ANY,
     ATTRIBUTES,
@@ -33,11 +28,13 @@ RECORDS = sample_records(700, seed=3)
 PAPER = {  # the list of the paper, group by group
     "basic identity": {"age", "gender", "ethnicity"},
     "physical features": {"hair type", "hair color", "hair style", "facial details", "body shape"},
-    "motion": {"pose", "activity"}, "emotion": {"facial expression", "emotion"},
+    "motion": {"pose", "activity"},
+    "emotion": {"facial expression", "emotion"},
     "setting/environment": {"urban", "natural", "indoor", "outdoor"},
     "others": {"occupation", "lighting", "art style"},
     "clothing": {"upper body", "lower body", "shoes", "hat"},
-    "accessories": {"glasses", "jewelry", "carried items"}}
+    "accessories": {"glasses", "jewelry", "carried items"},
+}
 
 
 def test_groups_and_names_are_the_papers():
@@ -61,8 +58,13 @@ def test_every_prefix_is_balanced():
 
 
 def test_none_and_any_come_in_their_shares():
-    for name, word, share in (("hat", NONE, 0.7), ("jewelry", NONE, 0.5), ("glasses", NONE, 0.6),
-                              ("occupation", ANY, 0.5), ("ethnicity", ANY, 0.1)):
+    for name, word, share in (
+        ("hat", NONE, 0.7),
+        ("jewelry", NONE, 0.5),
+        ("glasses", NONE, 0.6),
+        ("occupation", ANY, 0.5),
+        ("ethnicity", ANY, 0.1),
+    ):
         found = np.mean([r.values[name] == word for r in RECORDS])
         assert abs(found - share) < 0.03, (name, found)
 
@@ -72,8 +74,10 @@ def test_attributes_are_independent():
     table = Counter((r.values["gender"], r.values["age"]) for r in RECORDS)
     expected = len(RECORDS) / 2 / len(ATTRIBUTES["age"].values)
     assert sum((n - expected) ** 2 / expected for n in table.values()) < 30  # chi^2, 13 d.o.f.
-    colors = [{name: split_color(name, r.values[name])[0] for name in ("upper body", "shoes")}
-              for r in RECORDS]
+    colors = [
+        {name: split_color(name, r.values[name])[0] for name in ("upper body", "shoes")}
+        for r in RECORDS
+    ]
     same = np.mean([c["upper body"] == c["shoes"] for c in colors])
     assert same < 0.1, "rows of one length must not be shuffled alike"  # 1 in 26 by chance
 
@@ -95,8 +99,9 @@ def test_json_round_trip():
     assert AttributeRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
-@pytest.mark.parametrize("change", [{"hat": "crown"}, {"upper body": "dotted hoodie"},
-                                    {"mood": "fine"}])
+@pytest.mark.parametrize(
+    "change", [{"hat": "crown"}, {"upper body": "dotted hoodie"}, {"mood": "fine"}]
+)
 def test_unknown_values_are_refused(change):
     with pytest.raises(InputError):
         check_values(RECORDS[0].values | change)
@@ -112,9 +117,14 @@ def test_negative_index():
         sample_record(-1)
 
 
-@pytest.mark.parametrize("value, parts", [
-    ("light grey long-sleeved shirt", ("light grey", "long-sleeved shirt")),
-    ("navy t-shirt", ("navy", "t-shirt")), ("red polo shirt", ("red", "polo shirt"))])
+@pytest.mark.parametrize(
+    "value, parts",
+    [
+        ("light grey long-sleeved shirt", ("light grey", "long-sleeved shirt")),
+        ("navy t-shirt", ("navy", "t-shirt")),
+        ("red polo shirt", ("red", "polo shirt")),
+    ],
+)
 def test_split_color(value, parts):
     assert split_color("upper body", value) == parts
 
@@ -127,8 +137,13 @@ def test_every_record_casts_a_known_person():
 
 
 def test_casting_follows_the_record():
-    record = next(r for r in RECORDS if r.values["hat"].endswith("beanie")
-                  and r.values["ethnicity"] == "Black" and r.values["facial details"] == NONE)
+    record = next(
+        r
+        for r in RECORDS
+        if r.values["hat"].endswith("beanie")
+        and r.values["ethnicity"] == "Black"
+        and r.values["facial details"] == NONE
+    )
     people = cast(record).people
     assert people["hat"] == "beanie" and people["skin"] >= 0.65 and people["beard"] == "none"
     assert record.values["hat"] == f"{people['hat_color']} beanie"
@@ -141,8 +156,10 @@ def test_top_is_told_from_skin_wherever_it_can_be():
 
     def top(ethnicity, garment):
         told = values | {"ethnicity": ethnicity, "upper body": garment}
-        return [keeps_top_color(make_person(AttributeRecord(i, 0, check_values(told)), i))
-                for i in range(6)]
+        return [
+            keeps_top_color(make_person(AttributeRecord(i, 0, check_values(told)), i))
+            for i in range(6)
+        ]
 
     assert all(top("White", "navy sweater")) and all(top("any", "beige sweater"))
     assert not all(top("White", "beige sweater"))  # no light skin is far from beige
@@ -154,10 +171,11 @@ def test_activity_moves_the_person_and_the_camera_holds_it():
     for record in (running, still):
         person = make_person(record, 7)
         assert person.attributes["framing"] == "full"
-        points = BodyModel.load()(person.betas, person.pose, person.transl).vertices
+        points = load_body()(person.betas, person.pose, person.transl).vertices
         pixels, _ = full_body_camera(person).project(points)
         assert pixels.min() > 0.04 * 512 and pixels.max() < 0.96 * 512
-        assert torch.allclose(person.photo_camera.viewmats[0, :3, :3],
-                              torch.diag(torch.tensor([1.0, -1, -1])))
+        assert torch.allclose(
+            person.photo_camera.viewmats[0, :3, :3], torch.diag(torch.tensor([1.0, -1, -1]))
+        )
     assert make_person(running, 7).pose[1:].abs().max() > 0.4
     assert torch.equal(make_person(running, 7).pose, make_person(running, 7).pose)

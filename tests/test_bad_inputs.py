@@ -83,12 +83,20 @@ def test_a_photo_that_cannot_be_used(name, tmp_path, capsys):
     assert not out.exists()
 
 
-@pytest.mark.parametrize("options,word", [
-    (["--profile", "magic"], "profile"), (["--profile", "full"], "GPU"),
-    (["--strength", "1.5"], "strength"), (["--strength", "nan"], "strength"),
-    (["--views", "12"], "views"), (["--gaussians", "12"], "gaussians"),
-    (["--seed", "x"], "seed"), (["--size", "big"], "size"), (["--size", "100x50"], "size"),
-])
+@pytest.mark.parametrize(
+    "options,word",
+    [
+        (["--profile", "magic"], "profile"),
+        (["--profile", "full"], "GPU"),
+        (["--strength", "1.5"], "strength"),
+        (["--strength", "nan"], "strength"),
+        (["--views", "12"], "views"),
+        (["--gaussians", "12"], "gaussians"),
+        (["--seed", "x"], "seed"),
+        (["--size", "big"], "size"),
+        (["--size", "100x50"], "size"),
+    ],
+)
 def test_an_option_that_makes_no_sense(options, word, tmp_path, capsys):
     photo, out = save(tmp_path / "a.png", skimage.data.astronaut()), tmp_path / "out"
     assert word in refused(["avatar", photo, "--out", out, *options], capsys)

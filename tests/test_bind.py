@@ -7,8 +7,8 @@ from torch.nn.functional import normalize
 
 from toolkit.body.anchors import sample_anchors
 from toolkit.body.bind import bind, nearest_on_surface
-from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose, load_clip
+from toolkit.body.npz import load_body
 from toolkit.body.rig import Avatar, Rig, pose_gaussians
 from toolkit.errors import InputError
 from toolkit.gaussians import Gaussians
@@ -16,7 +16,7 @@ from toolkit.gaussians import Gaussians
 
 @pytest.fixture(scope="module")
 def body():
-    return BodyModel.load()
+    return load_body()
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +26,16 @@ def avatar(body):
     rig = Rig.build(body, sample_anchors(body, 1500), torch.randn(20, generator=g))
     n = len(rig)
     offsets = 0.02 * torch.rand(n, 1, generator=g) * normalize(torch.randn(n, 3, generator=g))
-    return Avatar(Gaussians.from_colors(
-        rig.anchors_rest + offsets, normalize(torch.randn(n, 4, generator=g)),
-        0.001 + 0.01 * torch.rand(n, 3, generator=g), torch.rand(n, generator=g),
-        torch.rand(n, 3, generator=g)), rig)
+    return Avatar(
+        Gaussians.from_colors(
+            rig.anchors_rest + offsets,
+            normalize(torch.randn(n, 4, generator=g)),
+            0.001 + 0.01 * torch.rand(n, 3, generator=g),
+            torch.rand(n, generator=g),
+            torch.rand(n, 3, generator=g),
+        ),
+        rig,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +98,10 @@ def test_nearest_on_surface_is_brute_force(body):
     found = (vertices[faces[ids]] * bary[..., None]).sum(1)
     assert bary.min() >= -1e-6 and torch.allclose(bary.sum(1), torch.ones(60), atol=1e-5)
     dense = torch.tensor([[a, b, 12 - a - b] for a in range(13) for b in range(13 - a)]) / 12.0
-    near = [(torch.einsum("kc,fcd->fkd", dense, vertices[faces]) - p).norm(dim=-1).min()
-            for p in points[:20]]
+    near = [
+        (torch.einsum("kc,fcd->fkd", dense, vertices[faces]) - p).norm(dim=-1).min()
+        for p in points[:20]
+    ]
     ours = (found - points).norm(dim=1)[:20]
     assert (ours <= torch.stack(near) + 1e-6).all()
     assert (torch.stack(near) - ours).max() < 5e-3

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit.body.model import JOINT_NAMES, BodyModel, joint_transforms, lbs
+from toolkit.body.model import JOINT_NAMES, joint_transforms, lbs
 from toolkit.body.motion import a_pose
+from toolkit.body.npz import load_body
 from toolkit.body.rotations import rodrigues
 from toolkit.errors import InputError, MissingFileError, ToolkitError
 
@@ -14,7 +15,7 @@ SKIN = 13_380
 
 @pytest.fixture(scope="module")
 def body():
-    return BodyModel.load()
+    return load_body()
 
 
 def random_arguments(body, seed=0):
@@ -40,7 +41,7 @@ def fake_smplx_arrays(num_vertices=10_475, columns=400, seed=0):
         for s in "lr"
         for k, v in (("components", np.eye(45)), ("mean", np.zeros(45)))
     }
-    parents = BodyModel.load().parents.numpy().astype(np.uint32)  # root: 2^32 - 1
+    parents = load_body().parents.numpy().astype(np.uint32)  # root: 2^32 - 1
     return {
         "v_template": rng.normal(size=(num_vertices, 3)),
         "f": rng.integers(0, num_vertices, (200, 3)).astype(np.uint32),
@@ -115,7 +116,7 @@ def test_skinning_weights_are_smooth(body):
 
 
 def test_same_as_smplx_on_our_body(body, tmp_path):
-    from toolkit.assets import model_path
+    from toolkit.run.files import model_path
 
     model = smplx_model(model_path("body.npz", made_by=""), tmp_path, num_betas=20)
     betas, pose, transl, expression = random_arguments(body)
@@ -132,7 +133,7 @@ def test_same_as_smplx_on_a_licensed_size(columns, tmp_path):
     pickled = {"part2num": np.array({"a": 1}, dtype=object)}  # as in official files; stays closed
     np.savez(path, **arrays, **pickled)
     num_betas = 20 if columns == 400 else 10
-    body = BodyModel.load(path)
+    body = load_body(path)
     assert body.num_betas == num_betas and len(body.v_template) == 10_475
     np.savez(path.with_name("plain.npz"), **arrays)
     model = smplx_model(path.with_name("plain.npz"), tmp_path, num_betas=num_betas)
@@ -283,15 +284,15 @@ def test_a_wrong_file_gives_one_clear_error(change, message, tmp_path):
     change(arrays)
     np.savez(tmp_path / "body.npz", **arrays)
     with pytest.raises(InputError, match=message):
-        BodyModel.load(tmp_path / "body.npz")
+        load_body(tmp_path / "body.npz")
 
 
 def test_not_a_file_and_not_an_npz(tmp_path):
     with pytest.raises(MissingFileError, match="does not exist"):
-        BodyModel.load(tmp_path / "no.npz")
+        load_body(tmp_path / "no.npz")
     (tmp_path / "text.npz").write_text("hello")
     with pytest.raises(InputError, match="SMPL-X layout"):
-        BodyModel.load(tmp_path / "text.npz")
+        load_body(tmp_path / "text.npz")
 
 
 @pytest.mark.parametrize(

@@ -26,21 +26,28 @@ def test_every_orbit_camera_looks_at_the_target(elevation):
 
 def test_view_matrices_are_rigid():
     rotation = orbit().viewmats[:, :3, :3]
-    torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3).expand(len(rotation), 3, 3),
-                               rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        rotation @ rotation.mT, torch.eye(3).expand(len(rotation), 3, 3), rtol=0, atol=1e-6
+    )
     torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(len(rotation)))
 
 
-@pytest.mark.parametrize("azimuth, centre, world_right", [
-    (0.0, (0, 0, 2), (1, 0, 0)),  # sees the face; the left hand (+x) is right in the picture
-    (90.0, (2, 0, 0), (0, 0, -1)),
-    (180.0, (0, 0, -2), (-1, 0, 0))])
+@pytest.mark.parametrize(
+    "azimuth, centre, world_right",
+    [
+        (0.0, (0, 0, 2), (1, 0, 0)),  # sees the face; the left hand (+x) is right in the picture
+        (90.0, (2, 0, 0), (0, 0, -1)),
+        (180.0, (0, 0, -2), (-1, 0, 0)),
+    ],
+)
 def test_azimuth_convention(azimuth, centre, world_right):
     camera = orbit_cameras([azimuth], 0.0, radius_m=2.0)
-    torch.testing.assert_close(camera.centers[0], torch.tensor(centre, dtype=torch.float32),
-                               rtol=0, atol=1e-5)
-    torch.testing.assert_close(camera.viewmats[0, 0, :3],
-                               torch.tensor(world_right, dtype=torch.float32), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        camera.centers[0], torch.tensor(centre, dtype=torch.float32), rtol=0, atol=1e-5
+    )
+    torch.testing.assert_close(
+        camera.viewmats[0, 0, :3], torch.tensor(world_right, dtype=torch.float32), rtol=0, atol=1e-5
+    )
 
 
 def test_up_is_up_in_the_picture_and_down_in_the_camera():
@@ -49,8 +56,9 @@ def test_up_is_up_in_the_picture_and_down_in_the_camera():
 
 
 def test_known_point_lands_where_the_pinhole_says():
-    camera = Cameras(torch.eye(4)[None], torch.tensor([[[100.0, 0, 32], [0, 50.0, 24], [0, 0, 1]]]),
-                     64, 48)
+    camera = Cameras(
+        torch.eye(4)[None], torch.tensor([[[100.0, 0, 32], [0, 50.0, 24], [0, 0, 1]]]), 64, 48
+    )
     pixels, depth = camera.project(torch.tensor([[0.2, -0.4, 2.0]]))
     torch.testing.assert_close(pixels[0, 0], torch.tensor([42.0, 14.0]))
     torch.testing.assert_close(depth[0, 0], torch.tensor(2.0))

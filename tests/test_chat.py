@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
-from toolkit.dataset.attributes import sample_record
 from toolkit.dataset.chat import ServerChat, TransformersChat, strip_thinking
 from toolkit.dataset.prompts import ChatWriter
+from toolkit.dataset.records import sample_record
 from toolkit.dataset.templates import TemplateWriter
 from toolkit.dataset.tiny import CHAT_TEMPLATE, byte_tokenizer, tiny_llama
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
@@ -32,8 +32,13 @@ def server(*script):
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            seen.append({"path": self.path, "body": json.loads(body),
-                         "key": self.headers.get("Authorization")})
+            seen.append(
+                {
+                    "path": self.path,
+                    "body": json.loads(body),
+                    "key": self.headers.get("Authorization"),
+                }
+            )
             status, text = script[min(len(seen), len(script)) - 1]
             if status == "slow":
                 time.sleep(text)
@@ -81,19 +86,38 @@ def test_proxy_is_not_used_for_this_machine(monkeypatch):
         assert client(url)(ASK, seed=0) == "Hi."
 
 
-@pytest.mark.parametrize("bad", [
-    (503, "busy"), (429, "slow down"), (500, "oops"), (200, "not json"), (200, "{}"), (200, "[]"),
-    (200, '{"choices": []}'), answer(None), answer(""), answer("<think>hm"), answer(7),
-    answer("It ends in the mid", reason="length")], ids=lambda b: f"{b[0]} {b[1][:22]}")
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (503, "busy"),
+        (429, "slow down"),
+        (500, "oops"),
+        (200, "not json"),
+        (200, "{}"),
+        (200, "[]"),
+        (200, '{"choices": []}'),
+        answer(None),
+        answer(""),
+        answer("<think>hm"),
+        answer(7),
+        answer("It ends in the mid", reason="length"),
+    ],
+    ids=lambda b: f"{b[0]} {b[1][:22]}",
+)
 def test_trouble_is_tried_again(bad):
     with server(bad, bad, answer("At last.")) as (url, seen):
         assert client(url)(ASK, seed=0) == "At last."
     assert len(seen) == 3
 
 
-@pytest.mark.parametrize("bad, words", [((503, "busy"), "HTTP 503, 3 times"),
-                                        ((200, "not json"), "malformed"),
-                                        (answer(""), "empty answer")])
+@pytest.mark.parametrize(
+    "bad, words",
+    [
+        ((503, "busy"), "HTTP 503, 3 times"),
+        ((200, "not json"), "malformed"),
+        (answer(""), "empty answer"),
+    ],
+)
 def test_lasting_trouble_is_one_error(bad, words):
     with server(bad) as (url, seen):
         with pytest.raises(MissingCapabilityError, match=words):
@@ -145,8 +169,9 @@ def test_prompt_by_a_server():
     assert (prompt.text, prompt.model, prompt.attempts, len(seen)) == (good, "a-model", 2, 3)
 
 
-@pytest.mark.parametrize("text, left", [("<think>well</think> Hi.", "Hi."), ("Hi.", "Hi."),
-                                        ("<think>never ends", "")])
+@pytest.mark.parametrize(
+    "text, left", [("<think>well</think> Hi.", "Hi."), ("Hi.", "Hi."), ("<think>never ends", "")]
+)
 def test_thinking_is_stripped(text, left):
     assert strip_thinking(text) == left
 
@@ -158,8 +183,7 @@ def llama(tmp_path_factory):
     model, tokenizer = tiny_llama()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return TransformersChat.load(str(folder), dtype="float32", device_map="cpu",
-                                 max_new_tokens=16)
+    return TransformersChat.load(str(folder), dtype="float32", device_map="cpu", max_new_tokens=16)
 
 
 def test_llama_answers_and_repeats(llama):
@@ -171,11 +195,13 @@ def test_llama_answers_and_repeats(llama):
 
 
 def test_llama_sees_the_chat_and_no_date_of_today(llama):
-    text = llama.tokenizer.apply_chat_template(ASK, tokenize=False, add_generation_prompt=True,
-                                               date_string="26 Jul 2024")
+    text = llama.tokenizer.apply_chat_template(
+        ASK, tokenize=False, add_generation_prompt=True, date_string="26 Jul 2024"
+    )
     assert "<|start|>user 26 Jul 2024\nSay something.<|end|><|start|>assistant" in text
-    assert llama(ASK, seed=1) != llama([*ASK, {"role": "assistant", "content": "No."}, *ASK],
-                                       seed=1)
+    assert llama(ASK, seed=1) != llama(
+        [*ASK, {"role": "assistant", "content": "No."}, *ASK], seed=1
+    )
 
 
 def test_noise_never_passes_as_a_prompt(llama):

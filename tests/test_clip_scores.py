@@ -14,9 +14,9 @@ from toolkit.evaluate.sweep import (
     sweep_figure,
     sweep_rows,
 )
-from toolkit.pipeline import PipelineConfig
 from toolkit.prior.samplers import held
 from toolkit.prior.sdedit import SDEditConfig, start_sigma
+from toolkit.profiles.base import PipelineConfig
 
 SMALL = PipelineConfig(num_views=5, num_gaussians=10_000, clip_size=(96, 48))
 
@@ -89,8 +89,10 @@ def test_sweep_scores_every_setting_and_draws(exam):
 
 def rows_of(**values):
     """Name -> (perceptual, PSNR where seen)."""
-    return {name: {"perceptual": {"mean": p}, "seen_psnr": {"mean": q}}
-            for name, (p, q) in values.items()}
+    return {
+        name: {"perceptual": {"mean": p}, "seen_psnr": {"mean": q}}
+        for name, (p, q) in values.items()
+    }
 
 
 def test_rule_takes_the_most_real_of_those_that_keep_what_was_seen():
@@ -114,8 +116,15 @@ def test_settings_report_sigma_and_steps_beside_strength():
 
 
 def test_summary_is_paired_by_person_and_cpu_time_is_measured():
-    people = [{"psnr": float(i), "perceptual": 0.1 * i, "features": [[0.0, 1.0]],
-               "true_features": [[0.0, 1.0]]} for i in range(4)]
+    people = [
+        {
+            "psnr": float(i),
+            "perceptual": 0.1 * i,
+            "features": [[0.0, 1.0]],
+            "true_features": [[0.0, 1.0]],
+        }
+        for i in range(4)
+    ]
     better = [p | {"psnr": p["psnr"] + 1} for p in people]
     rows = summarise({"coarse": people, "better": better}, baseline="coarse")
     assert rows["better"]["change"]["psnr"]["mean"] == pytest.approx(1)

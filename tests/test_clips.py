@@ -3,16 +3,20 @@ import pytest
 import torch
 
 from toolkit.errors import MissingFileError
-from toolkit.prior.clips import ClipStore, to_model, to_pictures
+from toolkit.prior.turntable.clips import ClipStore, to_model, to_pictures
 
 
 def write_shard(folder, name, first, people=2, views=5):
     rng = np.random.default_rng(first)
     angles = np.tile(np.arange(views, dtype=np.float32) * 72, (people, 1))
-    np.savez(folder / name, clips=rng.integers(0, 256, (people, 2, views, 16, 8, 3), np.uint8),
-             seen=rng.integers(0, 256, (people, views, 16, 8), np.uint8),
-             seeds=np.arange(first, first + people), azimuths_deg=angles,
-             elevations_deg=0 * angles + 3)
+    np.savez(
+        folder / name,
+        clips=rng.integers(0, 256, (people, 2, views, 16, 8, 3), np.uint8),
+        seen=rng.integers(0, 256, (people, views, 16, 8), np.uint8),
+        seeds=np.arange(first, first + people),
+        azimuths_deg=angles,
+        elevations_deg=0 * angles + 3,
+    )
 
 
 @pytest.fixture
@@ -73,12 +77,15 @@ def test_draw_is_repeatable_and_keeps_views_and_angles_together(folder):
     whole = [p for i in (0, 1) for p in (store.pair([i]), store.pair([i]).mirrored())]
     for row in range(2):
         for t in range(3):
-            hits = [bool((p.truth[0, :, v] == first.truth[row, :, t]).all())
-                    for p in whole for v in range(5)
-                    if p.azimuths_deg[0, v] == first.azimuths_deg[row, t]]
+            hits = [
+                bool((p.truth[0, :, v] == first.truth[row, :, t]).all())
+                for p in whole
+                for v in range(5)
+                if p.azimuths_deg[0, v] == first.azimuths_deg[row, t]
+            ]
             assert any(hits)
 
 
 def test_empty_folder_names_the_command(tmp_path):
-    with pytest.raises(MissingFileError, match="make_clips"):
+    with pytest.raises(MissingFileError, match="tools.train.clips"):
         ClipStore(tmp_path)

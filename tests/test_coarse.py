@@ -7,24 +7,26 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit.assets import DATA_DIR
 from toolkit.body.anchors import sample_anchors
-from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
+from toolkit.body.npz import load_body
 from toolkit.body.rig import Rig, pose_gaussians
 from toolkit.body.rotations import rodrigues
 from toolkit.cameras import orbit_cameras
-from toolkit.coarse import pixel_aligned, small
+from toolkit.coarse import small
+from toolkit.coarse.observe import farthest_points, lay_out, observe
 from toolkit.coarse.repaint import repaint
 from toolkit.coarse.small import AnchorTransformer, load_coarse, predict, save_coarse
 from toolkit.errors import InputError, MissingFileError
+from toolkit.photo.crop import crop_photo, sample
 from toolkit.render.api import render
 from toolkit.render.mesh import rasterize_mesh
+from toolkit.run.files import DATA_DIR
 
 
 @pytest.fixture(scope="module")
 def body():
-    return BodyModel.load()
+    return load_body()
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +56,8 @@ def model():
 
 @pytest.fixture(scope="module")
 def prepared(photo, body, anchors, model):
-    crop = pixel_aligned.crop_photo(photo.image, photo.mask, photo.guess.camera)
-    return (crop, pixel_aligned.lay_out(anchors, model.num_tokens),
-            pixel_aligned.observe(crop, photo.guess, body, anchors))
+    crop = crop_photo(photo.image, photo.mask, photo.guess.camera)
+    return (crop, lay_out(anchors, model.num_tokens), observe(crop, photo.guess, body, anchors))
 
 
 def shaken(model, seed=1):
@@ -73,9 +74,9 @@ def test_crop_keeps_points_on_their_colours(photo, prepared):
     where = seen.visible
     (full,), _ = photo.guess.camera.project(seen.posed[where])
     (cut,), _ = crop.camera.project(seen.posed[where])
-    inside = pixel_aligned.sample(crop.mask[None], cut)[:, 0] > 0.95
+    inside = sample(crop.mask[None], cut)[:, 0] > 0.95
     truth = full / torch.tensor([160.0, 200.0])
-    got = pixel_aligned.sample(crop.rgb, cut)[:, :2]
+    got = sample(crop.rgb, cut)[:, :2]
     assert inside.float().mean() > 0.7
     assert (got - truth)[inside].abs().max() < 0.02
 
@@ -83,7 +84,7 @@ def test_crop_keeps_points_on_their_colours(photo, prepared):
 def test_crop_reaches_over_the_border(photo):
     shifted = photo.mask.roll(70, dims=1)
     shifted[:, :70] = 0
-    crop = pixel_aligned.crop_photo(photo.image, shifted, photo.guess.camera)
+    crop = crop_photo(photo.image, shifted, photo.guess.camera)
     assert crop.rgb.shape == (3, 256, 256) and crop.rgb.isfinite().all()
     assert crop.mask[:, 0].max() == 0
 
@@ -99,13 +100,15 @@ def test_contour_vectors_lead_to_the_other_side(prepared):
 def test_below_a_cut_photo_nothing_is_known(photo, body, anchors):
     top = photo.mask[:120].clone()
     camera = replace(photo.guess.camera, height=120)
-    crop = pixel_aligned.crop_photo(photo.image[:120], top, camera)
-    below = int((120 - camera.Ks[0, 1, 2]) * crop.camera.Ks[0, 1, 1] / camera.Ks[0, 1, 1]
-                + crop.camera.Ks[0, 1, 2])
+    crop = crop_photo(photo.image[:120], top, camera)
+    below = int(
+        (120 - camera.Ks[0, 1, 2]) * crop.camera.Ks[0, 1, 1] / camera.Ks[0, 1, 1]
+        + crop.camera.Ks[0, 1, 2]
+    )
     assert 200 < below < 256
-    assert crop.known[below - 3].max() == 1 and crop.known[below + 1:].max() == 0
-    assert crop.to_inside_px[:, below + 1:].abs().max() == 0
-    seen = pixel_aligned.observe(crop, photo.guess, body, anchors)
+    assert crop.known[below - 3].max() == 1 and crop.known[below + 1 :].max() == 0
+    assert crop.to_inside_px[:, below + 1 :].abs().max() == 0
+    seen = observe(crop, photo.guess, body, anchors)
     (pixels,), _ = crop.camera.project(seen.posed)
     assert pixels[seen.visible, 1].max() < below + 1 < pixels[:, 1].max()
 
@@ -120,8 +123,7 @@ def test_a_person_turned_round_shows_other_anchors(photo, body, anchors, prepare
     crop = prepared[0]
     turned = photo.guess.pose.clone()
     turned[0] = torch.tensor([0.0, torch.pi, 0.0])  # now the back is to the camera
-    seen = pixel_aligned.observe(crop, SimpleNamespace(**{**vars(photo.guess), "pose": turned}),
-                                 body, anchors)
+    seen = observe(crop, SimpleNamespace(**{**vars(photo.guess), "pose": turned}), body, anchors)
     both = seen.visible & prepared[2].visible
     assert both.float().mean() < 0.05
 
@@ -136,15 +138,16 @@ def test_layout_is_a_partition_of_unity_and_mirrors(prepared, anchors):
 
 def test_farthest_points_spread():
     grid = np.stack(np.meshgrid(np.arange(10.0), np.arange(10.0), [0.0]), -1).reshape(-1, 3)
-    chosen = grid[pixel_aligned.farthest_points(grid, 4)]
+    chosen = grid[farthest_points(grid, 4)]
     gaps = np.linalg.norm(chosen[:, None] - chosen[None], axis=-1) + 99 * np.eye(4)
     assert gaps.min() >= 8  # about the four corners
 
 
 @pytest.mark.parametrize("num", [700, 2500])
 def test_any_number_of_anchors(num, photo, body, model):
-    gaussians = predict(model, photo.image, photo.mask, photo.guess, body,
-                        sample_anchors(body, num=num))
+    gaussians = predict(
+        model, photo.image, photo.mask, photo.guess, body, sample_anchors(body, num=num)
+    )
     assert len(gaussians) == num
     assert all(v.isfinite().all() for v in vars(gaussians).values())
     assert gaussians.scales.min() >= small.MIN_SCALE_M
@@ -158,7 +161,7 @@ def test_untrained_model_paints_the_photo(photo, body, anchors, prepared):
     crop, _, seen = prepared
     assert (gaussians.means - seen.rest).norm(dim=-1)[seen.visible].max() < 0.01
     (pixels,), _ = crop.camera.project(seen.posed)
-    error = (gaussians.colors - pixel_aligned.sample(crop.rgb, pixels)).abs().max(dim=1).values
+    error = (gaussians.colors - sample(crop.rgb, pixels)).abs().max(dim=1).values
     assert error[seen.visible].quantile(0.98) < 0.05
 
 
@@ -170,7 +173,7 @@ def test_repaint_undoes_the_blur_of_the_splats(photo, body, anchors, prepared):
     with torch.no_grad():
         posed = seen.motions.apply(fresh(crop, layout, seen))
         (pixels,), _ = crop.camera.project(posed.means)
-        posed = posed.recolored(pixel_aligned.sample(stripes, pixels))
+        posed = posed.recolored(sample(stripes, pixels))
         errors = []
         for rounds in (0, 1, 3):
             colors = repaint(posed, crop, rounds=rounds)
@@ -229,8 +232,10 @@ def test_save_and_load(tmp_path):
     model = shaken(AnchorTransformer())
     save_coarse(model, tmp_path / "c.safetensors")
     loaded = load_coarse(tmp_path / "c.safetensors")
-    assert all(torch.equal(a, b) for a, b in
-               zip(model.state_dict().values(), loaded.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True)
+    )
     with pytest.raises((MissingFileError, FileNotFoundError)):
         load_coarse(tmp_path / "absent.safetensors")
 
@@ -259,8 +264,14 @@ def test_bad_input_is_named(change, photo, body, anchors, model):
 
 def test_quaternions_turn_z_onto_normals():
     normals = torch.nn.functional.normalize(
-        torch.cat([torch.randn(50, 3, generator=torch.Generator().manual_seed(0)),
-                   torch.tensor([[0, 0, 1.0], [0, 0, -1.0]])]), dim=-1)
+        torch.cat(
+            [
+                torch.randn(50, 3, generator=torch.Generator().manual_seed(0)),
+                torch.tensor([[0, 0, 1.0], [0, 0, -1.0]]),
+            ]
+        ),
+        dim=-1,
+    )
     q = small._align_z(normals)
     half = torch.atan2(q[:, 1:].norm(dim=-1), q[:, 0])
     axis = torch.nn.functional.normalize(q[:, 1:], dim=-1)
@@ -281,7 +292,7 @@ def test_unseen_is_filled_from_the_seen_surroundings(prepared):
 
 @pytest.mark.skipif(not (DATA_DIR / "models" / "coarse.safetensors").is_file(), reason="no weights")
 def test_trained_model_beats_mean_fill_on_unseen_people(body):
-    from toolkit.people.render import render_person
+    from toolkit.people.draw.render import render_person
     from toolkit.people.sample import sample_person
 
     anchors, gains = sample_anchors(body, num=8000), []
@@ -289,8 +300,12 @@ def test_trained_model_beats_mean_fill_on_unseen_people(body):
         person = sample_person(seed, split="val")
         camera = person.photo_camera.resized(160, 160)
         shot = render_person(person, camera, supersample=2)
-        guess = SimpleNamespace(betas=person.betas, pose=person.pose, camera=camera,
-                                transl=-body.rest_joints(person.betas)[0])
+        guess = SimpleNamespace(
+            betas=person.betas,
+            pose=person.pose,
+            camera=camera,
+            transl=-body.rest_joints(person.betas)[0],
+        )
         got = predict(load_coarse(), shot.rgb[0], shot.alpha[0, ..., 0], guess, body, anchors)
         views = orbit_cameras([90.0, 180.0], [0.0, 0.0], radius_m=5.0, size=(96, 48))
         truth = render_person(person, views, pose=a_pose(), transl=guess.transl, supersample=2)

@@ -6,9 +6,9 @@ import torch
 from scipy import ndimage
 
 from toolkit.cameras import orbit_cameras
-from toolkit.diagnostics import blur, drift, misalignment, sectors
 from toolkit.errors import InputError
 from toolkit.gaussians import Gaussians
+from toolkit.measure import blur, drift, misalignment, sectors
 
 
 def disc(height=200, width=160, centre=(100, 80), radius=60):
@@ -133,8 +133,13 @@ def grid_of_gaussians(step_m=0.01):
     axis = torch.arange(6) * step_m
     means = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
     n = len(means)
-    return Gaussians.from_colors(means, torch.eye(4)[:1].repeat(n, 1), torch.full((n, 3), 0.005),
-                                 torch.full((n,), 0.9), torch.rand(n, 3))
+    return Gaussians.from_colors(
+        means,
+        torch.eye(4)[:1].repeat(n, 1),
+        torch.full((n, 3), 0.005),
+        torch.full((n,), 0.9),
+        torch.rand(n, 3),
+    )
 
 
 def test_drift_of_identity_of_a_shift_and_of_a_swap():
@@ -148,5 +153,12 @@ def test_drift_of_identity_of_a_shift_and_of_a_swap():
     swapped[[0, 1]] = swapped[[1, 0]]
     assert drift.measure_drift(coarse, coarse.replace(means=swapped)).not_self == 2 / len(coarse)
     with pytest.raises(InputError, match="equal numbers"):
-        drift.measure_drift(coarse, grid_of_gaussians().replace(**{
-            k: getattr(coarse, k)[:-1] for k in ("means", "quats", "scales", "opacities", "sh")}))
+        drift.measure_drift(
+            coarse,
+            grid_of_gaussians().replace(
+                **{
+                    k: getattr(coarse, k)[:-1]
+                    for k in ("means", "quats", "scales", "opacities", "sh")
+                }
+            ),
+        )

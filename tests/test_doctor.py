@@ -5,10 +5,10 @@ import socket
 
 import pytest
 
-from toolkit import doctor
 from toolkit.cli import main
-from toolkit.doctor_text import render
-from toolkit.weights import WEIGHTS
+from toolkit.run import doctor
+from toolkit.run.doctor_text import render
+from toolkit.weights.table import WEIGHTS
 
 GPU = [{"name": "a GPU", "memory_gb": 24.0}]
 
@@ -59,8 +59,11 @@ def test_weights_are_found(empty):
     fill(empty, "smplx", "qwen2.5-7b", "lhm-mini", "lhm-points-20k", "sapiens-1b")
     report = doctor.examine()
     assert stage(report, "body")["full"]["status"] == "ready"
-    assert stage(report, "prompts")["full"] == {"status": "ready", "missing": [],
-                                                "weights": ["qwen2.5-7b"]}
+    assert stage(report, "prompts")["full"] == {
+        "status": "ready",
+        "missing": [],
+        "weights": ["qwen2.5-7b"],
+    }
     coarse = stage(report, "coarse")["full"]  # the alternative that lacks least is the one judged
     assert coarse["weights"] == ["lhm-mini", "lhm-points-20k", "sapiens-1b"]
     assert not [lack for lack in coarse["missing"] if lack.startswith("weight")]
@@ -79,8 +82,18 @@ def test_full_profile_runs_where_everything_is(empty, monkeypatch):
     fill(empty, *WEIGHTS)
     monkeypatch.setattr(doctor, "_gpus", lambda: GPU)
     monkeypatch.setattr(doctor, "_version", lambda name: "1.0")
-    there = [doctor.Stage(s.name, s.embedded, "toolkit.weights", s.weights, s.packages, s.gpu_gb,
-                          s.falls_back) for s in doctor.STAGES]
+    there = [
+        doctor.Stage(
+            s.name,
+            s.embedded,
+            "toolkit.weights.table",
+            s.weights,
+            s.packages,
+            s.gpu_gb,
+            s.falls_back,
+        )
+        for s in doctor.STAGES
+    ]
     monkeypatch.setattr(doctor, "STAGES", there)
     report = doctor.examine()
     assert report["can_run"]["full"], [s["full"] for s in report["stages"]]
@@ -92,8 +105,11 @@ def test_a_module_that_is_not_here_is_said(monkeypatch):
     ghost = doctor.Stage("ghost", (), "toolkit.coarse.ghost")
     monkeypatch.setattr(doctor, "STAGES", [ghost])
     judged = doctor.examine()["stages"][0]["full"]
-    assert judged == {"status": "missing", "weights": [],
-                      "missing": ["toolkit.coarse.ghost in this version"]}
+    assert judged == {
+        "status": "missing",
+        "weights": [],
+        "missing": ["toolkit.coarse.ghost in this version"],
+    }
 
 
 def test_changed_and_lost_files_are_seen(tmp_path, monkeypatch):
@@ -106,7 +122,9 @@ def test_changed_and_lost_files_are_seen(tmp_path, monkeypatch):
     assert states["models/body.npz"] == "differs from THIRD_PARTY.md"
     assert states["models/coarse.safetensors"] == "missing"
     assert stage(report, "coarse")["embedded"] == {
-        "status": "missing", "missing": ["data/models/coarse.safetensors"]}
+        "status": "missing",
+        "missing": ["data/models/coarse.safetensors"],
+    }
     assert not report["can_run"]["embedded"] and doctor.exit_code(report, "embedded") == 2
 
 
@@ -125,13 +143,41 @@ def test_json_keys_are_stable():
     """Programs read these; add keys at will, but a renamed one needs a new schema number."""
     report = json.loads(json.dumps(doctor.examine()))
     assert report["schema"] == 1
-    assert set(report) >= {"schema", "machine", "packages", "embedded", "weights", "stages",
-                           "can_run"}
-    assert set(report["machine"]) >= {"python", "platform", "cpus", "memory_gb", "gpus",
-                                      "weights_dir", "hub_cache"}
+    assert set(report) >= {
+        "schema",
+        "machine",
+        "packages",
+        "embedded",
+        "weights",
+        "stages",
+        "can_run",
+    }
+    assert set(report["machine"]) >= {
+        "python",
+        "platform",
+        "cpus",
+        "memory_gb",
+        "gpus",
+        "weights_dir",
+        "hub_cache",
+    }
     assert set(report["weights"][0]) >= {
-        "name", "stage", "source", "revision", "files", "bytes", "licence", "gated", "note",
-        "size", "command", "status", "missing", "folder", "looked"}
+        "name",
+        "stage",
+        "source",
+        "revision",
+        "files",
+        "bytes",
+        "licence",
+        "gated",
+        "note",
+        "size",
+        "command",
+        "status",
+        "missing",
+        "folder",
+        "looked",
+    }
     assert set(report["stages"][0]) >= {"name", "embedded", "full"}
     assert set(report["packages"][0]) >= {"name", "wanted", "installed", "needed", "status"}
     assert set(report["embedded"][0]) >= {"name", "path", "licence", "status"}
@@ -145,9 +191,16 @@ def test_text_shows_licences_and_commands():
     assert "hf download" not in render(doctor.examine(), "embedded")
 
 
-@pytest.mark.parametrize("arguments, code", [
-    ([], 0), (["--json"], 0), (["--profile", "embedded"], 0), (["--profile", "full"], 2),
-    (["--profile", "cloud"], 2)])
+@pytest.mark.parametrize(
+    "arguments, code",
+    [
+        ([], 0),
+        (["--json"], 0),
+        (["--profile", "embedded"], 0),
+        (["--profile", "full"], 2),
+        (["--profile", "cloud"], 2),
+    ],
+)
 def test_exit_codes(arguments, code, capsys):
     """A report is a report; who names a profile asks whether it runs here."""
     assert main(["doctor", *arguments]) == code

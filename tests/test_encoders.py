@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-from toolkit.coarse import encoders
-from toolkit.coarse.encoders import DINOV2_L, RESIZE, SAPIENS_1B, BodyEncoder, HeadEncoder
-from toolkit.coarse.lhm_tiny import _sapiens_names
+from toolkit.coarse.lhm import encoders
+from toolkit.coarse.lhm.encoders import DINOV2_L, RESIZE, SAPIENS_1B, BodyEncoder, HeadEncoder
+from toolkit.coarse.lhm.tiny import _sapiens_names
 from toolkit.errors import InputError, MissingFileError
 from toolkit.photo.vit import VisionTransformer, VitConfig
 
@@ -28,12 +28,17 @@ def random_(module, seed=0):
 def native_name(name):
     """Hugging Face's names of a (DINOv2-)ViT in the published ones; q, k, v stay apart."""
     for pattern, new in (
-            (r"^embeddings\.position_embeddings", "pos_embed"), (r"^layernorm\.", "norm."),
-            (r"^embeddings\.patch_embeddings\.projection", "patch_embed.proj"),
-            (r"^embeddings\.", ""), (r"^(?:encoder\.layer|layers)\.", "blocks."),
-            (r"\.o_proj\.", ".proj."), (r"\.attention\.", ".attn."),
-            (r"\.layer_scale(\d)\.lambda1", r".ls\1.gamma"),
-            (r"\.layernorm_before\.", ".norm1."), (r"\.layernorm_after\.", ".norm2.")):
+        (r"^embeddings\.position_embeddings", "pos_embed"),
+        (r"^layernorm\.", "norm."),
+        (r"^embeddings\.patch_embeddings\.projection", "patch_embed.proj"),
+        (r"^embeddings\.", ""),
+        (r"^(?:encoder\.layer|layers)\.", "blocks."),
+        (r"\.o_proj\.", ".proj."),
+        (r"\.attention\.", ".attn."),
+        (r"\.layer_scale(\d)\.lambda1", r".ls\1.gamma"),
+        (r"\.layernorm_before\.", ".norm1."),
+        (r"\.layernorm_after\.", ".norm2."),
+    ):
         name = re.sub(pattern, new, name)
     return name
 
@@ -55,20 +60,31 @@ def native_state(model):
 def test_head_encoder_is_dinov2_with_registers():
     transformers = pytest.importorskip("transformers")
     config = transformers.Dinov2WithRegistersConfig(
-        hidden_size=128, num_hidden_layers=4, num_attention_heads=2, image_size=518, patch_size=14,
-        num_register_tokens=4, layer_norm_eps=1e-6)
+        hidden_size=128,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        image_size=518,
+        patch_size=14,
+        num_register_tokens=4,
+        layer_norm_eps=1e-6,
+    )
     theirs = random_(transformers.Dinov2WithRegistersModel(config))
     fusion = random_(HeadEncoder(DINO, [16, 24, 32, 40], 48), seed=1).fusion_head
     ours = encoders.load_head_encoder(
-        {**{f"encoder.model.{k}": v for k, v in native_state(theirs).items()},
-         **{f"encoder.fusion_head.{k}": v for k, v in fusion.state_dict().items()},
-         "encoder.model.mask_token": torch.zeros(1, 128), "transformer.x": torch.zeros(1)})
+        {
+            **{f"encoder.model.{k}": v for k, v in native_state(theirs).items()},
+            **{f"encoder.fusion_head.{k}": v for k, v in fusion.state_dict().items()},
+            "encoder.model.mask_token": torch.zeros(1, 128),
+            "transformer.x": torch.zeros(1),
+        }
+    )
     images = torch.rand(1, 3, 448, 448, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         hidden = theirs(images, output_hidden_states=True).hidden_states[1:]
         maps = [theirs.layernorm(h)[:, 5:].mT.unflatten(2, (32, 32)) for h in hidden]
-        fused = fusion.output_conv(torch.cat(
-            [p(m) for p, m in zip(fusion.projects, maps, strict=True)], dim=1))
+        fused = fusion.output_conv(
+            torch.cat([p(m) for p, m in zip(fusion.projects, maps, strict=True)], dim=1)
+        )
     wanted = fused.flatten(2).mT
     got = ours(images)
     assert got.shape == (1, 1024, 48)
@@ -77,9 +93,15 @@ def test_head_encoder_is_dinov2_with_registers():
 
 def test_body_encoder_is_a_plain_vit():
     transformers = pytest.importorskip("transformers")
-    config = transformers.ViTConfig(hidden_size=128, num_hidden_layers=3, num_attention_heads=2,
-                                    intermediate_size=256, image_size=96, patch_size=16,
-                                    layer_norm_eps=1e-6)
+    config = transformers.ViTConfig(
+        hidden_size=128,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=256,
+        image_size=96,
+        patch_size=16,
+        layer_norm_eps=1e-6,
+    )
     theirs = random_(transformers.ViTModel(config, add_pooling_layer=False))
     state = {f"model.{k}": v for k, v in native_state(theirs).items()}
     ours = encoders.load_body_encoder(_sapiens_names(state))
@@ -110,8 +132,10 @@ def test_position_grid_is_resized_like_dinov2():
     assert torch.equal(vit._positions(37, 37), vit.pos_embed)
 
 
-@pytest.mark.parametrize("depth, wanted", [(12, [2, 5, 8, 11]), (24, [4, 11, 17, 23]),
-                                           (40, [9, 19, 29, 39]), (4, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    "depth, wanted",
+    [(12, [2, 5, 8, 11]), (24, [4, 11, 17, 23]), (40, [9, 19, 29, 39]), (4, [0, 1, 2, 3])],
+)
 def test_depths_that_are_fused(depth, wanted):
     assert encoders.fused_depths(depth) == wanted
 
@@ -120,14 +144,24 @@ def test_released_sizes():
     with torch.device("meta"):
         head = HeadEncoder(DINOV2_L, [1024] * 4, 1024)
         body = BodyEncoder(SAPIENS_1B)
-    count = {name: sum(p.numel() for p in m.parameters()) / 1e6 for name, m in
-             (("dino", head.model), ("fusion", head.fusion_head), ("sapiens", body))}
+    count = {
+        name: sum(p.numel() for p in m.parameters()) / 1e6
+        for name, m in (("dino", head.model), ("fusion", head.fusion_head), ("sapiens", body))
+    }
     assert count["dino"] == pytest.approx(304.4, abs=0.1)
     assert count["fusion"] == pytest.approx(8.39, abs=0.01)
     assert 1100 < count["sapiens"] < 1200
-    published = {"cls_token", "pos_embed", "register_tokens", "patch_embed.proj.weight",
-                 "blocks.23.ls2.gamma", "blocks.0.attn.qkv.bias", "blocks.0.mlp.fc1.weight",
-                 "blocks.0.norm2.weight", "norm.weight"}
+    published = {
+        "cls_token",
+        "pos_embed",
+        "register_tokens",
+        "patch_embed.proj.weight",
+        "blocks.23.ls2.gamma",
+        "blocks.0.attn.qkv.bias",
+        "blocks.0.mlp.fc1.weight",
+        "blocks.0.norm2.weight",
+        "norm.weight",
+    }
     assert published <= set(head.model.state_dict())
 
 
@@ -140,8 +174,7 @@ class Tree(nn.Module):
             if key in state:
                 self.register_parameter(key, nn.Parameter(state[key]))
             else:
-                below = {k.split(".", 1)[1]: v for k, v in state.items()
-                         if k.startswith(f"{key}.")}
+                below = {k.split(".", 1)[1]: v for k, v in state.items() if k.startswith(f"{key}.")}
                 self.add_module(key, Tree(below))
 
     def forward(self, x):

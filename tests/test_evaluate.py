@@ -12,18 +12,28 @@ from PIL import Image
 
 from toolkit.cli import main
 from toolkit.errors import InputError, MissingFileError
-from toolkit.evaluate.person import ScoreConfig
 from toolkit.evaluate.run import EvaluateConfig, evaluate, find_people
+from toolkit.evaluate.score_person import ScoreConfig
 from toolkit.evaluate.stats import SECTORS
 from toolkit.evaluate.variants import VARIANTS
-from toolkit.pipeline import PipelineConfig
+from toolkit.profiles.base import PipelineConfig
 
 EXAMPLE = Path(__file__).parent / "fixtures" / "evaluation"
 SHORT = ScoreConfig(
-    variants=("coarse", "self_refit", "one_shot", "progressive", "upper_bound", "prior_frames",
-              "coarse_true_body"),
+    variants=(
+        "coarse",
+        "self_refit",
+        "one_shot",
+        "progressive",
+        "upper_bound",
+        "prior_frames",
+        "coarse_true_body",
+    ),
     pipeline=PipelineConfig(num_gaussians=10_000, num_views=5, fit_steps=2),
-    photo_px=192, view_px=96, num_views=4)
+    photo_px=192,
+    view_px=96,
+    num_views=4,
+)
 FOREIGN = EvaluateConfig(people=EXAMPLE, score=SHORT)
 
 
@@ -50,13 +60,25 @@ def test_the_file_has_the_documented_shape(run):
     out, table = run
     assert json.loads((out / "evaluation.json").read_text()) == table
     made = set(SHORT.variants) - {"prior_frames", "coarse_true_body"}
-    check_schema({k: {s: {m: v for m, v in ms.items() if m != "kid"} for s, ms in t.items()}
-                  for k, t in table.items()}, made | {"refined"})
+    check_schema(
+        {
+            k: {s: {m: v for m, v in ms.items() if m != "kid"} for s, ms in t.items()}
+            for k, t in table.items()
+        },
+        made | {"refined"},
+    )
     assert set(table["coarse"]) == set(SECTORS)  # eight views around: no sector is empty
     assert table["refined"] == table["one_shot"]
     everything = table["coarse"]["all"]
-    assert {"kid", "pa_mpjpe_mm", "drift_mm", "face_distance", "consistency",
-            "keypoint_percent", "sharpness_octave_4"} <= set(everything)
+    assert {
+        "kid",
+        "pa_mpjpe_mm",
+        "drift_mm",
+        "face_distance",
+        "consistency",
+        "keypoint_percent",
+        "sharpness_octave_4",
+    } <= set(everything)
     assert "face_distance" not in table["coarse"]["back"]
     assert (out / "evaluation.png").stat().st_size > 50_000
 
@@ -79,7 +101,9 @@ def test_words_say_what_was_left_out_and_how_it_was_tested(run):
     assert set(change) == {"mean", "low", "high", "p", "people"} and change["people"] == 2
     assert details["novel_poses"] == {} and details["failed"] == {}
     assert set(details["seconds"]) == {"truth", *SHORT.variants} - {
-        "prior_frames", "coarse_true_body"}
+        "prior_frames",
+        "coarse_true_body",
+    }
     assert "true body" in details["skipped"]["coarse_true_body"]
     assert details["misalignment"] == {} and "psnr_gain_db" in details["targets"]
     text = (out / "evaluation.md").read_text()
@@ -107,8 +131,11 @@ def test_other_inputs_are_other_records(run):
 
 
 def test_our_own_people_have_novel_poses_and_frames(tmp_path):
-    score = replace(SHORT, clips=("walk", "jump"),
-                    variants=("coarse", "coarse_frames", "prior_frames", "coarse_true_body"))
+    score = replace(
+        SHORT,
+        clips=("walk", "jump"),
+        variants=("coarse", "coarse_frames", "prior_frames", "coarse_true_body"),
+    )
     table = evaluate(tmp_path, EvaluateConfig(split="val", num=1, score=score))
     check_schema(table, {"coarse", "coarse_frames", "prior_frames", "coarse_true_body"})
     details = json.loads((tmp_path / "details.json").read_text())

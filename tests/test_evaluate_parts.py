@@ -13,19 +13,14 @@ from PIL import Image
 
 from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError, MissingFileError
-from toolkit.evaluate import esrgan, lpips
+from toolkit.evaluate import esrgan
 from toolkit.evaluate.align import Similarity, fit_similarity, joint_errors_mm
 from toolkit.evaluate.cases import from_folder, save_case
-from toolkit.evaluate.measures import (
-    Reference,
-    consistency,
-    crop_square,
-    person_square,
-    score_views,
-)
 from toolkit.evaluate.scenes import CLIPS, Scene, clip_poses
+from toolkit.evaluate.scores import Reference, consistency, crop_square, person_square, score_views
 from toolkit.evaluate.variants import unsharp_mask
 from toolkit.gaussians import Gaussians
+from toolkit.measure import lpips
 from toolkit.render.api import Render, render
 
 EXAMPLE = Path(__file__).parent / "fixtures" / "evaluation"
@@ -50,8 +45,9 @@ def case():
 def scene(case):
     """The truth as its own estimate: every error is zero."""
     views = case.views
-    return Scene("photo", torch.zeros(55, 3), torch.zeros(3), views.cameras, views, views.joints,
-                 1.0)
+    return Scene(
+        "photo", torch.zeros(55, 3), torch.zeros(3), views.cameras, views, views.joints, 1.0
+    )
 
 
 def as_render(views):
@@ -59,6 +55,7 @@ def as_render(views):
 
 
 # --- alignment ---
+
 
 def test_a_known_similarity_is_found_and_a_mirror_never_is():
     points = torch.randn(17, 3, generator=torch.Generator().manual_seed(0))
@@ -84,9 +81,13 @@ def test_the_residual_is_what_no_similarity_explains():
 def blob(num=150):
     g = torch.Generator().manual_seed(2)
     means = F.normalize(torch.randn(num, 3, generator=g), dim=1) * 0.5
-    return Gaussians.from_colors(means, F.normalize(torch.randn(num, 4, generator=g), dim=1),
-                                 0.05 + 0.1 * torch.rand(num, 3, generator=g),
-                                 torch.full((num,), 0.95), torch.rand(num, 3, generator=g))
+    return Gaussians.from_colors(
+        means,
+        F.normalize(torch.randn(num, 4, generator=g), dim=1),
+        0.05 + 0.1 * torch.rand(num, 3, generator=g),
+        torch.full((num,), 0.95),
+        torch.rand(num, 3, generator=g),
+    )
 
 
 def test_moving_the_cameras_is_moving_the_gaussians():
@@ -95,8 +96,11 @@ def test_moving_the_cameras_is_moving_the_gaussians():
     gaussians = blob()
     cameras = orbit_cameras([0.0, 120.0], [10.0, -5.0], radius_m=4.0, size=(48, 48))
     quat = matrix_to_quat(KNOWN.rotation[None]).expand(len(gaussians), 4)
-    moved = gaussians.replace(means=KNOWN(gaussians.means), scales=1.3 * gaussians.scales,
-                              quats=multiply_quats(quat, gaussians.quats))
+    moved = gaussians.replace(
+        means=KNOWN(gaussians.means),
+        scales=1.3 * gaussians.scales,
+        quats=multiply_quats(quat, gaussians.quats),
+    )
     wanted, got = render(moved, cameras), render(gaussians, KNOWN.into_estimated(cameras))
     assert torch.allclose(wanted.rgb, got.rgb, atol=2e-3)
     assert torch.allclose(wanted.depth, 1.3 * got.depth, atol=5e-3)
@@ -106,12 +110,14 @@ def test_moving_the_cameras_is_moving_the_gaussians():
 
 # --- folders ---
 
+
 def test_the_example_keeps_its_conventions(case):
     """World, axes and pixels are right where joints land on the person."""
     views = case.views
     pixels, depth = views.cameras.project(views.joints)
-    landed = F.grid_sample(views.alpha.permute(0, 3, 1, 2),
-                           pixels[:, None] / 128 - 1, align_corners=False)[:, 0, 0]
+    landed = F.grid_sample(
+        views.alpha.permute(0, 3, 1, 2), pixels[:, None] / 128 - 1, align_corners=False
+    )[:, 0, 0]
     assert (depth > 0).all() and float((landed > 0.5).float().mean()) > 0.9
     assert views.joints[[11, 12]].mean(0).norm() < 0.15  # the pelvis is at the origin
     assert views.azimuths_deg[0] == 0 and case.person is None
@@ -127,8 +133,10 @@ def test_what_is_saved_is_read_again(case, tmp_path):
     for name in ("viewmats", "Ks"):
         assert torch.allclose(getattr(again.views.cameras, name), getattr(case.views.cameras, name))
     assert torch.allclose(again.views.joints, case.views.joints)
-    first, second = (json.loads((folder / "cameras.json").read_text())
-                     for folder in (EXAMPLE / "person_0", tmp_path / "person_7"))
+    first, second = (
+        json.loads((folder / "cameras.json").read_text())
+        for folder in (EXAMPLE / "person_0", tmp_path / "person_7")
+    )
     elevations = [[c["elevation_deg"] for c in r["views"]] for r in (first, second)]
     assert elevations[0] == pytest.approx(elevations[1], abs=0.01)
 
@@ -145,8 +153,11 @@ def test_views_of_several_sizes_come_to_one(case, tmp_path):
     view = record["views"][1]
     with Image.open(folder / view["file"]) as image:
         image.resize((128, 128), Image.Resampling.BOX).save(folder / view["file"])
-    view |= {"width": 128, "height": 128, "K": [[v / 2 for v in r] for r in view["K"][:2]]
-             + [[0, 0, 1]]}
+    view |= {
+        "width": 128,
+        "height": 128,
+        "K": [[v / 2 for v in r] for r in view["K"][:2]] + [[0, 0, 1]],
+    }
     (folder / "cameras.json").write_text(json.dumps(record))
     views = from_folder(folder).views
     assert torch.allclose(views.cameras.Ks, case.views.cameras.Ks, atol=1e-3)
@@ -161,8 +172,9 @@ def test_a_folder_that_is_not_as_documented_is_refused(tmp_path, harm):
     if harm == "no_truth":
         (folder / "truth.json").unlink()
     elif harm == "joints":
-        (folder / "truth.json").write_text(json.dumps(
-            {"joints_coco17": truth["joints_coco17"][:16]}))
+        (folder / "truth.json").write_text(
+            json.dumps({"joints_coco17": truth["joints_coco17"][:16]})
+        )
     elif harm == "rgb":
         Image.new("RGB", (256, 256)).save(folder / "views" / "000.png")
     elif harm == "nan":
@@ -176,6 +188,7 @@ def test_a_folder_that_is_not_as_documented_is_refused(tmp_path, harm):
 
 
 # --- measures ---
+
 
 def test_the_truth_scores_perfectly(scene):
     scores = score_views(as_render(scene.views), Reference(scene))
@@ -196,10 +209,14 @@ def blurred(rgb, px):
 
 def test_every_measure_gets_worse_with_blur_and_sharpness_falls(scene):
     reference, views = Reference(scene), scene.views
-    rows = [score_views(replace(as_render(views), rgb=blurred(views.rgb, px)), reference)
-            for px in (1, 3)]
-    mild, strong = ({k: np.array(row[k], np.float64) for k in
-                     ("psnr", "ssim", "perceptual", "energy")} for row in rows)
+    rows = [
+        score_views(replace(as_render(views), rgb=blurred(views.rgb, px)), reference)
+        for px in (1, 3)
+    ]
+    mild, strong = (
+        {k: np.array(row[k], np.float64) for k in ("psnr", "ssim", "perceptual", "energy")}
+        for row in rows
+    )
     assert (strong["psnr"] < mild["psnr"]).all() and (strong["ssim"] < mild["ssim"]).all()
     assert (strong["perceptual"] > mild["perceptual"]).all()
     assert (strong["energy"][:, 0] < 0.5 * mild["energy"][:, 0]).all()
@@ -212,8 +229,9 @@ def test_every_measure_gets_worse_with_blur_and_sharpness_falls(scene):
 def test_an_outline_that_is_off_costs_psnr_but_not_the_common_one(scene):
     own, gone = as_render(scene.views), scene.views.alpha * 0
     left = torch.arange(256)[None, None, :, None] < 128
-    half = Render(torch.where(left, own.rgb, torch.ones(())), torch.where(left, own.alpha, gone),
-                  own.depth)
+    half = Render(
+        torch.where(left, own.rgb, torch.ones(())), torch.where(left, own.alpha, gone), own.depth
+    )
     scores = score_views(half, Reference(scene))
     assert max(scores["psnr"]) < 25 and min(scores["psnr_common"]) == 100
     assert max(scores["iou"]) < 0.8
@@ -243,8 +261,9 @@ def test_consistency_sees_a_view_that_tells_another_story(scene):
     views = replace(scene.views, cameras=cameras, azimuths_deg=np.arange(8) * 45.0)
     ball = replace(scene, cameras=cameras, views=views)
     smooth = blob(600)
-    smooth = Gaussians.from_colors(smooth.means, smooth.quats, smooth.scales, smooth.opacities,
-                                   0.5 + 0.4 * smooth.means)
+    smooth = Gaussians.from_colors(
+        smooth.means, smooth.quats, smooth.scales, smooth.opacities, 0.5 + 0.4 * smooth.means
+    )
     drawn = render(smooth, cameras)
     before = consistency(drawn, ball)
     assert max(before) < 4  # colours of the place on the ball: the same from everywhere
@@ -267,6 +286,7 @@ def test_the_novel_poses_differ_from_each_other_and_face_the_camera():
 
 # --- optional rivals and nets ---
 
+
 def test_what_is_not_installed_says_so(monkeypatch):
     monkeypatch.setattr(esrgan, "find_spec", lambda name: None)
     assert "pip install" in esrgan.why_not()
@@ -278,12 +298,19 @@ def test_what_is_not_installed_says_so(monkeypatch):
 def test_lpips_reads_its_two_files_and_is_a_distance(tmp_path, monkeypatch, scene):
     """Random weights of AlexNet's shapes: zero for equals, symmetric, positive."""
     g = torch.Generator().manual_seed(0)
-    shapes = {0: (64, 3, 11, 11), 3: (192, 64, 5, 5), 6: (384, 192, 3, 3), 8: (256, 384, 3, 3),
-              10: (256, 256, 3, 3)}
+    shapes = {
+        0: (64, 3, 11, 11),
+        3: (192, 64, 5, 5),
+        6: (384, 192, 3, 3),
+        8: (256, 384, 3, 3),
+        10: (256, 256, 3, 3),
+    }
     trunk = {f"features.{k}.weight": 0.05 * torch.randn(s, generator=g) for k, s in shapes.items()}
     trunk |= {f"features.{k}.bias": torch.zeros(s[0]) for k, s in shapes.items()}
-    heads = {f"lin{i}.model.1.weight": torch.rand(1, s[0], 1, 1, generator=g)
-             for i, s in enumerate(shapes.values())}
+    heads = {
+        f"lin{i}.model.1.weight": torch.rand(1, s[0], 1, 1, generator=g)
+        for i, s in enumerate(shapes.values())
+    }
     torch.save(trunk, tmp_path / "alexnet-owt-7be5be79.pth")
     torch.save(heads, tmp_path / "alex.pth")
     monkeypatch.setenv("TOOLKIT_LPIPS", str(tmp_path))

@@ -18,13 +18,26 @@ def test_sectors_cover_every_view_once_and_side_back_is_both():
     assert (parts.sum(0) == 1).all() and in_sector(azimuths, "all").all()
     assert (in_sector(azimuths, "side_back") == parts[2] | parts[3]).all()
     assert in_sector([0, 30, 45, 60, 90, 120, 180, 350], "front").tolist() == [
-        True, True, False, False, False, False, False, True]
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_a_persons_values_are_means_of_the_sector_and_ratios_of_sums():
-    views = {"azimuths_deg": [0, 90, 180], "psnr": [30.0, 20.0, 10.0],
-             "face_distance": [0.5, None, None], "energy": [[1, 1, 2, 2], [3, 1, 2, 2], [None] * 4],
-             "energy_true": [[4, 4, 4, 4], [4, 4, 4, 4], [None] * 4], "features": [[0], [0], [0]]}
+    views = {
+        "azimuths_deg": [0, 90, 180],
+        "psnr": [30.0, 20.0, 10.0],
+        "face_distance": [0.5, None, None],
+        "energy": [[1, 1, 2, 2], [3, 1, 2, 2], [None] * 4],
+        "energy_true": [[4, 4, 4, 4], [4, 4, 4, 4], [None] * 4],
+        "features": [[0], [0], [0]],
+    }
     everything = person_values(views, "all")
     assert everything["psnr"] == 20 and everything["face_distance"] == 0.5
     assert everything["sharpness"] == pytest.approx(6 / 16)
@@ -45,8 +58,12 @@ def test_interval_shrinks_with_people_and_contains_the_truth():
 @pytest.mark.parametrize("num", [5, 9])
 def test_the_paired_test_is_scipys(num):
     d = rng(num).normal(0.5, 1, num)
-    theirs = permutation_test((d, np.zeros(num)), lambda a, b: np.mean(a - b),
-                              permutation_type="samples", n_resamples=np.inf)
+    theirs = permutation_test(
+        (d, np.zeros(num)),
+        lambda a, b: np.mean(a - b),
+        permutation_type="samples",
+        n_resamples=np.inf,
+    )
     assert sign_flip_p(d, rng()) == pytest.approx(theirs.pvalue, abs=1e-12)
 
 
@@ -66,8 +83,12 @@ def test_kid_is_the_unbiased_estimator_for_one_view_a_person():
     def k(a, b):
         return (a @ b / 5 + 1) ** 3
 
-    terms = [k(x[i], x[j]) + k(y[i], y[j]) - k(x[i], y[j]) - k(x[j], y[i])
-             for i in range(9) for j in range(9) if i != j]
+    terms = [
+        k(x[i], x[j]) + k(y[i], y[j]) - k(x[i], y[j]) - k(x[j], y[i])
+        for i in range(9)
+        for j in range(9)
+        if i != j
+    ]
     found = kid([v[None] for v in x], [v[None] for v in y], rng())
     assert found["mean"] == pytest.approx(1000 * np.mean(terms))
     assert found["low"] < found["mean"] < found["high"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from toolkit.errors import InputError
-from toolkit.export import read_video, to_uint8, write_image, write_video
+from toolkit.show.export import read_video, to_uint8, write_image, write_video
 
 
 def ramp(num=5, height=48, width=64):

@@ -6,8 +6,9 @@ import torch
 from toolkit.body.rig import Rig, pose_gaussians
 from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError
-from toolkit.fit import FitConfig, FitTarget, _NeighbourMean, _neighbours, fit
 from toolkit.gaussians import Gaussians
+from toolkit.refine.refit import FitConfig, _NeighbourMean, _neighbours, fit
+from toolkit.refine.target import FitTarget
 from toolkit.render.api import render
 
 
@@ -17,8 +18,9 @@ def cloud(seed=0, num=64):
     means = torch.nn.functional.normalize(torch.randn(num, 3, generator=g), dim=-1) * 0.4
     quats = torch.nn.functional.normalize(torch.randn(num, 4, generator=g), dim=-1)
     scales = 0.05 + 0.05 * torch.rand(num, 3, generator=g)
-    return Gaussians.from_colors(means, quats, scales, torch.full((num,), 0.8),
-                                 torch.rand(num, 3, generator=g))
+    return Gaussians.from_colors(
+        means, quats, scales, torch.full((num,), 0.8), torch.rand(num, 3, generator=g)
+    )
 
 
 def rig_of(gaussians):
@@ -35,8 +37,9 @@ def target_of(gaussians, turn_rad=0.0, confidence=1.0, size=(24, 24)):
     pose[0, 1] = turn_rad
     views = render(pose_gaussians(gaussians, rig_of(gaussians), pose, torch.zeros(3)), cameras)
     alpha = views.alpha.detach()
-    return FitTarget(pose, torch.zeros(3), cameras, views.rgb.detach(), alpha,
-                     torch.full_like(alpha, confidence))
+    return FitTarget(
+        pose, torch.zeros(3), cameras, views.rgb.detach(), alpha, torch.full_like(alpha, confidence)
+    )
 
 
 def disturbed(gaussians):
@@ -52,8 +55,9 @@ def test_refit_lowers_the_loss_in_two_poses():
     targets = [target_of(truth), target_of(truth, turn_rad=0.7)]
     refined, history = fit(disturbed(truth), rig_of(truth), targets, FAST)
     assert history.loss[-5:].mean() < 0.6 * history.loss[:5].mean()
-    assert (refined.colors - truth.colors).abs().mean() < \
-        0.85 * (disturbed(truth).colors - truth.colors).abs().mean()
+    assert (refined.colors - truth.colors).abs().mean() < 0.85 * (
+        disturbed(truth).colors - truth.colors
+    ).abs().mean()
     assert torch.allclose(refined.quats.norm(dim=-1), torch.ones(64), atol=1e-5)
     assert not refined.means.requires_grad
 
@@ -91,9 +95,11 @@ def test_pixels_without_confidence_have_no_influence():
 
 def test_same_seed_same_bits_and_another_seed_others():
     truth = cloud()
+
     def run(seed):
         config = FitConfig(steps=4, views_per_step=2, seed=seed)
         return fit(disturbed(truth), rig_of(truth), [target_of(truth)], config)[0]
+
     first, second, other = run(0), run(0), run(1)
     assert all(torch.equal(getattr(first, f), getattr(second, f)) for f in vars(first))
     assert not torch.equal(first.sh, other.sh)
@@ -106,12 +112,14 @@ def test_two_threads_give_equal_bits_every_time():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        runs = [fit(disturbed(truth), rig_of(truth), [target], FitConfig(steps=4))[0]
-                for _ in range(6)]
+        runs = [
+            fit(disturbed(truth), rig_of(truth), [target], FitConfig(steps=4))[0] for _ in range(6)
+        ]
     finally:
         torch.set_num_threads(before)
-    assert all(torch.equal(getattr(runs[0], f), getattr(run, f)) for run in runs[1:]
-               for f in vars(run))
+    assert all(
+        torch.equal(getattr(runs[0], f), getattr(run, f)) for run in runs[1:] for f in vars(run)
+    )
 
 
 def test_mean_over_neighbours_has_the_gradient_of_an_indexed_read():
@@ -121,8 +129,9 @@ def test_mean_over_neighbours_has_the_gradient_of_an_indexed_read():
     plain = values[neighbours].mean(1)
     assert torch.equal(ours, plain)
     sent = torch.randn_like(plain)
-    assert torch.allclose(torch.autograd.grad(ours, values, sent)[0],
-                          torch.autograd.grad(plain, values, sent)[0])
+    assert torch.allclose(
+        torch.autograd.grad(ours, values, sent)[0], torch.autograd.grad(plain, values, sent)[0]
+    )
 
 
 def test_cropping_keeps_the_pixels_and_their_rays():
@@ -136,10 +145,12 @@ def test_cropping_keeps_the_pixels_and_their_rays():
 def test_stay_holds_the_centres():
     truth = cloud()
     moved = truth.replace(means=truth.means + 0.02)
+
     def drift(stay):
         config = FitConfig(steps=20, stay=stay)
         refined, _ = fit(moved, rig_of(truth), [target_of(truth)], config)
         return (refined.means - moved.means).norm(dim=-1).mean()
+
     assert drift(1.0) < 0.3 * drift(0.0)
 
 
@@ -163,8 +174,13 @@ def test_zero_steps_returns_the_coarse_and_callback_sees_every_step():
     truth, seen = cloud(), []
     refined, history = fit(truth, rig_of(truth), [target_of(truth)], FitConfig(steps=0))
     assert torch.allclose(refined.scales, truth.scales) and len(history.loss) == 0
-    _, history = fit(truth, rig_of(truth), [target_of(truth)], FitConfig(steps=3),
-                     callback=lambda step, loss: seen.append((step, loss)))
+    _, history = fit(
+        truth,
+        rig_of(truth),
+        [target_of(truth)],
+        FitConfig(steps=3),
+        callback=lambda step, loss: seen.append((step, loss)),
+    )
     assert [s for s, _ in seen] == [0, 1, 2]
     assert torch.allclose(torch.tensor([v for _, v in seen]), history.loss)
 
@@ -172,11 +188,23 @@ def test_zero_steps_returns_the_coarse_and_callback_sees_every_step():
 def test_wrong_targets_are_named():
     target = target_of(cloud())
     with pytest.raises(InputError, match=r"FitTarget.rgb: got \(4, 12, 24, 3\), wanted \(4, 24"):
-        FitTarget(target.pose, target.transl, target.cameras, target.rgb[:, ::2], target.alpha,
-                  target.confidence)
+        FitTarget(
+            target.pose,
+            target.transl,
+            target.cameras,
+            target.rgb[:, ::2],
+            target.alpha,
+            target.confidence,
+        )
     with pytest.raises(InputError, match="NaN"):
-        FitTarget(target.pose, target.transl, target.cameras, target.rgb * torch.nan,
-                  target.alpha, target.confidence)
+        FitTarget(
+            target.pose,
+            target.transl,
+            target.cameras,
+            target.rgb * torch.nan,
+            target.alpha,
+            target.confidence,
+        )
     with pytest.raises(InputError, match="one or more FitTarget"):
         fit(cloud(), rig_of(cloud()), [])
     with pytest.raises(InputError, match="32 Gaussians on 64 anchors"):

@@ -3,27 +3,25 @@
 import contextlib
 import io
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from toolkit import doctor, full_profile, report, weight_sets
-from toolkit.animate import AnimationConfig
-from toolkit.assets import sample_path
 from toolkit.body.rig import Avatar
 from toolkit.cli import main
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.gaussians import Gaussians
 from toolkit.photo.photo_body import PhotoBody
-from toolkit.prior.latent import LatentPrior
-from toolkit.profiles import PipelineConfig, load_profile
-from toolkit.weights import WEIGHTS
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-import make_tiny_weights  # noqa: E402
+from toolkit.prior.wan.grid import LatentPrior
+from toolkit.profiles import full as full_profile
+from toolkit.profiles.base import PipelineConfig, load_profile
+from toolkit.run import doctor, report
+from toolkit.run.files import sample_path
+from toolkit.show.animate import AnimationConfig
+from toolkit.weights import sets as weight_sets
+from toolkit.weights.table import WEIGHTS
+from tools.upkeep import tiny_weights as make_tiny_weights
 
 ANIMATE = report.animate
 PHOTO = str(sample_path("person.jpg"))
@@ -47,8 +45,11 @@ def dry(tiny, tmp_path_factory):
         for variable in weight_sets.CHOSEN_BY.values():
             patch.delenv(variable, raising=False)
         patch.setattr(report, "FILM_FRAMES", 2)
-        patch.setattr(report, "animate",
-                      lambda avatar, clip: ANIMATE(avatar, clip, AnimationConfig(seconds=0.2)))
+        patch.setattr(
+            report,
+            "animate",
+            lambda avatar, clip: ANIMATE(avatar, clip, AnimationConfig(seconds=0.2)),
+        )
         yield
 
 
@@ -70,9 +71,17 @@ def test_photo_to_refined_ply(run):
     out, said = run
     told = [line for line in said.splitlines() if line.startswith("full profile")]
     assert len(told) == 1 and "lhm-mini (stand-in)" in told[0]
-    assert {"animation.mp4", "avatar.npz", "body.json", "coarse.ply", "compare.png", "refined.ply",
-            "report.json", "turntable_coarse.mp4", "turntable_refined.mp4"
-            } <= {path.name for path in out.iterdir()}
+    assert {
+        "animation.mp4",
+        "avatar.npz",
+        "body.json",
+        "coarse.ply",
+        "compare.png",
+        "refined.ply",
+        "report.json",
+        "turntable_coarse.mp4",
+        "turntable_refined.mp4",
+    } <= {path.name for path in out.iterdir()}
 
 
 def test_gaussians_are_lhms_points_one_to_one(out):
@@ -96,13 +105,15 @@ def test_the_report_names_stand_ins_as_such(out):
     summary = json.loads((out / "report.json").read_text())
     names = [summary[f"{key}_model"] for key in ("body", "pose", "coarse")]
     assert [*names, summary["video_prior"]] == [
-        f"{name} (stand-in)" for name in ("smplx", "multi-hmr", "lhm-mini", "wan2.1-t2v-1.3b")]
+        f"{name} (stand-in)" for name in ("smplx", "multi-hmr", "lhm-mini", "wan2.1-t2v-1.3b")
+    ]
     assert summary["profile"] == "full"
 
 
 def test_resume_goes_on_where_it_was_killed(out, monkeypatch):
-    before = {name: (out / name).read_bytes() for name in ("refined.ply", "coarse.ply",
-                                                           "state/clip.npy")}
+    before = {
+        name: (out / name).read_bytes() for name in ("refined.ply", "coarse.ply", "state/clip.npy")
+    }
     for stage in ("refined", "numbers"):
         (out / "state" / f"{stage}.done.json").unlink()
     (out / "refined.ply").unlink()
@@ -194,7 +205,8 @@ def test_another_weight_is_another_run(tiny, tmp_path, monkeypatch):
         (tmp_path / folder.name).symlink_to(folder)
     (tmp_path / "multi-hmr").unlink()
     make_tiny_weights.save_multihmr(
-        make_tiny_weights.tiny_multihmr(1), make_tiny_weights.made(tmp_path, "multi-hmr")
-        / "multiHMR_896_L.pt")
+        make_tiny_weights.tiny_multihmr(1),
+        make_tiny_weights.made(tmp_path, "multi-hmr") / "multiHMR_896_L.pt",
+    )
     monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path))
     assert load_profile("full").fingerprint != first

@@ -15,10 +15,13 @@ from toolkit.gaussians import SH_C0, Gaussians
 def random_gaussians(num: int = 64, num_bases: int = 4, seed: int = 0) -> Gaussians:
     rng = torch.Generator().manual_seed(seed)
     quats = torch.nn.functional.normalize(torch.randn(num, 4, generator=rng), dim=-1)
-    return Gaussians(means=torch.randn(num, 3, generator=rng), quats=quats,
-                     scales=torch.rand(num, 3, generator=rng) * 0.05 + 1e-4,
-                     opacities=torch.rand(num, generator=rng) * 0.98 + 0.01,
-                     sh=torch.randn(num, num_bases, 3, generator=rng))
+    return Gaussians(
+        means=torch.randn(num, 3, generator=rng),
+        quats=quats,
+        scales=torch.rand(num, 3, generator=rng) * 0.05 + 1e-4,
+        opacities=torch.rand(num, generator=rng) * 0.98 + 0.01,
+        sh=torch.randn(num, num_bases, 3, generator=rng),
+    )
 
 
 def write_table(path, columns: dict[str, np.ndarray], text: bool = False) -> None:
@@ -43,8 +46,9 @@ def test_ply_round_trip(tmp_path, num_bases):
     for name in ("means", "sh"):  # stored as they are: not one bit may change
         assert torch.equal(getattr(after, name), getattr(before, name)), name
     for name in ("quats", "scales", "opacities"):  # log, logit and norm round in float32
-        torch.testing.assert_close(getattr(after, name), getattr(before, name),
-                                   rtol=1e-6, atol=3e-7)
+        torch.testing.assert_close(
+            getattr(after, name), getattr(before, name), rtol=1e-6, atol=3e-7
+        )
 
 
 @pytest.mark.parametrize("num_bases", [1, 4, 16])
@@ -52,8 +56,13 @@ def test_columns_and_order_are_gsplats(tmp_path, num_bases):
     g = random_gaussians(num_bases=num_bases)
     g.save_ply(tmp_path / "ours.ply")
     theirs = exporter.splat2ply_bytes(
-        g.means, g.scales.log(), g.quats, torch.logit(g.opacities), g.sh[:, 0],
-        g.sh[:, 1:].permute(0, 2, 1).reshape(len(g), -1))
+        g.means,
+        g.scales.log(),
+        g.quats,
+        torch.logit(g.opacities),
+        g.sh[:, 0],
+        g.sh[:, 1:].permute(0, 2, 1).reshape(len(g), -1),
+    )
     ours, theirs = columns_of(tmp_path / "ours.ply"), columns_of(theirs)
     assert [n for n in ours if n not in ("nx", "ny", "nz")] == list(theirs)
     for name, values in theirs.items():
@@ -62,8 +71,14 @@ def test_columns_and_order_are_gsplats(tmp_path, num_bases):
 
 def test_reads_gsplats_file_without_normals(tmp_path):
     g = random_gaussians(num_bases=16)
-    data = exporter.splat2ply_bytes(g.means, g.scales.log(), g.quats, torch.logit(g.opacities),
-                                    g.sh[:, 0], g.sh[:, 1:].permute(0, 2, 1).reshape(len(g), -1))
+    data = exporter.splat2ply_bytes(
+        g.means,
+        g.scales.log(),
+        g.quats,
+        torch.logit(g.opacities),
+        g.sh[:, 0],
+        g.sh[:, 1:].permute(0, 2, 1).reshape(len(g), -1),
+    )
     (tmp_path / "gsplat.ply").write_bytes(data)
     after = Gaussians.load_ply(tmp_path / "gsplat.ply")
     torch.testing.assert_close(after.sh, g.sh, rtol=0, atol=0)
@@ -86,8 +101,13 @@ def test_reads_columns_in_any_order_and_unnormalised_quaternions(tmp_path, text)
 
 def test_first_basis_is_the_plain_colour():
     colors = torch.rand(8, 3)
-    g = Gaussians.from_colors(torch.zeros(8, 3), torch.tensor([[1.0, 0, 0, 0]]).repeat(8, 1),
-                              torch.ones(8, 3), torch.ones(8), colors)
+    g = Gaussians.from_colors(
+        torch.zeros(8, 3),
+        torch.tensor([[1.0, 0, 0, 0]]).repeat(8, 1),
+        torch.ones(8, 3),
+        torch.ones(8),
+        colors,
+    )
     torch.testing.assert_close(g.colors, colors)
     torch.testing.assert_close(g.sh[:, 0] * SH_C0 + 0.5, colors)
     assert g.sh_degree == 0
@@ -162,9 +182,16 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_bytes() == old and [p.name for p in tmp_path.iterdir()] == ["a.ply"]
 
 
-@pytest.mark.parametrize("field, value", [
-    ("means", torch.zeros(5, 3)), ("quats", torch.zeros(64, 3)), ("opacities", torch.zeros(64, 1)),
-    ("sh", torch.zeros(64, 5, 3)), ("sh", torch.zeros(64, 3))])
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("means", torch.zeros(5, 3)),
+        ("quats", torch.zeros(64, 3)),
+        ("opacities", torch.zeros(64, 1)),
+        ("sh", torch.zeros(64, 5, 3)),
+        ("sh", torch.zeros(64, 3)),
+    ],
+)
 def test_wrong_shapes_are_refused(field, value):
     with pytest.raises(Exception, match="(?i)gaussians"):  # ours, or beartype's when it is on
         random_gaussians().replace(**{field: value})

@@ -9,24 +9,30 @@ import pytest
 import torch
 
 from toolkit.cameras import Cameras, intrinsics
-from toolkit.diagnostics import hunyuan, mesh_view, pixel_alignment
-from toolkit.diagnostics.hunyuan import Mesh, recentre
-from toolkit.diagnostics.mesh_view import MeshView, draw, fit_view, to_view
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.gaussians import Gaussians
-from toolkit.people.render import render_person
+from toolkit.measure.hunyuan import alignment as pixel_alignment
+from toolkit.measure.hunyuan import meshes as hunyuan
+from toolkit.measure.hunyuan import view as mesh_view
+from toolkit.measure.hunyuan.meshes import Mesh, recentre
+from toolkit.measure.hunyuan.view import MeshView, draw, fit_view, to_view
+from toolkit.people.draw.render import render_person
+from toolkit.people.draw.triangles import solid_mesh, turned_head
 from toolkit.people.sample import sample_person
-from toolkit.people.solid import solid_mesh, turned_head
 
 SIZE = 192
 
 
 def sphere(radius=1.0, rings=40):
     """A closed ball, corners counter-clockwise from outside."""
-    polar, around = np.meshgrid(np.linspace(0, np.pi, rings + 1),
-                                np.linspace(0, 2 * np.pi, 2 * rings, endpoint=False), indexing="ij")
-    points = np.stack([np.sin(polar) * np.sin(around), np.cos(polar),
-                       np.sin(polar) * np.cos(around)], axis=-1)
+    polar, around = np.meshgrid(
+        np.linspace(0, np.pi, rings + 1),
+        np.linspace(0, 2 * np.pi, 2 * rings, endpoint=False),
+        indexing="ij",
+    )
+    points = np.stack(
+        [np.sin(polar) * np.sin(around), np.cos(polar), np.sin(polar) * np.cos(around)], axis=-1
+    )
     a = np.arange(rings * 2 * rings).reshape(rings, -1)
     b, c, d = a + 2 * rings, np.roll(a + 2 * rings, -1, 1), np.roll(a, -1, 1)
     faces = np.concatenate([np.stack(t, -1).reshape(-1, 3) for t in ((a, b, c), (a, c, d))])
@@ -44,9 +50,15 @@ def scene():
     truth = render_person(person, camera, supersample=2)
     mesh = Mesh(*solid_mesh(person))
     return types.SimpleNamespace(
-        person=person, picture=picture, camera=camera, mask=truth.alpha[0, ..., 0].numpy(),
-        normals=to_view(truth.normals[0].numpy(), camera), mesh=mesh, boxed=mesh.boxed(),
-        view=fit_view(mesh.boxed(), picture.mask))
+        person=person,
+        picture=picture,
+        camera=camera,
+        mask=truth.alpha[0, ..., 0].numpy(),
+        normals=to_view(truth.normals[0].numpy(), camera),
+        mesh=mesh,
+        boxed=mesh.boxed(),
+        view=fit_view(mesh.boxed(), picture.mask),
+    )
 
 
 def test_normals_of_a_sphere_point_where_they_should():
@@ -87,8 +99,9 @@ def test_a_known_view_is_found_again(scene):
 
 def test_an_aligned_mesh_is_found_aligned_without_scale_or_camera(scene):
     """The true mesh, put into Hunyuan's unit box, gets its camera back from the mask alone."""
-    own = pixel_alignment.compare(*draw(scene.mesh, scene.camera), scene.mask, scene.normals,
-                                  erode_px=2)
+    own = pixel_alignment.compare(
+        *draw(scene.mesh, scene.camera), scene.mask, scene.normals, erode_px=2
+    )
     assert np.abs(scene.boxed.vertices).max() == pytest.approx(1.01, abs=1e-4)
     found = pixel_alignment.measure_mesh(scene.boxed, scene.view, scene.mask, scene.normals)
     assert found.iou > 0.96 and found.shift_px < 0.3 and found.chamfer_px < 0.6
@@ -97,8 +110,14 @@ def test_an_aligned_mesh_is_found_aligned_without_scale_or_camera(scene):
 
 def test_the_control_gets_worse_step_by_step(scene):
     """Shifts and turns of known size: each measure that claims to see them must be monotone."""
-    found = pixel_alignment.sensitivity(scene.boxed, scene.view, scene.mask, scene.normals,
-                                        shifts_px=(1, 2, 4), turns_deg=(5, 10, 20))
+    found = pixel_alignment.sensitivity(
+        scene.boxed,
+        scene.view,
+        scene.mask,
+        scene.normals,
+        shifts_px=(1, 2, 4),
+        turns_deg=(5, 10, 20),
+    )
     for series in (("0", "1 px", "2 px", "4 px"), ("0", "5 deg", "10 deg", "20 deg")):
         rows = [found[name] for name in series]
         for field, sign in (("iou", -1), ("chamfer_px", 1), ("mean_deg", 1), ("within_22", -1)):
@@ -112,12 +131,15 @@ def test_a_turned_head_hides_from_the_silhouette_but_not_from_the_normals(scene)
     mesh = Mesh(*solid_mesh(scene.person, pose=turned_head(scene.person.pose, 40.0)))
     seen, normals = draw(mesh, scene.camera)
     turned = pixel_alignment.compare(seen, normals, scene.mask, scene.normals, erode_px=2)
-    straight = pixel_alignment.compare(*draw(scene.mesh, scene.camera), scene.mask, scene.normals,
-                                       erode_px=2)
+    straight = pixel_alignment.compare(
+        *draw(scene.mesh, scene.camera), scene.mask, scene.normals, erode_px=2
+    )
     assert turned.iou > straight.iou - 0.03
     head = int(scene.picture.mask.any(1).argmax() + 0.09 * SIZE)
-    angles = [pixel_alignment.angle_map(n, scene.normals, m, scene.mask, erode_px=2)[:head]
-              for m, n in ((seen, normals), draw(scene.mesh, scene.camera))]
+    angles = [
+        pixel_alignment.angle_map(n, scene.normals, m, scene.mask, erode_px=2)[:head]
+        for m, n in ((seen, normals), draw(scene.mesh, scene.camera))
+    ]
     assert np.nanmean(angles[0]) > 1.6 * np.nanmean(angles[1])
     assert turned.within_22 < straight.within_22
 
@@ -138,8 +160,9 @@ def test_other_pictures_are_carried_along():
     picture = recentre(np.ones((100, 80, 3), np.float32), mask, size_px=SIZE)
     rows, cols = np.nonzero(picture.carry(dot) > 0.5)
     middle = np.array([cols.mean() + 0.5, rows.mean() + 0.5])
-    np.testing.assert_allclose(middle, picture.scale * np.array([30, 40]) + picture.corner,
-                               atol=0.6)
+    np.testing.assert_allclose(
+        middle, picture.scale * np.array([30, 40]) + picture.corner, atol=0.6
+    )
     assert picture.carry(dot[..., None].repeat(3, 2), fill=0.5)[0, 0].tolist() == [0.5] * 3
     with pytest.raises(InputError, match="empty mask"):
         recentre(np.ones((100, 80, 3), np.float32), 0 * mask)

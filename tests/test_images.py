@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-from toolkit.dataset.attributes import sample_record
 from toolkit.dataset.images import (
     PRESETS,
     DiffusionImages,
@@ -18,10 +17,11 @@ from toolkit.dataset.images import (
     Preset,
     load_pipeline,
 )
+from toolkit.dataset.records import sample_record
 from toolkit.dataset.templates import TemplateWriter
 from toolkit.dataset.tiny import tiny_flux, tiny_z_image
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
-from toolkit.weights import WEIGHTS
+from toolkit.weights.table import WEIGHTS
 
 PROMPT, OTHER = (TemplateWriter().write(sample_record(index)) for index in (3, 4))
 BUILD = {"flux.1-dev": tiny_flux, "z-image-turbo": tiny_z_image}
@@ -82,8 +82,9 @@ def test_saved_files_hold_everything(people, tmp_path):
         depth, K, viewmat = truth["depth"], truth["K"], truth["viewmat"]
     rows, columns = np.nonzero(depth)
     z = depth[rows, columns]
-    camera = np.stack([(columns + 0.5 - K[0, 2]) * z / K[0, 0],
-                       (rows + 0.5 - K[1, 2]) * z / K[1, 1], z], axis=1)
+    camera = np.stack(
+        [(columns + 0.5 - K[0, 2]) * z / K[0, 0], (rows + 0.5 - K[1, 2]) * z / K[1, 1], z], axis=1
+    )
     world = (camera - viewmat[:3, 3]) @ viewmat[:3, :3]
     assert np.abs(world).max() < 1.4 and np.ptp(world[:, 1]) > 1.3  # a standing adult, in metres
 
@@ -145,8 +146,9 @@ def test_only_known_arguments_are_passed():
 
 @pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
 def test_blank_picture_is_an_error(value):
-    maker = DiffusionImages(Fake(np.full((32, 16, 3), value)), Preset("x", 1, 0, size=(32, 16)),
-                            name="f")
+    maker = DiffusionImages(
+        Fake(np.full((32, 16, 3), value)), Preset("x", 1, 0, size=(32, 16)), name="f"
+    )
     with pytest.raises(InputError, match="flat colour"):
         maker.draw(PROMPT, seed=0)
 

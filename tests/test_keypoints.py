@@ -6,11 +6,11 @@ import pytest
 import skimage.data
 
 from toolkit.errors import InputError
-from toolkit.photo.detector import square_iou, upright_roi
-from toolkit.photo.keypoints import KEYPOINT_NAMES, MIRROR, detect
+from toolkit.photo.detection.candidates import square_iou, upright_roi
+from toolkit.photo.detection.detect import KEYPOINT_NAMES, MIRROR, detect
+from toolkit.photo.detection.mask import guided_filter
+from toolkit.photo.detection.nets import Roi, crop, paste
 from toolkit.photo.load import load_photo
-from toolkit.photo.matte import guided_filter
-from toolkit.photo.nets import Roi, crop, paste
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,10 @@ def test_astronaut_is_one_person_with_face_and_shoulders(found, astronaut):
 
 def test_world_points_have_the_documented_axes(found):
     assert point(found, "left_shoulder")[0] > 0
-    names = {n: found.world[KEYPOINT_NAMES.index(n)] for n in
-             ("nose", "left_shoulder", "right_shoulder", "left_hip", "right_hip", "left_ear")}
+    names = {
+        n: found.world[KEYPOINT_NAMES.index(n)]
+        for n in ("nose", "left_shoulder", "right_shoulder", "left_hip", "right_hip", "left_ear")
+    }
     assert names["left_shoulder"][0] > names["right_shoulder"][0]
     assert names["nose"][1] > names["left_shoulder"][1] > names["left_hip"][1]
     assert names["nose"][2] > names["left_ear"][2]  # she looks at the camera, and z points there

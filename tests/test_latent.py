@@ -3,11 +3,12 @@ import torch
 import torch.nn.functional as F
 
 from toolkit.errors import InputError
-from toolkit.prior.latent import LatentGrid, LatentPrior, edit_latents, latent_shape
 from toolkit.prior.orbit import static_orbit, turntable_cameras
+from toolkit.prior.prior import Condition
 from toolkit.prior.sdedit import SDEditConfig, sdedit
-from toolkit.prior.turntable import Condition
-from toolkit.refine import Turntable, refine_clip, to_latents
+from toolkit.prior.wan.grid import LatentGrid, LatentPrior, edit_latents, latent_shape
+from toolkit.refine.edit import refine_clip, to_latents
+from toolkit.refine.turntable import Turntable
 
 
 class Shuffled:
@@ -42,10 +43,17 @@ def clip_of(frames, height, width, seed=0):
     return torch.rand(1, 3, frames, height, width, generator=generator) * 2 - 1
 
 
-@pytest.mark.parametrize("frames,size,close,padded", [
-    (13, (192, 96), False, (13, 192, 96)), (13, (192, 96), True, (17, 192, 96)),
-    (12, (200, 90), True, (13, 208, 96)), (1, (16, 16), False, (1, 16, 16)),
-    (8, (1, 17), False, (9, 16, 32)), (2, (32, 32), True, (5, 32, 32))])
+@pytest.mark.parametrize(
+    "frames,size,close,padded",
+    [
+        (13, (192, 96), False, (13, 192, 96)),
+        (13, (192, 96), True, (17, 192, 96)),
+        (12, (200, 90), True, (13, 208, 96)),
+        (1, (16, 16), False, (1, 16, 16)),
+        (8, (1, 17), False, (9, 16, 32)),
+        (2, (32, 32), True, (5, 32, 32)),
+    ],
+)
 def test_grid_pads_to_the_next_size_that_fits_and_back(frames, size, close, padded):
     grid = LatentGrid(frames, *size, close_loop=close)
     clip = clip_of(frames, *size)
@@ -95,8 +103,12 @@ def test_pooled_mask_of_padding_is_zero():
 
 
 def told_about(clip):
-    return Condition(torch.arange(clip.shape[2]).float(), torch.zeros(clip.shape[2]),
-                     reference=clip[:, :, 0], coarse=clip)
+    return Condition(
+        torch.arange(clip.shape[2]).float(),
+        torch.zeros(clip.shape[2]),
+        reference=clip[:, :, 0],
+        coarse=clip,
+    )
 
 
 @pytest.mark.parametrize("close", [False, True])
@@ -104,11 +116,17 @@ def test_editing_latents_is_sdedit_between_encode_and_decode(close):
     prior, clip = Shuffled(close), clip_of(13, 32, 16)
     config = SDEditConfig(0.6, 5, 3.0)
     keep = torch.zeros(1, 1, 13, 32, 16)
-    edited = edit_latents(prior, told_about(clip), keep, config,
-                          generator=torch.Generator().manual_seed(3))
+    edited = edit_latents(
+        prior, told_about(clip), keep, config, generator=torch.Generator().manual_seed(3)
+    )
     placed = LatentGrid(13, 32, 16, close_loop=close).place(clip)
-    by_hand = sdedit(prior.velocity, prior.encode(placed), "told", config=config,
-                     generator=torch.Generator().manual_seed(3))
+    by_hand = sdedit(
+        prior.velocity,
+        prior.encode(placed),
+        "told",
+        config=config,
+        generator=torch.Generator().manual_seed(3),
+    )
     assert torch.equal(edited, prior.decode(by_hand)[:, :, :13])
     told = prior.seen[-1]
     assert told.coarse.shape[2] == len(told.azimuths_deg) == len(told.elevations_deg)
@@ -119,8 +137,13 @@ def test_full_guidance_returns_what_the_photo_saw():
     prior, clip = Shuffled(), clip_of(5, 32, 32)
     keep = torch.zeros(1, 1, 5, 32, 32)
     keep[..., :16] = 1
-    edited = edit_latents(prior, told_about(clip), keep, SDEditConfig(0.9, 6, guidance=1.0),
-                          generator=torch.Generator().manual_seed(0))
+    edited = edit_latents(
+        prior,
+        told_about(clip),
+        keep,
+        SDEditConfig(0.9, 6, guidance=1.0),
+        generator=torch.Generator().manual_seed(0),
+    )
     assert torch.allclose(edited[..., :16], clip[..., :16], atol=1e-5)
     assert float((edited - clip)[..., 16:].abs().mean()) > 0.1
 
@@ -135,8 +158,13 @@ def test_strength_zero_is_the_identity_even_with_a_lossy_vae():
 def turntable(views=5, size=(40, 20)):
     orbit = static_orbit(views)
     rgb = clip_of(views, *size)[0].permute(1, 2, 3, 0) / 2 + 0.5
-    return Turntable(orbit, turntable_cameras(orbit, size=size), rgb,
-                     torch.ones(views, *size, 1), torch.zeros(views, *size, 1))
+    return Turntable(
+        orbit,
+        turntable_cameras(orbit, size=size),
+        rgb,
+        torch.ones(views, *size, 1),
+        torch.zeros(views, *size, 1),
+    )
 
 
 def test_refine_clip_takes_both_kinds_of_prior():
@@ -146,7 +174,8 @@ def test_refine_clip_takes_both_kinds_of_prior():
     on_latents = refine_clip(Shuffled(), clip, config, generator=generator())
     assert on_latents.shape == clip.rgb.shape and on_latents.min() >= 0 and on_latents.max() <= 1
     on_pixels = refine_clip(lambda x, s, c: 0.3 * x + s, clip, config, generator=generator())
-    by_hand = sdedit(lambda x, s, c: 0.3 * x + s, to_latents(clip.rgb), config=config,
-                     generator=generator())
+    by_hand = sdedit(
+        lambda x, s, c: 0.3 * x + s, to_latents(clip.rgb), config=config, generator=generator()
+    )
     assert torch.equal(on_pixels, (by_hand[0].permute(1, 2, 3, 0).clamp(-1, 1) + 1) / 2)
     assert F.mse_loss(on_latents, on_pixels) > 1e-4  # other noise: a padded clip, in other places

@@ -8,8 +8,9 @@ import torch
 from safetensors import safe_open
 
 from toolkit.body.rotations import rodrigues
-from toolkit.coarse import lhm, lhm_blocks
-from toolkit.coarse.lhm_config import RELEASED, LHMConfig
+from toolkit.coarse.lhm import blocks as lhm_blocks
+from toolkit.coarse.lhm import network as lhm
+from toolkit.coarse.lhm.config import RELEASED, LHMConfig
 from toolkit.errors import InputError
 
 FIXTURE = Path(__file__).parent / "fixtures" / "lhm_golden.safetensors"
@@ -24,7 +25,8 @@ class Golden:
             tensors = {key: file.get_tensor(key) for key in file.keys()}
         self.state, self.input, self.output = (
             {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
-            for part in ("state/", "input/", "output/"))
+            for part in ("state/", "input/", "output/")
+        )
 
     def run(self, model, **changes):
         given = {**self.input, **changes}
@@ -70,8 +72,13 @@ def test_every_golden_output_is_compared(golden):
 
 
 def test_sizes_come_from_the_tensors(golden, model):
-    names = {"dim": "dim", "heads": "heads", "layers": "layers", "points": "points",
-             "body_token_dim": "token_dim"}
+    names = {
+        "dim": "dim",
+        "heads": "heads",
+        "layers": "layers",
+        "points": "points",
+        "body_token_dim": "token_dim",
+    }
     for name, field in names.items():
         assert int(golden.meta[name]) == getattr(model.config, field)
     without = lhm.load(golden.state)
@@ -98,8 +105,12 @@ def test_points_in_another_order_are_another_input(golden, model, output):
 
 def test_batch_axes_and_half_precision_inputs_change_nothing(golden, model, output):
     given = golden.input
-    again = lhm.forward(model, given["body_tokens"][0].float(), given["head_tokens"][0].float(),
-                        given["dense_pts"][None])
+    again = lhm.forward(
+        model,
+        given["body_tokens"][0].float(),
+        given["head_tokens"][0].float(),
+        given["dense_pts"][None],
+    )
     assert torch.equal(again.offset, output.offset)
 
 
@@ -116,21 +127,32 @@ def test_bfloat16_is_close(golden, output):
 
 def test_state_dict_keys_are_the_checkpoints(golden, model):
     assert set(model.state_dict()) == set(golden.state)
-    assert all(torch.equal(v.float(), golden.state[k].float())
-               for k, v in model.state_dict().items())
+    assert all(
+        torch.equal(v.float(), golden.state[k].float()) for k, v in model.state_dict().items()
+    )
 
 
 def test_what_is_not_ours_is_left_out(golden, model):
-    extra = {"encoder.model.cls_token": torch.zeros(1, 1, 8), "fine_encoder.x": torch.zeros(1),
-             "renderer.smplx_model.voxel_ws": torch.zeros(1),
-             "renderer.smplx_model.pose_dirs": torch.zeros(1),
-             "renderer.smplx_model.smplx_layer.lbs_weights": torch.zeros(1)}
+    extra = {
+        "encoder.model.cls_token": torch.zeros(1, 1, 8),
+        "fine_encoder.x": torch.zeros(1),
+        "renderer.smplx_model.voxel_ws": torch.zeros(1),
+        "renderer.smplx_model.pose_dirs": torch.zeros(1),
+        "renderer.smplx_model.smplx_layer.lbs_weights": torch.zeros(1),
+    }
     assert set(lhm.load(golden.state | extra).state_dict()) == set(model.state_dict())
 
 
-RELEASED_FORM = {"transformer_dim": 64, "transformer_heads": 4, "transformer_layers": 3,
-                 "fine_encoder_feat_dim": 96, "dense_sample_pts": 400, "encoder_type": "any",
-                 "gs_xyz_offset_max_step": 0.5, "gs_clip_scaling": [100, 0.01, 0.04, 3000]}
+RELEASED_FORM = {
+    "transformer_dim": 64,
+    "transformer_heads": 4,
+    "transformer_layers": 3,
+    "fine_encoder_feat_dim": 96,
+    "dense_sample_pts": 400,
+    "encoder_type": "any",
+    "gs_xyz_offset_max_step": 0.5,
+    "gs_clip_scaling": [100, 0.01, 0.04, 3000],
+}
 
 
 @pytest.mark.parametrize("wrap", [lambda c: c, lambda c: {"config": c}, lambda c: {"model": c}])
@@ -139,12 +161,16 @@ def test_released_config_forms(wrap, golden):
     assert (config.max_offset_m, config.max_scale_m) == (0.5, 0.04)
 
 
-@pytest.mark.parametrize("change, words", [
-    (lambda s: s.pop("transformer.norm.weight"), "1 missing .transformer.norm.weight"),
-    (lambda s: s.update({"renderer.new.weight": torch.zeros(2)}), "1 unexpected .renderer.new"),
-    (lambda s: s.update({"transformer.norm.bias": torch.zeros(2)}), "another shape"),
-    (lambda s: s.pop("transformer.linear_cond_proj.weight"), "no usable"),
-    (lambda s: s.clear(), "no usable")])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda s: s.pop("transformer.norm.weight"), "1 missing .transformer.norm.weight"),
+        (lambda s: s.update({"renderer.new.weight": torch.zeros(2)}), "1 unexpected .renderer.new"),
+        (lambda s: s.update({"transformer.norm.bias": torch.zeros(2)}), "another shape"),
+        (lambda s: s.pop("transformer.linear_cond_proj.weight"), "no usable"),
+        (lambda s: s.clear(), "no usable"),
+    ],
+)
 def test_wrong_state_dicts_are_named(change, words, golden):
     state = dict(golden.state)
     change(state)
@@ -152,17 +178,30 @@ def test_wrong_state_dicts_are_named(change, words, golden):
         lhm.load(state, golden.meta)
 
 
-@pytest.mark.parametrize("config", [{"dim": "128"}, {"transformer_layers": 2}, {"heads": "many"},
-                                    {"model": {"dense_sample_pts": 40_000}}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"dim": "128"},
+        {"transformer_layers": 2},
+        {"heads": "many"},
+        {"model": {"dense_sample_pts": 40_000}},
+    ],
+)
 def test_a_config_of_another_model_is_refused(config, golden):
     with pytest.raises(InputError, match="wanted"):
         lhm.load(golden.state, config)
 
 
-@pytest.mark.parametrize("change", [
-    {"dense_pts": torch.zeros(399, 3)}, {"dense_pts": torch.full((400, 3), torch.nan)},
-    {"body_tokens": torch.zeros(1, 4096, 95)}, {"body_tokens": torch.zeros(2, 16, 96)},
-    {"head_tokens": torch.zeros(1024, 97)}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dense_pts": torch.zeros(399, 3)},
+        {"dense_pts": torch.full((400, 3), torch.nan)},
+        {"body_tokens": torch.zeros(1, 4096, 95)},
+        {"body_tokens": torch.zeros(2, 16, 96)},
+        {"head_tokens": torch.zeros(1024, 97)},
+    ],
+)
 def test_inputs_that_do_not_fit_are_named(change, golden, model):
     with pytest.raises(InputError, match="wanted"):
         golden.run(model, **change)
@@ -170,8 +209,10 @@ def test_inputs_that_do_not_fit_are_named(change, golden, model):
 
 def test_zero_pose_is_the_pose_of_all_zeros(golden, model, output):
     betas = golden.input["betas"]
-    still, rest = lhm.pose(model, output, betas, torch.zeros(55, 3)), lhm.zero_pose(
-        model, output, betas)
+    still, rest = (
+        lhm.pose(model, output, betas, torch.zeros(55, 3)),
+        lhm.zero_pose(model, output, betas),
+    )
     assert (still.posed_xyz[0] - rest.means).abs().max() < 1e-5
     assert (still.posed_rotation[0] - rest.quats).abs().max() < 1e-5
     assert torch.allclose(rest.colors, output.rgb, atol=1e-6)
@@ -196,8 +237,9 @@ def test_global_rotation_turns_everything_about_the_pelvis(golden, model, output
     pose[:, 0] = turn
     after = lhm.pose(model, output, given["betas"], pose, shift).posed_xyz[0]
     pelvis = model.skin.rest_joints(given["betas"])[0]
-    assert torch.allclose(after, (before - pelvis) @ rodrigues(turn[0]).T + pelvis + shift,
-                          atol=1e-4)
+    assert torch.allclose(
+        after, (before - pelvis) @ rodrigues(turn[0]).T + pelvis + shift, atol=1e-4
+    )
 
 
 def test_points_tied_to_the_body_keep_the_decoders_rotation(golden, model, output, posed):
@@ -221,12 +263,15 @@ def test_bad_poses_are_named(poses, golden, model, output):
 
 
 # Million parameters of the transformer, counted in the public code's model.
-@pytest.mark.parametrize("name, millions", [("LHM-MINI", 125.4), ("LHM-500M", 352.1),
-                                            ("LHM-1B-HF", 1107.7)])
+@pytest.mark.parametrize(
+    "name, millions", [("LHM-MINI", 125.4), ("LHM-500M", 352.1), ("LHM-1B-HF", 1107.7)]
+)
 def test_released_sizes(name, millions):
     with torch.device("meta"):
         transformer = lhm.LHM(RELEASED[name]).transformer
-    assert sum(p.numel() for p in transformer.parameters()) / 1e6 == pytest.approx(millions, abs=.1)
+    assert sum(p.numel() for p in transformer.parameters()) / 1e6 == pytest.approx(
+        millions, abs=0.1
+    )
 
 
 def test_two_layers_have_the_checkpoints_number_of_keys():

@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 
 from toolkit.cameras import orbit_cameras
-from toolkit.coarse import lhm_images
+from toolkit.coarse.lhm import images as lhm_images
 from toolkit.errors import InputError
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -22,10 +22,12 @@ def golden():
         return file.metadata(), {k: file.get_tensor(k).float() for k in file.keys()}
 
 
-CASES = {"padded_1024": ("image", lambda x: lhm_images.resize_square(x, 1024)),
-         "padded_1024_normalized": ("image", lhm_images.body_input),
-         "resized_448": ("image", lhm_images.head_input),
-         "odd_448": ("image_odd", lambda x: lhm_images.resize_square(x, 448))}
+CASES = {
+    "padded_1024": ("image", lambda x: lhm_images.resize_square(x, 1024)),
+    "padded_1024_normalized": ("image", lhm_images.body_input),
+    "resized_448": ("image", lhm_images.head_input),
+    "odd_448": ("image_odd", lambda x: lhm_images.resize_square(x, 448)),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -34,7 +36,7 @@ def test_resizing_is_the_references(name, golden):
     source, resize = CASES[name]
     result = resize(tensors[f"input/{source}"])
     box = json.loads(meta[f"{name}_crop"])
-    crop = result[..., box["y0"]:box["y0"] + box["h"], box["x0"]:box["x0"] + box["w"]]
+    crop = result[..., box["y0"] : box["y0"] + box["h"], box["x0"] : box["x0"] + box["w"]]
     assert (crop - tensors[f"output/{name}"]).abs().max() < TOLERANCE
     assert (result.mean((0, 2, 3)) - tensors[f"output/{name}_mean"]).abs().max() < TOLERANCE
     deviation = result.std((0, 2, 3), unbiased=False)
@@ -46,8 +48,9 @@ def test_area_resize_is_opencvs(size):
     """Numbers of cv2.resize(..., INTER_AREA), OpenCV 5.0.0, on a random float picture."""
     with np.load(FIXTURES / "cv2_area.npz", allow_pickle=False) as file:
         image, wanted = file["image"], file[size]
-    got = lhm_images.area_resize(torch.from_numpy(image).permute(2, 0, 1),
-                                 *map(int, size.split("x")))
+    got = lhm_images.area_resize(
+        torch.from_numpy(image).permute(2, 0, 1), *map(int, size.split("x"))
+    )
     assert np.abs(got.permute(1, 2, 0).numpy() - wanted).max() < 1e-6
 
 
@@ -55,8 +58,8 @@ def person(height=400, width=300, rows=(60, 360), columns=(100, 180)):
     """A red block on green; picture and mask."""
     image, mask = torch.zeros(height, width, 3), torch.zeros(height, width)
     image[..., 1] = 1
-    image[rows[0]:rows[1], columns[0]:columns[1]] = torch.tensor([1.0, 0, 0])
-    mask[rows[0]:rows[1], columns[0]:columns[1]] = 1
+    image[rows[0] : rows[1], columns[0] : columns[1]] = torch.tensor([1.0, 0, 0])
+    mask[rows[0] : rows[1], columns[0] : columns[1]] = 1
     return image, mask
 
 
@@ -102,8 +105,9 @@ def test_head_crop_is_a_square_around_the_box():
     assert at_border.shape == (1, 3, 53, 53)
 
 
-@pytest.mark.parametrize("box", [(-90, -90, -40, -40), (500, 20, 560, 80), (20, 20, 23, 23),
-                                 (30, 30, 20, 20)])
+@pytest.mark.parametrize(
+    "box", [(-90, -90, -40, -40), (500, 20, 560, 80), (20, 20, 23, 23), (30, 30, 20, 20)]
+)
 def test_a_head_outside_of_the_photo_is_black(box):
     head = lhm_images.crop_head(torch.ones(100, 100, 3), box)
     assert head.shape == (1, 3, 448, 448) and head.abs().max() == 0

@@ -10,19 +10,20 @@ import pytest
 import torch
 
 from toolkit.body.anchors import sample_anchors
-from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose, load_clip
+from toolkit.body.npz import load_body
 from toolkit.body.rig import Avatar, Rig
 from toolkit.cameras import orbit_cameras
-from toolkit.coarse import lhm, lhm_photo
-from toolkit.coarse.lhm_tiny import write_tiny
+from toolkit.coarse.lhm import network as lhm
+from toolkit.coarse.lhm import predict as lhm_photo
+from toolkit.coarse.lhm.tiny import write_tiny
 from toolkit.errors import InputError, MissingFileError
 from toolkit.render.mesh import rasterize_mesh
 
 
 @pytest.fixture(scope="module")
 def body():
-    return BodyModel.load()
+    return load_body()
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,7 @@ def test_same_photo_same_gaussians_and_background_is_ignored(gaussians, tiny, ph
 
 def test_shape_enters_after_the_network(gaussians, tiny, photo, body, anchors):
     """Colours, scales and opacities do not depend on betas; centres do by the shape directions."""
+
     def run(betas, transl):
         guess = SimpleNamespace(**{**vars(photo.guess), "betas": betas, "transl": transl})
         return lhm_photo.predict(tiny, photo.image, photo.mask, guess, body, anchors)
@@ -100,11 +102,14 @@ def test_our_rig_moves_it_as_lhm_does(gaussians, tiny, photo, body, anchors):
     betas = photo.guess.betas.clone()
     betas[10:] = 0
     guess = SimpleNamespace(**{**vars(photo.guess), "betas": betas})
-    output = lhm_photo.reconstruct(tiny, photo.image, photo.mask,
-                                   lhm_photo.head_vertices(guess, body), guess.camera)
+    output = lhm_photo.reconstruct(
+        tiny, photo.image, photo.mask, lhm_photo.head_vertices(guess, body), guess.camera
+    )
     points = lhm_photo.anchors(tiny, body)
-    avatar = Avatar(lhm_photo.predict(tiny, photo.image, photo.mask, guess, body, points),
-                    Rig.build(body, points, betas))
+    avatar = Avatar(
+        lhm_photo.predict(tiny, photo.image, photo.mask, guess, body, points),
+        Rig.build(body, points, betas),
+    )
     pose = load_clip("walk").poses[10]
     theirs = lhm.pose(tiny.model, output, betas[:10], pose, guess.transl).gaussians()
     ours = avatar.posed(pose, guess.transl)
@@ -130,8 +135,9 @@ def test_another_body_is_refused(tiny, body):
 
 def test_anchors_of_the_small_model_are_refused(tiny, photo, body):
     with pytest.raises(InputError, match="not this checkpoint's points"):
-        lhm_photo.predict(tiny, photo.image, photo.mask, photo.guess, body,
-                          sample_anchors(body, 800))
+        lhm_photo.predict(
+            tiny, photo.image, photo.mask, photo.guess, body, sample_anchors(body, 800)
+        )
 
 
 def test_an_empty_mask_is_named(tiny, photo, body, anchors):
@@ -153,8 +159,9 @@ def test_each_missing_file_is_named(pattern, folder, tmp_path):
         lhm_photo.load_folder(there / "absent")
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "1_800.ply",
-                                  "sapiens_tiny.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "1_800.ply", "sapiens_tiny.safetensors"]
+)
 def test_each_damaged_file_is_named(name, folder, tmp_path):
     there = copy(folder, tmp_path)
     (there / name).write_bytes((there / name).read_bytes()[:300])

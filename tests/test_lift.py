@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit.body.model import BodyModel
+from toolkit.body.npz import load_body
 from toolkit.errors import InputError, MissingFileError
 from toolkit.people.pose import sample_pose
-from toolkit.photo import energy
-from toolkit.photo.fit import STAGES, fit_body
-from toolkit.photo.keypoints import MIRROR, Detection
-from toolkit.photo.lift import (
+from toolkit.photo.detection.detect import MIRROR, Detection
+from toolkit.photo.smplify import energy
+from toolkit.photo.smplify.fit import STAGES, fit_body
+from toolkit.photo.smplify.lift import (
     FLIP_POINT,
     FLIP_TURN,
     HIPS,
@@ -22,14 +22,14 @@ from toolkit.photo.lift import (
     load_lifter,
     save_lifter,
 )
-from toolkit.photo.reduced_body import ReducedBody
+from toolkit.photo.smplify.reduced_body import ReducedBody
 
 SIZE, FOCAL, DISTANCE_M = (400, 400), 700.0, 3.5
 
 
 @pytest.fixture(scope="module")
 def small():
-    return ReducedBody.of(BodyModel.load())
+    return ReducedBody.of(load_body())
 
 
 def photographed(small, seed):
@@ -44,7 +44,7 @@ def photographed(small, seed):
     world[:, 2] += 0.15 * world[:, 1]  # leans, as the net's answers do
     mask = np.zeros(SIZE, np.float32)
     low, high = pixels.min(0).astype(int).clip(0), pixels.max(0).astype(int)
-    mask[low[1]:high[1], low[0]:high[0]] = 1
+    mask[low[1] : high[1], low[0] : high[0]] = 1
     keypoints = np.column_stack([pixels, np.ones(33)])
     detection = Detection(keypoints, world, mask, np.array([*low, *high], np.float64))
     return detection, points - points[HIPS].mean(0), pose[:22]
@@ -57,13 +57,18 @@ def true_px(points):
 
 def test_mirror_image_gives_the_mirror_answer(small):
     detection, _, _ = photographed(small, 0)
-    flipped = replace(detection, keypoints=detection.keypoints[MIRROR] * [-1, 1, 1] + [400, 0, 0],
-                      world=detection.world[MIRROR] * [-1, 1, 1])
+    flipped = replace(
+        detection,
+        keypoints=detection.keypoints[MIRROR] * [-1, 1, 1] + [400, 0, 0],
+        world=detection.world[MIRROR] * [-1, 1, 1],
+    )
     ours, other = lift(load_lifter(), detection), lift(load_lifter(), flipped)
-    torch.testing.assert_close(other.points_px[MIRROR] * FLIP_POINT, ours.points_px,
-                               atol=1e-2, rtol=1e-4)
-    torch.testing.assert_close(other.pose[MIRROR_JOINTS] * FLIP_TURN, ours.pose,
-                               atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        other.points_px[MIRROR] * FLIP_POINT, ours.points_px, atol=1e-2, rtol=1e-4
+    )
+    torch.testing.assert_close(
+        other.pose[MIRROR_JOINTS] * FLIP_TURN, ours.pose, atol=1e-4, rtol=1e-4
+    )
     torch.testing.assert_close(other.spread_px[MIRROR], ours.spread_px, atol=1e-3, rtol=1e-3)
 
 
@@ -124,7 +129,7 @@ def test_depth_term_counts_depth_alone_and_soon_no_more(small):
 
 
 def test_fit_is_nearer_in_depth_with_the_lifter(small):
-    body, errors = BodyModel.load(), {True: [], False: []}
+    body, errors = load_body(), {True: [], False: []}
     for seed in (4, 5, 6):
         detection, points, _ = photographed(small, seed)
         for use, found in errors.items():
@@ -136,22 +141,26 @@ def test_fit_is_nearer_in_depth_with_the_lifter(small):
 
 def test_same_photo_gives_the_same_bits(small):
     detection, _, _ = photographed(small, 7)
-    a, b = (fit_body(detection, SIZE, BodyModel.load(), stages=STAGES[:2]) for _ in range(2))
+    a, b = (fit_body(detection, SIZE, load_body(), stages=STAGES[:2]) for _ in range(2))
     assert torch.equal(a.pose, b.pose) and torch.equal(a.betas, b.betas)
 
 
-@pytest.mark.parametrize("spoil", [
-    lambda d: replace(d, keypoints=d.keypoints[:17]),
-    lambda d: replace(d, world=np.full((33, 3), np.nan)),
-    lambda d: replace(d, keypoints=np.zeros((33, 3))),
-    lambda d: replace(d, world=np.zeros((33, 3)))])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: replace(d, keypoints=d.keypoints[:17]),
+        lambda d: replace(d, world=np.full((33, 3), np.nan)),
+        lambda d: replace(d, keypoints=np.zeros((33, 3))),
+        lambda d: replace(d, world=np.zeros((33, 3))),
+    ],
+)
 def test_bad_points_are_named(small, spoil):
     with pytest.raises(InputError, match="lift"):
         lift(load_lifter(), spoil(photographed(small, 0)[0]))
 
 
 def test_missing_weights_name_their_command(monkeypatch, tmp_path):
-    monkeypatch.setattr("toolkit.assets.DATA_DIR", tmp_path)
+    monkeypatch.setattr("toolkit.run.files.DATA_DIR", tmp_path)
     load_lifter.cache_clear()
-    with pytest.raises(MissingFileError, match="train_lift"):
+    with pytest.raises(MissingFileError, match="tools.train.lift"):
         load_lifter()

@@ -79,7 +79,8 @@ def test_discard_cuts_inside_a_triangle(camera):
     cut = rasterize_mesh(vertices, faces, camera, discard=field)
     height = interpolate(full, vertices, faces)[..., 1]
     assert np.array_equal(cut.mask, full.mask & (height >= 0.1)) or (
-        (cut.mask != (full.mask & (height >= 0.1))).sum() < 3)
+        (cut.mask != (full.mask & (height >= 0.1))).sum() < 3
+    )
     two = rasterize_mesh(vertices, faces, camera, discard=np.stack([field, 0.3 - field], 1))
     assert 0 < two.mask.sum() < cut.mask.sum()
 
@@ -88,8 +89,12 @@ def test_adjacent_triangles_leave_no_crack(camera):
     grid = np.stack(np.meshgrid(np.linspace(-2, 2, 30), np.linspace(-2, 2, 30)), -1).reshape(-1, 2)
     vertices = np.concatenate([grid, 0.1 * np.sin(3 * grid[:, :1])], axis=1)
     corner = (np.arange(29)[:, None] * 30 + np.arange(29)).ravel()
-    faces = np.concatenate([np.stack([corner, corner + 1, corner + 30], 1),
-                            np.stack([corner + 1, corner + 31, corner + 30], 1)])
+    faces = np.concatenate(
+        [
+            np.stack([corner, corner + 1, corner + 30], 1),
+            np.stack([corner + 1, corner + 31, corner + 30], 1),
+        ]
+    )
     assert rasterize_mesh(vertices, faces, camera).mask.all()
 
 

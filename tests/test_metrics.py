@@ -6,7 +6,8 @@ import torch
 from skimage.metrics import structural_similarity
 
 from toolkit.errors import InputError
-from toolkit.metrics import _ssim_by_matrices, masked_psnr, masked_ssim, ssim_map
+from toolkit.measure.metrics import masked_psnr, masked_ssim
+from toolkit.measure.ssim import _ssim_by_matrices, ssim_map
 
 
 def pictures(seed=0):
@@ -20,17 +21,24 @@ def test_ssim_equals_scikit_image_inside_the_border():
     ours = ssim_map(first, second)
     for view in range(2):
         _, theirs = structural_similarity(
-            first[view].double().numpy(), second[view].double().numpy(), channel_axis=-1,
-            data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-            full=True)
+            first[view].double().numpy(),
+            second[view].double().numpy(),
+            channel_axis=-1,
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            full=True,
+        )
         inner = (slice(5, -5), slice(5, -5))
         assert np.abs(ours[view].numpy() - theirs.mean(-1))[inner].max() < 1e-4
 
 
 def test_stride_looks_at_every_second_pixel():
     first, second = pictures()
-    assert torch.allclose(ssim_map(first, second, stride=2), ssim_map(first, second)[:, ::2, ::2],
-                          atol=1e-6)
+    assert torch.allclose(
+        ssim_map(first, second, stride=2), ssim_map(first, second)[:, ::2, ::2], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])

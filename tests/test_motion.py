@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit.body.model import JOINT_NAMES, BodyModel
+from toolkit.body.model import JOINT_NAMES
 from toolkit.body.motion import a_pose, clip_names, load_clip, t_pose
+from toolkit.body.npz import load_body
 from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
 from toolkit.errors import InputError
 
@@ -14,7 +15,7 @@ INDEX = {n: i for i, n in enumerate(JOINT_NAMES)}
 
 @pytest.fixture(scope="module")
 def body():
-    return BodyModel.load()
+    return load_body()
 
 
 def joints_of(body, poses):

@@ -10,25 +10,30 @@ import pytest
 import torch
 from test_photo_fit import SIZE, photograph, silhouette
 
-from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
+from toolkit.body.npz import load_body
 from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
 from toolkit.errors import InputError, MissingFileError
-from toolkit.photo import multihmr_fit
-from toolkit.photo.fit import VIEW
-from toolkit.photo.multihmr import Human, MultiHMR, MultiHMRConfig, default_camera, to_pose
-from toolkit.photo.multihmr_fit import body_transl, fit_body_multihmr, pelvis_of, square_picture
-from toolkit.photo.multihmr_head import rotations_from_6d
-from toolkit.photo.multihmr_weights import load_multihmr, save_multihmr, tiny_multihmr
-from toolkit.photo.photo_points import NUM_SMPLX_VERTICES, point_regressor
-from toolkit.photo.reduced_body import ReducedBody, cloth_thickness, to_body_joints, vertex_normals
+from toolkit.photo.multihmr import fit as multihmr_fit
+from toolkit.photo.multihmr.fit import body_transl, fit_body_multihmr, pelvis_of, square_picture
+from toolkit.photo.multihmr.head import rotations_from_6d
+from toolkit.photo.multihmr.model import Human, MultiHMR, MultiHMRConfig, default_camera, to_pose
+from toolkit.photo.multihmr.weights import load_multihmr, save_multihmr, tiny_multihmr
+from toolkit.photo.smplify.fit import VIEW
+from toolkit.photo.smplify.points import NUM_SMPLX_VERTICES, point_regressor
+from toolkit.photo.smplify.reduced_body import (
+    ReducedBody,
+    cloth_thickness,
+    to_body_joints,
+    vertex_normals,
+)
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @pytest.fixture(scope="module")
 def body():
-    return BodyModel.load()
+    return load_body()
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +57,20 @@ def test_answers_equal_upstream(golden, body, camera):
     model, image, wanted = golden
     humans = model(image, torch.from_numpy(wanted["Ks"][camera]))
     assert len(humans) == len(wanted[f"scores_{camera}"]) == 8
-    for name, field in (("scores", "score"), ("loc", "head_px"), ("rotvec", "rotvec"),
-                        ("shape", "betas"), ("expression", "expression"), ("transl", "head")):
+    for name, field in (
+        ("scores", "score"),
+        ("loc", "head_px"),
+        ("rotvec", "rotvec"),
+        ("shape", "betas"),
+        ("expression", "expression"),
+        ("transl", "head"),
+    ):
         ours = np.array([np.asarray(getattr(h, field)) for h in humans])
         np.testing.assert_allclose(ours, wanted[f"{name}_{camera}"], atol=1e-4, err_msg=name)
     pelvis = [pelvis_of(h.pose, h.betas, h.head, body, h.expression) for h in humans]
-    np.testing.assert_allclose(torch.stack(pelvis), wanted[f"transl_pelvis_{camera}"][:, 0],
-                               atol=1e-4)
+    np.testing.assert_allclose(
+        torch.stack(pelvis), wanted[f"transl_pelvis_{camera}"][:, 0], atol=1e-4
+    )
 
 
 def test_both_conventions_of_transl_pelvis_give_the_same_body(body):
@@ -170,8 +182,9 @@ def test_square_picture_says_where_the_photo_lies():
     picture, scale, corner = square_picture(photo, 448)
     rows, cols = torch.where(picture[0] > 0.5)
     found = torch.stack([cols.float().mean() + 0.5, rows.float().mean() + 0.5])
-    torch.testing.assert_close((found - corner) / scale, torch.tensor([25.0, 155.0]), atol=0.3,
-                               rtol=0)
+    torch.testing.assert_close(
+        (found - corner) / scale, torch.tensor([25.0, 155.0]), atol=0.3, rtol=0
+    )
     assert scale == pytest.approx(448 / 240)
 
 
@@ -224,9 +237,11 @@ def errors(found, scene, body):
     pixels = found.camera.project(points)[0][0].numpy()
     ours, true = silhouette(clothed, found, found.camera), detection.mask > 0.5
     joints = [b.joints - b.joints[0] for b in (body(found.betas, found.pose), body(betas, pose))]
-    return (float(np.linalg.norm(pixels - detection.keypoints[:, :2], axis=1).mean()),
-            float((ours & true).sum() / (ours | true).sum()),
-            float((joints[0] - joints[1])[:22].norm(dim=1).mean()))
+    return (
+        float(np.linalg.norm(pixels - detection.keypoints[:, :2], axis=1).mean()),
+        float((ours & true).sum() / (ours | true).sum()),
+        float((joints[0] - joints[1])[:22].norm(dim=1).mean()),
+    )
 
 
 def test_refinement_brings_the_body_onto_the_photo(scene, body):
@@ -234,9 +249,16 @@ def test_refinement_brings_the_body_onto_the_photo(scene, body):
     photo = np.zeros((*SIZE, 3), np.float32)
     focal = float(camera.Ks[0, 0, 0])
     half = tuple(replace(stage, steps=stage.steps // 2) for stage in multihmr_fit.STAGES)
-    before, after = (errors(fit_body_multihmr(
-        NetThatErrs(truth, body, 0), photo, detection, body, focal_px=focal, stages=stages),
-        scene, body) for stages in ((), half))
+    before, after = (
+        errors(
+            fit_body_multihmr(
+                NetThatErrs(truth, body, 0), photo, detection, body, focal_px=focal, stages=stages
+            ),
+            scene,
+            body,
+        )
+        for stages in ((), half)
+    )
     assert after[0] < 2.0 < before[0]  # pixels of 256
     assert after[1] > max(0.88, before[1])
     assert after[2] < 0.9 * before[2]  # also in depth, which the photo does not show
@@ -247,8 +269,14 @@ def test_photo_world_hands_and_a_known_pose(scene, body):
     _, detection, camera, truth = scene
     net = NetThatErrs(truth, body, 0)
     net.noise = lambda *shape: torch.zeros(shape)
-    found = fit_body_multihmr(net, np.zeros((*SIZE, 3), np.float32), detection, body,
-                              focal_px=float(camera.Ks[0, 0, 0]), stages=())
+    found = fit_body_multihmr(
+        net,
+        np.zeros((*SIZE, 3), np.float32),
+        detection,
+        body,
+        focal_px=float(camera.Ks[0, 0, 0]),
+        stages=(),
+    )
     torch.testing.assert_close(rodrigues(found.pose), rodrigues(truth[1]), atol=1e-5, rtol=0)
     joints = body(found.betas, found.pose, found.transl).joints
     torch.testing.assert_close(joints[0], torch.zeros(3), atol=1e-5, rtol=0)
@@ -277,8 +305,12 @@ def test_points_on_an_smplx_body(body):
     vertices = torch.randn(num, 3, generator=generator)
     corners = torch.stack([torch.arange(100), torch.arange(100) + 200, torch.arange(100) + 400], 1)
     licensed = replace(
-        body, v_template=vertices, J_regressor=rows / rows.sum(1, keepdim=True), faces=corners,
-        extra={"lmk_faces_idx": np.arange(51), "lmk_bary_coords": np.full((51, 3), 1 / 3)})
+        body,
+        v_template=vertices,
+        J_regressor=rows / rows.sum(1, keepdim=True),
+        faces=corners,
+        extra={"lmk_faces_idx": np.arange(51), "lmk_bary_coords": np.full((51, 3), 1 / 3)},
+    )
     regressor = point_regressor(licensed)
     torch.testing.assert_close(regressor.sum(1), torch.ones(33))
     assert torch.equal(regressor[11], licensed.J_regressor[16])  # left shoulder

@@ -42,8 +42,9 @@ def test_azimuth_rises_within_one_turn_from_the_front(num_views):
 
 def test_front_view_keeps_its_elevation():
     for limit in (None, 10.0):
-        o = dynamic_orbit(13, elevation_deg=5, max_amplitude_deg=limit,
-                          generator=torch.Generator().manual_seed(1))
+        o = dynamic_orbit(
+            13, elevation_deg=5, max_amplitude_deg=limit, generator=torch.Generator().manual_seed(1)
+        )
         assert float(o.elevations_deg[0]) == pytest.approx(5, abs=1e-3)
 
 
@@ -96,12 +97,17 @@ def test_front_camera_stands_before_the_face_and_every_camera_sees_the_target():
     assert torch.allclose(depth, depth[0].expand_as(depth), atol=1e-4)
 
 
-@pytest.mark.parametrize("make", [
-    lambda: Orbit([0.0, 90.0], [0.0, 1.0, 2.0]), lambda: Orbit([], []),
-    lambda: Orbit([0.0], [90.0]),
-    lambda: static_orbit(0), lambda: orbit(OrbitConfig(kind="spiral")),
-    lambda: dynamic_orbit(13, elevation_deg=90),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Orbit([0.0, 90.0], [0.0, 1.0, 2.0]),
+        lambda: Orbit([], []),
+        lambda: Orbit([0.0], [90.0]),
+        lambda: static_orbit(0),
+        lambda: orbit(OrbitConfig(kind="spiral")),
+        lambda: dynamic_orbit(13, elevation_deg=90),
+    ],
+)
 def test_bad_orbits_are_refused(make):
     with pytest.raises(InputError, match="wanted"):
         make()

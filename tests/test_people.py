@@ -10,13 +10,13 @@ import torch
 from toolkit.body.motion import a_pose
 from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError
-from toolkit.people import prints
 from toolkit.people.attributes import CHOICES, sample_attributes
-from toolkit.people.outfit import build_outfit
-from toolkit.people.photo import photo_camera, photo_of
-from toolkit.people.render import render_person
+from toolkit.people.draw.photo import photo_camera, photo_of
+from toolkit.people.draw.render import render_person
+from toolkit.people.dress.layers import neckline
+from toolkit.people.dress.outfit import build_outfit
+from toolkit.people.paint import prints
 from toolkit.people.sample import person_from_attributes, sample_person
-from toolkit.people.shells import neckline
 
 
 def cameras(azimuths=(0.0,), size=(96, 48)):
@@ -34,8 +34,9 @@ def views(person):
 
 
 def test_same_seed_same_person(person, views):
-    again = render_person(sample_person(3), cameras((0.0, 90.0, 180.0)), pose=a_pose(),
-                          supersample=2)
+    again = render_person(
+        sample_person(3), cameras((0.0, 90.0, 180.0)), pose=a_pose(), supersample=2
+    )
     for name in ("rgb", "alpha", "depth", "normals"):
         assert torch.equal(getattr(again, name), getattr(views, name)), name
     assert sample_person(3).attributes == person.attributes
@@ -72,15 +73,21 @@ def test_normals_face_the_camera(views):
 
 
 def test_back_mask_mirrors_the_front_mask(person):
-    far = orbit_cameras([0.0, 180.0], 0.0, radius_m=200.0, fov_y_deg=0.62, size=(96, 48),
-                        target=(0, -0.1, 0))
+    far = orbit_cameras(
+        [0.0, 180.0], 0.0, radius_m=200.0, fov_y_deg=0.62, size=(96, 48), target=(0, -0.1, 0)
+    )
     alpha = render_person(person, far, pose=a_pose(), supersample=2).alpha[..., 0]
     assert (alpha[0] - alpha[1].flip(-1)).abs().mean() < 0.01
 
 
 def test_moving_the_camera_moves_the_person(person):
-    moved = render_person(person, cameras(), pose=a_pose(), supersample=1,
-                          transl=person.transl + torch.tensor([0.1, 0, 0]))
+    moved = render_person(
+        person,
+        cameras(),
+        pose=a_pose(),
+        supersample=1,
+        transl=person.transl + torch.tensor([0.1, 0, 0]),
+    )
     still = render_person(person, cameras(), pose=a_pose(), supersample=1)
     column = torch.arange(48.0)
     centre = [(v.alpha[0, ..., 0].sum(0) * column).sum() / v.alpha.sum() for v in (still, moved)]
@@ -88,8 +95,9 @@ def test_moving_the_camera_moves_the_person(person):
 
 
 def test_pelvis_is_at_the_origin_and_photo_camera_is_axis_parallel(person):
-    from toolkit.body.model import BodyModel
-    joints = BodyModel.load()(person.betas, person.pose, person.transl).joints
+    from toolkit.body.npz import load_body
+
+    joints = load_body()(person.betas, person.pose, person.transl).joints
     assert joints[0].abs().max() < 1e-4
     rotation = person.photo_camera.viewmats[0, :3, :3]
     assert torch.equal(rotation, torch.diag(torch.tensor([1.0, -1.0, -1.0])))

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from skimage import data
 
 from toolkit.errors import InputError
-from toolkit.perceptual import load_features, perceptual_distance, pooled
+from toolkit.measure.perceptual import load_features, perceptual_distance, pooled
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,10 @@ def test_zero_for_equal_pictures_and_symmetric(picture):
 def test_grows_with_blur_and_with_noise(picture):
     g = torch.Generator().manual_seed(0)
     noise = torch.randn(picture.shape, generator=g)
-    for worse in ([blurred(picture, r) for r in (1, 2, 4)],
-                  [(picture + s * noise).clamp(0, 1) for s in (0.02, 0.05, 0.1)]):
+    for worse in (
+        [blurred(picture, r) for r in (1, 2, 4)],
+        [(picture + s * noise).clamp(0, 1) for s in (0.02, 0.05, 0.1)],
+    ):
         scores = perceptual_distance(torch.cat(worse), picture.expand(3, -1, -1, -1))
         assert (scores.diff() > 0).all()
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose, load_clip
+from toolkit.body.npz import load_body
 from toolkit.cameras import Cameras, intrinsics
 from toolkit.errors import InputError, MissingFileError
-from toolkit.photo import energy
-from toolkit.photo.fit import STAGES, VIEW, fit_body
-from toolkit.photo.keypoints import KEYPOINT_NAMES, MIRROR, Detection
+from toolkit.photo.detection.detect import KEYPOINT_NAMES, MIRROR, Detection
 from toolkit.photo.photo_body import PhotoBody
-from toolkit.photo.reduced_body import (
+from toolkit.photo.smplify import energy
+from toolkit.photo.smplify.fit import STAGES, VIEW, fit_body
+from toolkit.photo.smplify.reduced_body import (
     ReducedBody,
     cloth_thickness,
     point_offsets,
@@ -28,7 +28,7 @@ SIZE = (256, 192)
 
 @pytest.fixture(scope="module")
 def body():
-    return BodyModel.load()
+    return load_body()
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +57,18 @@ def photograph(clothed, small, betas, pose, *, shift=(0.0, 0.05, 4.0)):
     points = small.posed(betas, pose[:22])[0]
     (pixels,), _ = camera.project(points)
     inside = ((pixels > 0) & (pixels < torch.tensor([SIZE[1], SIZE[0]]))).all(dim=1)
-    mask = rasterize_mesh(clothed(betas, pose, -clothed.rest_joints(betas)[0]).vertices.numpy(),
-                          clothed.faces_body.numpy(), camera).mask
+    mask = rasterize_mesh(
+        clothed(betas, pose, -clothed.rest_joints(betas)[0]).vertices.numpy(),
+        clothed.faces_body.numpy(),
+        camera,
+    ).mask
     rows, cols = np.nonzero(mask)
     detection = Detection(
         torch.cat([pixels, inside[:, None].float()], dim=1).numpy(),
-        (points - points[[23, 24]].mean(0)).numpy(), mask.astype(np.float32),
-        np.array([cols.min(), rows.min(), cols.max() + 1, rows.max() + 1], np.float64))
+        (points - points[[23, 24]].mean(0)).numpy(),
+        mask.astype(np.float32),
+        np.array([cols.min(), rows.min(), cols.max() + 1, rows.max() + 1], np.float64),
+    )
     return detection, camera, points
 
 
@@ -128,8 +133,9 @@ def test_reduced_body_equals_the_body(body, small):
     full = body(betas, pose, -body.rest_joints(betas)[0])
     points, _, joints = replace(small, offsets=torch.zeros(33, 3)).posed(betas, pose[:22])
     torch.testing.assert_close(joints, full.joints[:22], atol=1e-5, rtol=0)
-    torch.testing.assert_close(points, torch.from_numpy(body.extra["blazepose33"]) @ full.vertices,
-                               atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        points, torch.from_numpy(body.extra["blazepose33"]) @ full.vertices, atol=1e-5, rtol=0
+    )
 
 
 def test_offsets_are_mirror_images():
@@ -148,8 +154,9 @@ def test_pose_prior_is_symmetric_and_least_at_its_mean():
     pose = mean + 0.2 * torch.randn(22, 3, generator=torch.Generator().manual_seed(0))
     mirror = [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20]
     flipped = pose[mirror] * torch.tensor([1.0, -1.0, -1.0])
-    torch.testing.assert_close(energy.pose_term(pose, mean, spread),
-                               energy.pose_term(flipped, mean, spread))
+    torch.testing.assert_close(
+        energy.pose_term(pose, mean, spread), energy.pose_term(flipped, mean, spread)
+    )
     assert energy.pose_term(mean, mean, spread) < energy.pose_term(pose, mean, spread)
 
 

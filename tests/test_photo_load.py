@@ -26,8 +26,10 @@ def test_formats_give_the_same_picture(tmp_path, picture, suffix, tolerance):
     assert rgb[8, 8, 0] > 0.9 and rgb[8, 8, 1] < 0.1
 
 
-@pytest.mark.parametrize("orientation,corner", [
-    (1, (8, 8)), (2, (8, -8)), (3, (-8, -8)), (4, (-8, 8)), (6, (8, -8)), (8, (-8, 8))])
+@pytest.mark.parametrize(
+    "orientation,corner",
+    [(1, (8, 8)), (2, (8, -8)), (3, (-8, -8)), (4, (-8, 8)), (6, (8, -8)), (8, (-8, 8))],
+)
 def test_exif_rotation_is_applied(tmp_path, picture, orientation, corner):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -66,8 +68,11 @@ def test_opaque_alpha_is_no_mask(tmp_path, picture):
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK", "I;16"])
 def test_colour_modes_become_rgb(tmp_path, picture, mode):
     grey = Image.fromarray(picture).convert("L")
-    image = (Image.fromarray(np.asarray(grey, np.uint16) * 257) if mode == "I;16"
-             else Image.fromarray(picture).convert(mode))
+    image = (
+        Image.fromarray(np.asarray(grey, np.uint16) * 257)
+        if mode == "I;16"
+        else Image.fromarray(picture).convert(mode)
+    )
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     image.save(path)
     rgb = load_photo(path)
@@ -101,7 +106,8 @@ def _text(path, picture):
 
 def _truncated(path, picture):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(
-        path / "a.jpg")
+        path / "a.jpg"
+    )
     data = (path / "a.jpg").read_bytes()
     (path / "a.jpg").write_bytes(data[: len(data) // 2])
     return path / "a.jpg"
@@ -110,7 +116,7 @@ def _truncated(path, picture):
 def _corrupt(path, picture):
     Image.fromarray(picture).save(path / "a.png")
     data = bytearray((path / "a.png").read_bytes())
-    data[len(data) // 2: len(data) // 2 + 40] = bytes(40)
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
     (path / "a.png").write_bytes(data)
     return path / "a.png"
 
@@ -136,13 +142,21 @@ def _blank(path, picture):
     return path / "a.png"
 
 
-@pytest.mark.parametrize("make,kind,says", [
-    (_missing, MissingFileError, "no such file"), (_folder, MissingFileError, "a folder"),
-    (_empty, InputError, "empty file"), (_text, InputError, "not a picture"),
-    (_truncated, InputError, "damaged"), (_corrupt, InputError, "damaged"),
-    (_small, InputError, "128 x 40"), (_ribbon, InputError, "1024 x 96"),
-    (_animated, InputError, "2 frames"), (_blank, InputError, "flat colour"),
-])
+@pytest.mark.parametrize(
+    "make,kind,says",
+    [
+        (_missing, MissingFileError, "no such file"),
+        (_folder, MissingFileError, "a folder"),
+        (_empty, InputError, "empty file"),
+        (_text, InputError, "not a picture"),
+        (_truncated, InputError, "damaged"),
+        (_corrupt, InputError, "damaged"),
+        (_small, InputError, "128 x 40"),
+        (_ribbon, InputError, "1024 x 96"),
+        (_animated, InputError, "2 frames"),
+        (_blank, InputError, "flat colour"),
+    ],
+)
 def test_bad_files_give_one_clear_error(tmp_path, picture, make, kind, says):
     with pytest.raises(ToolkitError, match=says) as caught:
         load_photo(make(tmp_path, picture))

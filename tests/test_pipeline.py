@@ -11,21 +11,31 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolkit import pipeline, report
-from toolkit.animate import AnimationConfig
-from toolkit.assets import sample_path
+from toolkit import pipeline
 from toolkit.body.rig import Avatar
 from toolkit.errors import InputError
 from toolkit.gaussians import Gaussians
-from toolkit.photo.fit import PhotoBody
-from toolkit.pipeline import PipelineConfig, build_avatar
-from toolkit.prior.turntable import OPERATING_POINT
-from toolkit.profiles import load_profile
-from toolkit.runfolder import RunFolder
+from toolkit.photo.photo_body import PhotoBody
+from toolkit.pipeline import build_avatar
+from toolkit.prior.turntable.model import OPERATING_POINT
+from toolkit.profiles.base import PipelineConfig, load_profile
+from toolkit.run import report
+from toolkit.run.files import sample_path
+from toolkit.run.folder import RunFolder
+from toolkit.show.animate import AnimationConfig
 
 SHORT = PipelineConfig(num_views=5, num_gaussians=10_000, num_inference_steps=4, fit_steps=2)
-FILES = {"animation.mp4", "avatar.npz", "body.json", "coarse.ply", "compare.png", "refined.ply",
-         "report.json", "turntable_coarse.mp4", "turntable_refined.mp4"}
+FILES = {
+    "animation.mp4",
+    "avatar.npz",
+    "body.json",
+    "coarse.ply",
+    "compare.png",
+    "refined.ply",
+    "report.json",
+    "turntable_coarse.mp4",
+    "turntable_refined.mp4",
+}
 STAGES = ("body", "coarse", "sdedit", "refined", "numbers")
 
 
@@ -38,8 +48,11 @@ def short_films():
     """Films of a few frames: their length is not what these tests are about."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "FILM_FRAMES", 2)
-        patch.setattr(report, "animate",
-                      lambda avatar, clip: ANIMATE(avatar, clip, AnimationConfig(seconds=0.2)))
+        patch.setattr(
+            report,
+            "animate",
+            lambda avatar, clip: ANIMATE(avatar, clip, AnimationConfig(seconds=0.2)),
+        )
         yield
 
 
@@ -59,8 +72,11 @@ def done(photo, tmp_path_factory):
 
 def contents(folder):
     """Every file's bytes; of the report, all but the times and memory of the stages."""
-    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*")
-             if p.is_file() and not p.name.endswith(".done.json")}
+    files = {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and not p.name.endswith(".done.json")
+    }
     summary = json.loads(files.pop("report.json"))
     summary.pop("stages")
     return files | {"report": summary}
@@ -69,8 +85,15 @@ def contents(folder):
 def test_the_folder_holds_what_the_readme_promises(done):
     assert FILES <= {p.name for p in done.out_dir.iterdir()}
     summary = json.loads((done.out_dir / "report.json").read_text())
-    assert {"profile", "config", "versions", "misalignment", "sharpness", "drift",
-            "start_sigma"} <= summary.keys()
+    assert {
+        "profile",
+        "config",
+        "versions",
+        "misalignment",
+        "sharpness",
+        "drift",
+        "start_sigma",
+    } <= summary.keys()
     assert set(summary["stages"]) == set(STAGES)  # the file is sorted by name
     body = PhotoBody.load_json(done.out_dir / "body.json")
     assert body.pose.shape == (55, 3) and body.mask.max() > 0.5
@@ -89,10 +112,12 @@ def test_coarse_and_refined_are_one_to_one_and_re_posable(done):
 def test_killed_in_every_stage_and_resumed_gives_the_same_files(done, photo, tmp_path, monkeypatch):
     whole_stage = RunFolder.stage
     for victim in STAGES:
+
         def stage(self, name, compute, save, load, victim=victim):
             def save_and_die(value):
                 save(value)
                 raise Killed(name)
+
             return whole_stage(self, name, compute, save_and_die if name == victim else save, load)
 
         monkeypatch.setattr(RunFolder, "stage", stage)
@@ -106,8 +131,19 @@ def test_killed_in_every_stage_and_resumed_gives_the_same_files(done, photo, tmp
 
 
 def test_a_real_kill_leaves_whole_files_only(photo, tmp_path):
-    command = [sys.executable, "-m", "toolkit", "avatar", str(photo), "--out", str(tmp_path),
-               "--gaussians", "10000", "--views", "5"]
+    command = [
+        sys.executable,
+        "-m",
+        "toolkit",
+        "avatar",
+        str(photo),
+        "--out",
+        str(tmp_path),
+        "--gaussians",
+        "10000",
+        "--views",
+        "5",
+    ]
     process = subprocess.Popen(command, env=os.environ | {"TQDM_DISABLE": "1"})
     marker = tmp_path / "state" / "body.done.json"
     deadline = time.monotonic() + 240
@@ -123,14 +159,15 @@ def test_a_real_kill_leaves_whole_files_only(photo, tmp_path):
 
 def test_strength_zero_keeps_the_coarse_clip(done):
     still = replace(SHORT, strength=0.0).resolved(load_profile("embedded")).sdedit()
-    clip = pipeline.refine_clip(lambda x, sigma, condition: 1 / 0, _turntable(done), still,
-                                generator=None)
+    clip = pipeline.refine_clip(
+        lambda x, sigma, condition: 1 / 0, _turntable(done), still, generator=None
+    )
     np.testing.assert_allclose(clip.numpy(), done.coarse_clip.numpy(), atol=1e-6)
 
 
 def _turntable(done):
     from toolkit.prior.orbit import static_orbit, turntable_cameras
-    from toolkit.refine import Turntable
+    from toolkit.refine.turntable import Turntable
 
     orbit = static_orbit(SHORT.num_views)
     alpha = (done.coarse_clip < 0.99).any(-1, keepdim=True).float()
@@ -145,9 +182,17 @@ def test_what_is_left_out_suits_the_profile():
     assert every_step.max_steps is None
 
 
-@pytest.mark.parametrize("change", [{"strength": -0.1}, {"strength": float("nan")},
-                                    {"num_views": 6}, {"num_gaussians": 9}, {"clip_size": (64, 40)},
-                                    {"clip_size": (0, 32)}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"strength": -0.1},
+        {"strength": float("nan")},
+        {"num_views": 6},
+        {"num_gaussians": 9},
+        {"clip_size": (64, 40)},
+        {"clip_size": (0, 32)},
+    ],
+)
 def test_a_config_that_makes_no_sense_is_refused(change):
     with pytest.raises(InputError, match="wanted"):
         replace(SHORT, **change)

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from toolkit.dataset.attributes import sample_record, sample_records
 from toolkit.dataset.prompts import (
     ChatWriter,
     PromptRecord,
@@ -13,6 +12,7 @@ from toolkit.dataset.prompts import (
     describe,
     mentions,
 )
+from toolkit.dataset.records import sample_record, sample_records
 from toolkit.dataset.templates import TemplateWriter
 from toolkit.dataset.vocabulary import split_color
 from toolkit.errors import InputError
@@ -35,36 +35,58 @@ class Scripted:
         return self.answers[min(len(self.asked), len(self.answers)) - 1]
 
 
-@pytest.mark.parametrize("text, value, found", [
-    ("a smiling woman", "smiling", True), ("she smiles", "smiling", True),
-    ("a woman", "man", False), ("an elderly gentleman", "man", True),
-    ("in her late twenties", "in the late twenties", True),
-    ("in her twenties", "in the forties", False), ("a grey hoodie", "light grey hoodie", False),
-    ("swept back hair", "swept-back hair", True), ("jeans, blue", "blue jeans", True),
-    ("a human in a manteau", "man", False)])
+@pytest.mark.parametrize(
+    "text, value, found",
+    [
+        ("a smiling woman", "smiling", True),
+        ("she smiles", "smiling", True),
+        ("a woman", "man", False),
+        ("an elderly gentleman", "man", True),
+        ("in her late twenties", "in the late twenties", True),
+        ("in her twenties", "in the forties", False),
+        ("a grey hoodie", "light grey hoodie", False),
+        ("swept back hair", "swept-back hair", True),
+        ("jeans, blue", "blue jeans", True),
+        ("a human in a manteau", "man", False),
+    ],
+)
 def test_mentions(text, value, found):
     assert mentions(text, value) == found
 
 
-@pytest.mark.parametrize("text, value, found", [
-    ("a red cotton hoodie", "red hoodie", True), ("a red cap, blue jeans", "red jeans", False),
-    ("blue hoodie, red jeans", "red hoodie", False), ("light grey polo shirts",
-                                                      "light grey polo shirt", True)])
+@pytest.mark.parametrize(
+    "text, value, found",
+    [
+        ("a red cotton hoodie", "red hoodie", True),
+        ("a red cap, blue jeans", "red jeans", False),
+        ("blue hoodie, red jeans", "red hoodie", False),
+        ("light grey polo shirts", "light grey polo shirt", True),
+    ],
+)
 def test_colours_belong_to_their_garment(text, value, found):
     assert mentions(text, value, in_order=True) == found
 
 
-@pytest.mark.parametrize("text, found", [
-    ("long black hair", True), ("hair: bob cut, wavy, black", True),
-    ("her short hair, jeans, a shirt and black shoes", False), ("black shoes", False)])
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("long black hair", True),
+        ("hair: bob cut, wavy, black", True),
+        ("her short hair, jeans, a shirt and black shoes", False),
+        ("black shoes", False),
+    ],
+)
 def test_hair_colour_belongs_to_hair(text, found):
     assert mentions(text, "black", near=("hair", "bob")) == found
 
 
 def test_swapped_colours_are_noticed():
-    record = next(r for r in sample_records(50)
-                  if r.values["lower body"].startswith("navy") and "navy" not in
-                  r.values["upper body"] + r.values["shoes"])
+    record = next(
+        r
+        for r in sample_records(50)
+        if r.values["lower body"].startswith("navy")
+        and "navy" not in r.values["upper body"] + r.values["shoes"]
+    )
     text = TemplateWriter().write(record).text
     color = split_color("upper body", record.values["upper body"])[0]
     swapped = text.replace("navy", "@").replace(color, "navy").replace("@", color)
@@ -76,12 +98,26 @@ def test_a_good_prompt_has_no_faults():
     assert check_prompt(GOOD, RECORD) == []
 
 
-@pytest.mark.parametrize("spoil, fault", [
-    (lambda t: t.replace(RECORD.values["shoes"], "socks"), "shoes"),
-    (lambda t: t.lower().replace("full-body", "tall").replace("full body", "")
-     .replace("full-length", "").replace("head to toe", ""), "full body"),
-    (lambda t: t + " Close-up.", "close up"), (lambda t: t + " Two people.", "two people"),
-    (lambda t: t + " word" * 200, "words"), (lambda t: "", "words")])
+@pytest.mark.parametrize(
+    "spoil, fault",
+    [
+        (lambda t: t.replace(RECORD.values["shoes"], "socks"), "shoes"),
+        (
+            lambda t: (
+                t.lower()
+                .replace("full-body", "tall")
+                .replace("full body", "")
+                .replace("full-length", "")
+                .replace("head to toe", "")
+            ),
+            "full body",
+        ),
+        (lambda t: t + " Close-up.", "close up"),
+        (lambda t: t + " Two people.", "two people"),
+        (lambda t: t + " word" * 200, "words"),
+        (lambda t: "", "words"),
+    ],
+)
 def test_each_fault_is_named(spoil, fault):
     assert any(fault in problem for problem in check_prompt(spoil(GOOD), RECORD))
 
@@ -141,7 +177,16 @@ def test_seeds_differ_between_records_and_repeat():
     assert chats[0].seeds == chats[1].seeds != chats[2].seeds
 
 
-@pytest.mark.parametrize("answer", ['"A man."', "Prompt: A man.", "**A man.**", "A\n man. ",
-                                    "Here is the prompt: A man.", "“A man.”"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '"A man."',
+        "Prompt: A man.",
+        "**A man.**",
+        "A\n man. ",
+        "Here is the prompt: A man.",
+        "“A man.”",
+    ],
+)
 def test_clean(answer):
     assert clean(answer) == "A man."

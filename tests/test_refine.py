@@ -5,17 +5,19 @@ import torch
 from test_fit import cloud, rig_of
 
 from toolkit.body.rig import Avatar
-from toolkit.diagnostics.sectors import azimuths_deg
-from toolkit.fit import FitConfig, fit
+from toolkit.measure.sectors import azimuths_deg
 from toolkit.prior.orbit import static_orbit
-from toolkit.progress import Progress, silent
-from toolkit.refine import colors_through, matte, progressive_refit
+from toolkit.refine.iterate import progressive_refit
+from toolkit.refine.refit import FitConfig, fit
+from toolkit.refine.target import matte
+from toolkit.refine.turntable import colors_through
+from toolkit.run.progress import Progress, silent
 
 
 def square(color: float, side: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
     """A square of one grey on white, and its coverage."""
     alpha = torch.zeros(1, 32, 32, 1)
-    alpha[:, 16 - side // 2:16 + side // 2, 16 - side // 2:16 + side // 2] = 1
+    alpha[:, 16 - side // 2 : 16 + side // 2, 16 - side // 2 : 16 + side // 2] = 1
     return (1 - alpha + color * alpha).expand(-1, -1, -1, 3).clone(), alpha
 
 
@@ -97,8 +99,9 @@ def test_silent_switches_bars_off_and_on_again(monkeypatch, capsys):
 
     from tqdm.auto import tqdm
 
-    monkeypatch.setattr("toolkit.progress.tqdm",
-                        lambda **given: tqdm(**{"disable": False, **given}))
+    monkeypatch.setattr(
+        "toolkit.run.progress.tqdm", lambda **given: tqdm(**{"disable": False, **given})
+    )
     assert drawn()
     with silent():
         assert not drawn()

@@ -28,15 +28,17 @@ from toolkit.render.harmonics import spherical_harmonics
 def test_forward_equals_dense_reference(seed, antialiased):
     scene, cameras = make_scene(seed=seed), make_cameras()
     back = torch.rand(2, 3)
-    got = ours(scene, cameras, backgrounds=back,
-               rasterize_mode="antialiased" if antialiased else "classic")
+    got = ours(
+        scene, cameras, backgrounds=back, rasterize_mode="antialiased" if antialiased else "classic"
+    )
     want = dense(leaves(scene, torch.float64), cameras, back.double(), antialiased=antialiased)
     assert_close_but_at_edges(got[0], want[0], want[2])
     assert_close_but_at_edges(got[1], want[1], want[2])
 
 
-@pytest.mark.parametrize("options", [{"near": 2.9}, {"far": 3.0}, {"radius_clip": 4.0},
-                                     {"eps2d": 2.0}])
+@pytest.mark.parametrize(
+    "options", [{"near": 2.9}, {"far": 3.0}, {"radius_clip": 4.0}, {"eps2d": 2.0}]
+)
 @pytest.mark.usefixtures("backend")
 def test_planes_blur_and_radius_clip_equal_dense_reference(options):
     scene, cameras = make_scene(seed=8), make_cameras()
@@ -61,8 +63,11 @@ def test_harmonics_and_their_gradients_equal_gsplat(degree):
     torch.testing.assert_close(got.expand_as(want), want, atol=1e-4, rtol=1e-4)
     weight = torch.randn(want.shape, generator=g)
     inputs = (means, coeffs) if degree else (coeffs,)
-    for a, b in zip(torch.autograd.grad((got * weight).sum(), inputs),
-                    torch.autograd.grad((want * weight).sum(), inputs), strict=True):
+    for a, b in zip(
+        torch.autograd.grad((got * weight).sum(), inputs),
+        torch.autograd.grad((want * weight).sum(), inputs),
+        strict=True,
+    ):
         torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
 
 
@@ -75,8 +80,8 @@ def test_projection_equals_gsplat(antialiased):
     meta = ours(scene, cameras, rasterize_mode="antialiased" if antialiased else "classic")[2]
     covars, _ = torch_impl._quat_scale_to_covar_preci(scene["quats"], scene["scales"])
     radii, means2d, depths, conics, comp = torch_impl._fully_fused_projection(
-        scene["means"], covars, cameras.viewmats, cameras.Ks, *SIZE,
-        calc_compensations=antialiased)
+        scene["means"], covars, cameras.viewmats, cameras.Ks, *SIZE, calc_compensations=antialiased
+    )
     seen = (meta["radii"] > 0).all(-1)
     both = seen & (radii > 0).all(-1)
     # gsplat's torch radius ignores opacity: it may only keep a few more at the border
@@ -108,9 +113,12 @@ def test_many_channels_equal_one_at_a_time():
     back = torch.rand(2, 7)
     picture, alpha, _ = ours(scene, cameras, backgrounds=back)
     for k in range(7):
-        one = ours({**scene, "colors": scene["colors"][:, k:k + 1]}, cameras,
-                   backgrounds=back[:, k:k + 1])
-        torch.testing.assert_close(picture[..., k:k + 1], one[0])
+        one = ours(
+            {**scene, "colors": scene["colors"][:, k : k + 1]},
+            cameras,
+            backgrounds=back[:, k : k + 1],
+        )
+        torch.testing.assert_close(picture[..., k : k + 1], one[0])
         assert torch.equal(alpha, one[1])
 
 
@@ -124,8 +132,12 @@ def test_covars_batches_and_camera_colors_are_the_same_scene():
     assert torch.equal(ours({**scene, "colors": per_camera}, cameras)[0], want)
     batched = {k: v.expand(2, 1, *v.shape) for k, v in scene.items()}
     got, got_alpha, meta = rasterization(
-        **batched, viewmats=cameras.viewmats.expand(2, 1, 3, 4, 4),
-        Ks=cameras.Ks.expand(2, 1, 3, 3, 3), width=SIZE[0], height=SIZE[1])
+        **batched,
+        viewmats=cameras.viewmats.expand(2, 1, 3, 4, 4),
+        Ks=cameras.Ks.expand(2, 1, 3, 3, 3),
+        width=SIZE[0],
+        height=SIZE[1],
+    )
     assert got.shape == (2, 1, 3, SIZE[1], SIZE[0], 3) and meta["radii"].shape == (2, 1, 3, 120, 2)
     assert torch.equal(got[1, 0], want) and torch.equal(got_alpha[0, 0], alpha)
 
@@ -145,8 +157,9 @@ def test_same_bits_every_run_and_for_every_number_of_threads():
         one, again, two = run(1), run(1), run(2)
     finally:
         torch.set_num_threads(before)
-    assert all(torch.equal(a, b) and torch.equal(a, c)
-               for a, b, c in zip(one, again, two, strict=True))
+    assert all(
+        torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(one, again, two, strict=True)
+    )
 
 
 @pytest.mark.usefixtures("backend")
@@ -196,7 +209,7 @@ def test_a_picture_of_4096_pixels_holds_the_small_one():
     large = Cameras(cameras.viewmats, cameras.Ks, 4096, 4096)
     got = ours(scene, large)[0]
     assert got.shape == (1, 4096, 4096, 3)
-    torch.testing.assert_close(got[:, :SIZE[1], :SIZE[0]], ours(scene, cameras)[0])
+    torch.testing.assert_close(got[:, : SIZE[1], : SIZE[0]], ours(scene, cameras)[0])
 
 
 def test_strided_and_float64_inputs():
@@ -221,22 +234,43 @@ def test_nan_and_inf_are_named(name, value):
 @pytest.mark.parametrize("name", ["viewmats", "Ks", "covars", "backgrounds"])
 def test_nan_in_the_other_tensors_is_named(name):
     scene, cameras = make_scene(10), make_cameras(1)
-    given = {**scene, "viewmats": cameras.viewmats, "Ks": cameras.Ks, "width": 8, "height": 8,
-             "covars": torch.eye(3).expand(10, 3, 3), "backgrounds": torch.zeros(1, 3)}
+    given = {
+        **scene,
+        "viewmats": cameras.viewmats,
+        "Ks": cameras.Ks,
+        "width": 8,
+        "height": 8,
+        "covars": torch.eye(3).expand(10, 3, 3),
+        "backgrounds": torch.zeros(1, 3),
+    }
     given[name] = given[name] * float("nan")
     with pytest.raises(InputError, match=name):
         rasterization(**given)
 
 
-@pytest.mark.parametrize("options", [{"camera_model": "fisheye"}, {"with_ut": True},
-                                     {"distributed": True}, {"radial_coeffs": torch.zeros(2, 6)}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"camera_model": "fisheye"},
+        {"with_ut": True},
+        {"distributed": True},
+        {"radial_coeffs": torch.zeros(2, 6)},
+    ],
+)
 def test_what_only_cuda_can_do_is_refused(options):
     with pytest.raises(MissingCapabilityError, match=next(iter(options))):
         ours(make_scene(5), make_cameras(), **options)
 
 
-@pytest.mark.parametrize("options", [{"render_mode": "RGBA"}, {"rasterize_mode": "sharp"},
-                                     {"sh_degree": 1}, {"backgrounds": torch.zeros(2, 4)}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"render_mode": "RGBA"},
+        {"rasterize_mode": "sharp"},
+        {"sh_degree": 1},
+        {"backgrounds": torch.zeros(2, 4)},
+    ],
+)
 def test_wrong_arguments_are_input_errors(options):
     with pytest.raises(InputError):
         ours(make_scene(5), make_cameras(), **options)
@@ -245,8 +279,9 @@ def test_wrong_arguments_are_input_errors(options):
 def test_switches_of_cuda_are_ignored():
     scene, cameras = make_scene(), make_cameras()
     want = ours(scene, cameras)[0]
-    got = ours(scene, cameras, packed=False, tile_size=8, absgrad=True, segmented=True,
-               channel_chunk=1)[0]
+    got = ours(
+        scene, cameras, packed=False, tile_size=8, absgrad=True, segmented=True, channel_chunk=1
+    )[0]
     assert torch.equal(got, want)
 
 
@@ -255,7 +290,8 @@ def test_render_is_rasterization_of_the_type():
     gaussians = Gaussians.from_colors(*(scene[k] for k in LEAVES))
     got = render(gaussians, cameras, background=(0.1, 0.2, 0.3))
     back = torch.tensor([0.1, 0.2, 0.3]).expand(2, 3)
-    want, alpha, _ = ours(scene, cameras, backgrounds=back, render_mode="RGB+ED",
-                          rasterize_mode="antialiased")
+    want, alpha, _ = ours(
+        scene, cameras, backgrounds=back, render_mode="RGB+ED", rasterize_mode="antialiased"
+    )
     torch.testing.assert_close(got.rgb, want[..., :3])
     assert torch.equal(got.alpha, alpha) and torch.allclose(got.depth, want[..., 3:])

@@ -34,8 +34,12 @@ def compare(scene, colors_of=lambda scene, cameras: scene["colors"], *, options,
     given, extra, cams = with_camera_leaves(scene, cameras, backs)
     truth, extra64, cams64 = with_camera_leaves(scene, cameras, backs, torch.float64)
     got = ours(given, cams, backgrounds=extra["backgrounds"], **options)
-    want = dense({**truth, "colors": colors_of(truth, cams64)}, cams64, extra64["backgrounds"],
-                 **dense_options)
+    want = dense(
+        {**truth, "colors": colors_of(truth, cams64)},
+        cams64,
+        extra64["backgrounds"],
+        **dense_options,
+    )
     g = torch.Generator().manual_seed(9)
     # pixels on the edge of a cut-off have no derivative there: they are left out, and counted
     sure = ~want[2]
@@ -53,10 +57,14 @@ def compare(scene, colors_of=lambda scene, cameras: scene["colors"], *, options,
 @pytest.mark.parametrize("antialiased", [False, True])
 @pytest.mark.parametrize("mode", ["RGB", "RGB+D"])
 def test_gradients_of_all_leaves(mode, antialiased):
-    compare(make_scene(seed=3),
-            options={"render_mode": mode,
-                     "rasterize_mode": "antialiased" if antialiased else "classic"},
-            dense_options={"antialiased": antialiased, "depth": mode == "RGB+D"})
+    compare(
+        make_scene(seed=3),
+        options={
+            "render_mode": mode,
+            "rasterize_mode": "antialiased" if antialiased else "classic",
+        },
+        dense_options={"antialiased": antialiased, "depth": mode == "RGB+D"},
+    )
 
 
 @pytest.mark.usefixtures("backend")
@@ -83,8 +91,11 @@ def test_gradients_of_covariances(antialiased):
     cameras, grads = make_cameras(), []
     for rasterizer, dtype in ((ours, torch.float32), (dense, torch.float64)):
         given = leaves(scene, dtype)
-        option = ({"rasterize_mode": "antialiased" if antialiased else "classic"}
-                  if rasterizer is ours else {"antialiased": antialiased})
+        option = (
+            {"rasterize_mode": "antialiased" if antialiased else "classic"}
+            if rasterizer is ours
+            else {"antialiased": antialiased}
+        )
         rasterizer(given, cameras, **option)[0].square().sum().backward()
         given["covars"].grad = given["covars"].grad + given["covars"].grad.mT  # ours fills one half
         grads.append(given)
@@ -103,8 +114,12 @@ def test_gradients_of_a_batch_are_those_of_its_scenes():
         ours(given, cameras)[0].square().sum().backward()
     batch = leaves({k: torch.stack([s[k] for s in scenes]) for k in LEAVES})
     picture, _, _ = rasterization(
-        **batch, viewmats=cameras.viewmats.expand(2, 2, 4, 4), Ks=cameras.Ks.expand(2, 2, 3, 3),
-        width=SIZE[0], height=SIZE[1])
+        **batch,
+        viewmats=cameras.viewmats.expand(2, 2, 4, 4),
+        Ks=cameras.Ks.expand(2, 2, 3, 3),
+        width=SIZE[0],
+        height=SIZE[1],
+    )
     picture.square().sum().backward()
     for k in LEAVES:
         torch.testing.assert_close(batch[k].grad, torch.stack([g[k].grad for g in alone]))
@@ -130,9 +145,19 @@ def test_gradcheck_on_a_tiny_scene(antialiased):
     assert not dense(leaves(scene, torch.float64), cameras)[2].any()
 
     def picture(*values):
-        return ours(dict(zip(LEAVES, values, strict=True)), cameras, render_mode="RGB+ED",
-                    rasterize_mode="antialiased" if antialiased else "classic")[:2]
+        return ours(
+            dict(zip(LEAVES, values, strict=True)),
+            cameras,
+            render_mode="RGB+ED",
+            rasterize_mode="antialiased" if antialiased else "classic",
+        )[:2]
 
     # the kernels are float32: steps of 1e-3, and what is left of the digits
-    assert torch.autograd.gradcheck(picture, tuple(leaves(scene, torch.float64).values()),
-                                    eps=2e-3, atol=2e-3, rtol=1e-2, nondet_tol=0.0)
+    assert torch.autograd.gradcheck(
+        picture,
+        tuple(leaves(scene, torch.float64).values()),
+        eps=2e-3,
+        atol=2e-3,
+        rtol=1e-2,
+        nondet_tol=0.0,
+    )

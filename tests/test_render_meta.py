@@ -10,15 +10,16 @@ from render_scenes import SIZE, leaves, make_cameras, make_scene, ours
 
 from toolkit.errors import InputError
 from toolkit.render import api
-from toolkit.render.meta import KEYS
+from toolkit.render.cpu.meta import KEYS
 
 gsplat = pytest.importorskip("gsplat")
 torch_impl = pytest.importorskip("gsplat.cuda._torch_impl")
 
 
 def test_signature_is_gsplats():
-    mine, theirs = (inspect.signature(f).parameters for f in (api.rasterization,
-                                                              gsplat.rasterization))
+    mine, theirs = (
+        inspect.signature(f).parameters for f in (api.rasterization, gsplat.rasterization)
+    )
     assert list(mine) == list(theirs)
     differing = {n for n in mine if mine[n].default != theirs[n].default}
     assert differing == {"rolling_shutter"}  # its neutral value is an enum of the CUDA module
@@ -32,18 +33,30 @@ def test_meta_has_gsplats_keys_and_types():
     order = [source.index(f'"{key}": ') for key in KEYS]  # every key is in its source, in order
     assert tuple(meta) == KEYS and order == sorted(order)
     number = {k: v for k, v in meta.items() if isinstance(v, int)}
-    assert number == {"tile_width": 2, "tile_height": 2, "width": 45, "height": 37,
-                      "tile_size": 32, "n_batches": 1, "n_cameras": 2}
+    assert number == {
+        "tile_width": 2,
+        "tile_height": 2,
+        "width": 45,
+        "height": 37,
+        "tile_size": 32,
+        "n_batches": 1,
+        "n_cameras": 2,
+    }
     none = {k for k, v in meta.items() if v is None}
     assert none == {"batch_ids", "camera_ids", "gaussian_ids"}  # as with packed=False
     shapes = {k: (v.dtype, tuple(v.shape)) for k, v in meta.items() if torch.is_tensor(v)}
     pairs = len(meta["flatten_ids"])
     assert shapes == {
-        "radii": (torch.int32, (2, 120, 2)), "means2d": (torch.float32, (2, 120, 2)),
-        "depths": (torch.float32, (2, 120)), "conics": (torch.float32, (2, 120, 3)),
-        "opacities": (torch.float32, (2, 120)), "tiles_per_gauss": (torch.int32, (2, 120)),
-        "isect_ids": (torch.int64, (pairs,)), "flatten_ids": (torch.int32, (pairs,)),
-        "isect_offsets": (torch.int32, (2, 2, 2))}
+        "radii": (torch.int32, (2, 120, 2)),
+        "means2d": (torch.float32, (2, 120, 2)),
+        "depths": (torch.float32, (2, 120)),
+        "conics": (torch.float32, (2, 120, 3)),
+        "opacities": (torch.float32, (2, 120)),
+        "tiles_per_gauss": (torch.int32, (2, 120)),
+        "isect_ids": (torch.int64, (pairs,)),
+        "flatten_ids": (torch.int32, (pairs,)),
+        "isect_offsets": (torch.int32, (2, 2, 2)),
+    }
 
 
 def test_tile_lists_obey_gsplats_encoding():
@@ -54,19 +67,27 @@ def test_tile_lists_obey_gsplats_encoding():
     assert (ids[1:] >= ids[:-1]).all(), "not by image, tile and depth"
     assert torch.equal(torch_impl._isect_offset_encode(ids, 3, *size), meta["isect_offsets"])
     per_gauss, want_ids, want_flat = torch_impl._isect_tiles(
-        meta["means2d"], meta["radii"], meta["depths"], meta["tile_size"], *size)
+        meta["means2d"], meta["radii"], meta["depths"], meta["tile_size"], *size
+    )
     assert (meta["tiles_per_gauss"] <= per_gauss).all()
     assert meta["tiles_per_gauss"].sum() == len(ids) > 0.7 * len(want_ids)
-    ours_, theirs = (set(zip(i.tolist(), f.tolist(), strict=True))
-                     for i, f in ((ids, meta["flatten_ids"]), (want_ids, want_flat)))
+    ours_, theirs = (
+        set(zip(i.tolist(), f.tolist(), strict=True))
+        for i, f in ((ids, meta["flatten_ids"]), (want_ids, want_flat))
+    )
     assert ours_ <= theirs
 
 
 def test_lazy_lists_survive_every_way_of_reading():
     scene, cameras = make_scene(), make_cameras()
     want = ours(scene, cameras)[2]["flatten_ids"]
-    for read in (dict, lambda m: {**m}, lambda m: dict(m.items()), lambda m: m,
-                 lambda m: dict(zip(m, m.values(), strict=True))):
+    for read in (
+        dict,
+        lambda m: {**m},
+        lambda m: dict(m.items()),
+        lambda m: m,
+        lambda m: dict(zip(m, m.values(), strict=True)),
+    ):
         assert torch.equal(read(ours(scene, cameras)[2])["flatten_ids"], want)
     meta = ours(scene, cameras)[2]
     assert torch.equal(meta.get("flatten_ids"), want) and meta.get("nothing", 3) == 3
@@ -86,8 +107,12 @@ def test_gradient_of_projected_means_can_be_kept(lead):
     scene, cameras = make_scene(), make_cameras()
     given = leaves({k: v.expand(*lead, *v.shape) for k, v in scene.items()})
     picture, _, meta = api.rasterization(
-        **given, viewmats=cameras.viewmats.expand(*lead, 2, 4, 4),
-        Ks=cameras.Ks.expand(*lead, 2, 3, 3), width=SIZE[0], height=SIZE[1])
+        **given,
+        viewmats=cameras.viewmats.expand(*lead, 2, 4, 4),
+        Ks=cameras.Ks.expand(*lead, 2, 3, 3),
+        width=SIZE[0],
+        height=SIZE[1],
+    )
     for key in ("means2d", "conics"):
         meta[key].retain_grad()
     picture.square().sum().backward()
@@ -98,18 +123,26 @@ def test_gradient_of_projected_means_can_be_kept(lead):
 
 
 def test_gsplats_strategy_runs_on_our_meta():
-    strategy = gsplat.DefaultStrategy(refine_start_iter=0, refine_every=1, reset_every=10**6,
-                                      grow_grad2d=1e-9, verbose=False)
+    strategy = gsplat.DefaultStrategy(
+        refine_start_iter=0, refine_every=1, reset_every=10**6, grow_grad2d=1e-9, verbose=False
+    )
     scene = make_scene()
-    params = {"means": scene["means"], "quats": scene["quats"], "scales": scene["scales"].log(),
-              "opacities": torch.logit(scene["opacities"].clamp(0.01, 0.99)),
-              "colors": scene["colors"]}
+    params = {
+        "means": scene["means"],
+        "quats": scene["quats"],
+        "scales": scene["scales"].log(),
+        "opacities": torch.logit(scene["opacities"].clamp(0.01, 0.99)),
+        "colors": scene["colors"],
+    }
     params = torch.nn.ParameterDict({k: torch.nn.Parameter(v) for k, v in params.items()})
     optimizers = {k: torch.optim.Adam([v], lr=1e-3) for k, v in params.items()}
     state, cameras = strategy.initialize_state(scene_scale=1.0), make_cameras()
     for step in (1, 2):
-        values = {**params, "scales": params["scales"].exp(),
-                  "opacities": torch.sigmoid(params["opacities"])}
+        values = {
+            **params,
+            "scales": params["scales"].exp(),
+            "opacities": torch.sigmoid(params["opacities"]),
+        }
         picture, _, info = ours(values, cameras)
         strategy.step_pre_backward(params, optimizers, state, step, info)
         picture.square().sum().backward()
@@ -174,7 +207,8 @@ print(kilobytes("VmHWM") - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 def test_memory_of_a_large_picture():
     """160k Gaussians at 1024 px, forward and backward: 300 MB above inputs and their gradients."""
-    result = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True,
-                            check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
     inputs = 2 * 160_000 * 14 * 4  # values and gradients
     assert 0 < int(result.stdout) * 1024 - inputs < 300e6

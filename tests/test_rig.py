@@ -6,7 +6,8 @@ import torch
 from torch.nn.functional import normalize
 
 from toolkit.body.anchors import sample_anchors
-from toolkit.body.model import BodyModel, joint_transforms
+from toolkit.body.model import joint_transforms
+from toolkit.body.npz import load_body
 from toolkit.body.rig import Avatar, Rig, pose_gaussians
 from toolkit.body.rotations import matrix_to_quat, multiply_quats, nearest_rotation, rodrigues
 from toolkit.errors import InputError, MissingFileError
@@ -50,7 +51,7 @@ def random_gaussians(rig, g):
 @pytest.fixture(scope="module")
 def avatar():
     g = torch.Generator().manual_seed(0)
-    body = BodyModel.load()
+    body = load_body()
     rig = Rig.build(body, sample_anchors(body, num=600), torch.randn(20, generator=g))
     return Avatar(random_gaussians(rig, g), rig)
 
@@ -128,7 +129,7 @@ def test_offsets_keep_their_length_at_joints(avatar, pose):
 
 
 def test_anchors_follow_the_mesh(avatar, pose):
-    body, on_surface = BodyModel.load(), avatar.gaussians.replace(means=avatar.rig.anchors_rest)
+    body, on_surface = load_body(), avatar.gaussians.replace(means=avatar.rig.anchors_rest)
     anchors = sample_anchors(body, num=600)
     vertices = body(avatar.rig.betas, pose).vertices[body.faces_body[anchors.faces]]
     on_mesh = (anchors.bary[..., None] * vertices).sum(1)

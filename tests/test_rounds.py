@@ -6,12 +6,14 @@ from test_fit import cloud, rig_of
 
 from toolkit.body.rig import Avatar
 from toolkit.errors import InputError
-from toolkit.fit import FitConfig, fit
 from toolkit.prior.orbit import static_orbit
 from toolkit.prior.sdedit import SDEditConfig, sdedit
-from toolkit.refine import clip_target, pose_for_turntable, render_turntable, to_latents
+from toolkit.refine.edit import to_latents
+from toolkit.refine.iterate import RefitInLoop, update_dataset
+from toolkit.refine.refit import FitConfig, fit
+from toolkit.refine.target import clip_target
+from toolkit.refine.turntable import pose_for_turntable, render_turntable
 from toolkit.render.api import render
-from toolkit.rounds import RefitInLoop, update_dataset
 
 SEEN = torch.ones(32, dtype=torch.bool)
 
@@ -32,9 +34,14 @@ def test_the_loop_goes_on_with_renders_of_the_fitted_gaussians(coarse):
     x0 = to_latents(turntable.rgb)
     darker = (x0 - 0.3).clamp(-1, 1)
     hook, cleans = RefitInLoop(coarse, turntable, refit, at=(1,)), []
-    result = sdedit(lambda x, s, c: (x - darker) / s, x0, project=hook,
-                    config=SDEditConfig(0.5, 6, 1.0), generator=torch.Generator().manual_seed(0),
-                    callback=lambda i, r, clean: cleans.append(clean))
+    result = sdedit(
+        lambda x, s, c: (x - darker) / s,
+        x0,
+        project=hook,
+        config=SDEditConfig(0.5, 6, 1.0),
+        generator=torch.Generator().manual_seed(0),
+        callback=lambda i, r, clean: cleans.append(clean),
+    )
     assert torch.allclose(cleans[0], darker, atol=1e-5)
     assert hook.avatar is not coarse
     with torch.no_grad():
@@ -55,8 +62,16 @@ def test_every_view_has_its_turn_and_edits_see_the_current_avatar(coarse):
         pictures.append(target.rgb)
         return refit(avatar, target)
 
-    result = update_dataset(coarse, static_orbit(8), SEEN, edit, fitted, rounds=2,
-                            views_per_round=4, generator=torch.Generator().manual_seed(1))
+    result = update_dataset(
+        coarse,
+        static_orbit(8),
+        SEEN,
+        edit,
+        fitted,
+        rounds=2,
+        views_per_round=4,
+        generator=torch.Generator().manual_seed(1),
+    )
     start = render_turntable(coarse, static_orbit(8), SEEN)
     assert torch.equal(clips[0], start.rgb) and clips[1].mean() < clips[0].mean()
     unedited = clip_target(start, start.rgb, -coarse.rig.joints[0]).rgb

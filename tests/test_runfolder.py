@@ -5,7 +5,7 @@ import json
 import pytest
 
 from toolkit.errors import InputError
-from toolkit.runfolder import RunFolder, digest, write_json
+from toolkit.run.folder import RunFolder, digest, write_json
 
 
 def run_stage(folder, value, calls):
@@ -15,8 +15,9 @@ def run_stage(folder, value, calls):
         calls.append(value)
         return value
 
-    return folder.stage("value", compute, lambda v: write_json(path, v),
-                        lambda: json.loads(path.read_text()))
+    return folder.stage(
+        "value", compute, lambda v: write_json(path, v), lambda: json.loads(path.read_text())
+    )
 
 
 def test_resume_reuses_a_finished_stage_of_the_same_key(tmp_path):

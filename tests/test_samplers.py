@@ -10,9 +10,9 @@ from scipy.integrate import solve_ivp
 
 from toolkit.errors import InputError
 from toolkit.prior.gaussian import GaussianPrior
+from toolkit.prior.prior import Condition
 from toolkit.prior.samplers import h_transform, held, pulled, self_ensemble, start_levels
 from toolkit.prior.sdedit import RENOISE, SDEditConfig, sdedit, start_sigma
-from toolkit.prior.turntable import Condition
 
 WHOLE = SDEditConfig(strength=1.0, num_inference_steps=40, shift=1.0)
 
@@ -24,8 +24,11 @@ def seeded(seed=0):
 @pytest.fixture
 def prior():
     basis, _ = torch.linalg.qr(torch.randn(4, 4, generator=seeded(7), dtype=torch.float64))
-    return GaussianPrior(torch.tensor([0.5, -1.0, 0.2, 0.0], dtype=torch.float64), basis,
-                         torch.tensor([1.5, 0.4, 0.1, 0.02], dtype=torch.float64))
+    return GaussianPrior(
+        torch.tensor([0.5, -1.0, 0.2, 0.0], dtype=torch.float64),
+        basis,
+        torch.tensor([1.5, 0.4, 0.1, 0.02], dtype=torch.float64),
+    )
 
 
 @pytest.fixture
@@ -50,30 +53,37 @@ def test_self_ensemble_treats_both_sides_alike():
     mean = self_ensemble(one_sided)(clip, torch.tensor(0.5), told)
     mirrored = self_ensemble(one_sided)(clip.flip(-1), torch.tensor(0.5), other)
     assert torch.allclose(mean, mirrored.flip(-1)) and not torch.allclose(
-        mean, one_sided(clip, torch.tensor(0.5), told))
+        mean, one_sided(clip, torch.tensor(0.5), told)
+    )
     assert torch.allclose(self_ensemble(lambda x, sigma, c: x)(clip, torch.tensor(0.5), told), clip)
 
 
 def test_weight_zero_is_the_priors_ode(prior, guide):
-    assert torch.equal(run(h_transform(prior.velocity, guide, scale=0.0), guide),
-                       run(prior.velocity, guide))
-    assert torch.equal(run(pulled(prior.velocity, guide, lambda s: 0.0), guide),
-                       run(prior.velocity, guide))
+    assert torch.equal(
+        run(h_transform(prior.velocity, guide, scale=0.0), guide), run(prior.velocity, guide)
+    )
+    assert torch.equal(
+        run(pulled(prior.velocity, guide, lambda s: 0.0), guide), run(prior.velocity, guide)
+    )
 
 
 @pytest.mark.parametrize("sampler", sorted(RENOISE))
 def test_alpha_zero_returns_the_guide_under_every_sampler(prior, guide, sampler):
     config = dataclasses.replace(WHOLE, sampler=sampler)
-    assert torch.allclose(run(h_transform(prior.velocity, guide, 0.0), guide, config), guide,
-                          atol=1e-9)
+    assert torch.allclose(
+        run(h_transform(prior.velocity, guide, 0.0), guide, config), guide, atol=1e-9
+    )
 
 
 def test_infinite_alpha_is_sdedit_from_the_second_level(prior, guide):
     """At sigma 1 the weight is 1 whatever alpha: the first step lands on the noised guide."""
     noise = torch.randn(6, 4, generator=seeded(5), dtype=torch.float64)
     steps = []
-    run(h_transform(prior.velocity, guide, math.inf), guide,
-        callback=lambda i, r, clean: steps.append((r, clean)))
+    run(
+        h_transform(prior.velocity, guide, math.inf),
+        guide,
+        callback=lambda i, r, clean: steps.append((r, clean)),
+    )
     sigma = steps[0][0]
     assert torch.allclose(steps[0][1], guide, atol=1e-6)
     second = steps[1][1]
@@ -82,8 +92,10 @@ def test_infinite_alpha_is_sdedit_from_the_second_level(prior, guide):
 
 
 def test_a_higher_alpha_leaves_the_guide_further_behind(prior, guide):
-    away = [float((run(h_transform(prior.velocity, guide, a), guide) - guide).norm())
-            for a in (0.0, 0.5, 1, 2, 4, 16)]
+    away = [
+        float((run(h_transform(prior.velocity, guide, a), guide) - guide).norm())
+        for a in (0.0, 0.5, 1, 2, 4, 16)
+    ]
     assert away == sorted(away) and away[0] < 1e-6 < 0.5 < away[-1]
 
 
@@ -126,8 +138,11 @@ def test_one_level_everywhere_is_sdedit_from_that_level(prior, guide):
     for strength in (0.25, 0.5, 1.0):
         level = torch.tensor(start_sigma(strength, 40, 1.0))
         shorter = dataclasses.replace(WHOLE, strength=strength)
-        assert torch.allclose(run(held(prior.velocity, guide, level), guide),
-                              run(prior.velocity, guide, shorter), atol=1e-6), strength
+        assert torch.allclose(
+            run(held(prior.velocity, guide, level), guide),
+            run(prior.velocity, guide, shorter),
+            atol=1e-6,
+        ), strength
 
 
 def test_held_pixels_carry_the_loops_noise(prior, guide):
@@ -151,8 +166,11 @@ def test_free_pixels_are_drawn_towards_what_the_held_ones_say():
     """
     rho = 0.9
     basis = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64) / math.sqrt(2)
-    prior = GaussianPrior(torch.zeros(2, dtype=torch.float64), basis,
-                          torch.tensor([1 + rho, 1 - rho], dtype=torch.float64))
+    prior = GaussianPrior(
+        torch.zeros(2, dtype=torch.float64),
+        basis,
+        torch.tensor([1 + rho, 1 - rho], dtype=torch.float64),
+    )
     guide = torch.tensor([1.5, 0.0], dtype=torch.float64).expand(3000, 2)
     levels = torch.tensor([0.0, 1.0], dtype=torch.float64)
     config = dataclasses.replace(WHOLE, num_inference_steps=100, sampler="ancestral")
@@ -193,8 +211,9 @@ def test_projection_replaces_the_clean_estimate(prior, guide):
 
     assert torch.equal(run(prior.velocity, guide, project=project), constant)
     assert levels[0] == (0, 1.0) and [i for i, _ in levels] == list(range(40))
-    assert torch.equal(run(prior.velocity, guide, project=lambda i, s, clean: clean),
-                       run(prior.velocity, guide))
+    assert torch.equal(
+        run(prior.velocity, guide, project=lambda i, s, clean: clean), run(prior.velocity, guide)
+    )
 
 
 def test_projection_onto_a_plane_keeps_the_result_in_it(prior, guide):

@@ -18,8 +18,11 @@ def seeded(seed=0):
 def prior():
     """Two directions of very different variance in three dimensions, off-centre."""
     basis, _ = torch.linalg.qr(torch.randn(3, 2, generator=seeded(7), dtype=torch.float64))
-    return GaussianPrior(torch.tensor([0.5, -1.0, 0.2], dtype=torch.float64), basis,
-                         torch.tensor([1.5, 0.02], dtype=torch.float64))
+    return GaussianPrior(
+        torch.tensor([0.5, -1.0, 0.2], dtype=torch.float64),
+        basis,
+        torch.tensor([1.5, 0.02], dtype=torch.float64),
+    )
 
 
 @pytest.mark.parametrize("steps,shift", [(50, 1.0), (50, 3.0), (20, 5.0), (7, 8.0), (1, 3.0)])
@@ -34,24 +37,28 @@ def test_sigmas_equal_diffusers(steps, shift):
 def test_loop_equals_diffusers_steps(prior, sampler):
     schedulers = pytest.importorskip("diffusers.schedulers")
     scheduler = schedulers.FlowMatchEulerDiscreteScheduler(
-        shift=3.0, stochastic_sampling=sampler == "full")
+        shift=3.0, stochastic_sampling=sampler == "full"
+    )
     scheduler.set_timesteps(20)
     scheduler.set_begin_index(start_index(0.7, 20))
     guide, generator = torch.randn(4, 3, generator=seeded(1)), seeded(2)
     prior = GaussianPrior(prior.mean.float(), prior.basis.float(), prior.variances.float())
-    timesteps = scheduler.timesteps[start_index(0.7, 20):]
+    timesteps = scheduler.timesteps[start_index(0.7, 20) :]
     noise = torch.randn(4, 3, generator=generator)
     x = scheduler.scale_noise(guide, timesteps[:1].expand(4), noise)
     for t in timesteps:
         v = prior.velocity(x, t / 1000)
         x = scheduler.step(v, t, x, generator=generator).prev_sample
     config = SDEditConfig(0.7, 20, 3.0, sampler)
-    assert torch.allclose(sdedit(prior.velocity, guide, config=config, generator=seeded(2)), x,
-                          atol=1e-5)
+    assert torch.allclose(
+        sdedit(prior.velocity, guide, config=config, generator=seeded(2)), x, atol=1e-5
+    )
 
 
-@pytest.mark.parametrize("strength,shift,sigma", [
-    (0.8, 1.0, 0.796), (0.8, 3.0, 0.922), (0.3, 5.0, 0.671), (1.0, 8.0, 1.0)])
+@pytest.mark.parametrize(
+    "strength,shift,sigma",
+    [(0.8, 1.0, 0.796), (0.8, 3.0, 0.922), (0.3, 5.0, 0.671), (1.0, 8.0, 1.0)],
+)
 def test_start_sigma_of_the_known_table(strength, shift, sigma):
     assert start_sigma(strength, 50, shift) == pytest.approx(sigma, abs=6e-4)
 
@@ -59,8 +66,12 @@ def test_start_sigma_of_the_known_table(strength, shift, sigma):
 def test_fewer_steps_keep_start_and_end(prior):
     levels = []
     config = SDEditConfig(strength=0.5, num_inference_steps=20, shift=1.0, max_steps=2)
-    sdedit(lambda x, s, c: levels.append(float(s)) or torch.zeros_like(x), torch.zeros(1, 2),
-           config=config, callback=lambda i, r, clean: levels.append(r))
+    sdedit(
+        lambda x, s, c: levels.append(float(s)) or torch.zeros_like(x),
+        torch.zeros(1, 2),
+        config=config,
+        callback=lambda i, r, clean: levels.append(r),
+    )
     assert levels[0] == pytest.approx(start_sigma(0.5, 20, 1.0)) and levels[-1] == 0
     assert len(levels) == 4 and levels[1] == levels[2]
 
@@ -85,8 +96,9 @@ def test_ode_follows_the_exact_transport_sample_by_sample(prior):
     sigma = start_sigma(0.6, 400)
     noise = torch.randn(16, 3, generator=seeded(4), dtype=torch.float64)
     exact = prior.transport((1 - sigma) * guide + sigma * noise, sigma)
-    assert torch.allclose(sdedit(prior.velocity, guide, config=config, generator=seeded(4)), exact,
-                          atol=0.02)
+    assert torch.allclose(
+        sdedit(prior.velocity, guide, config=config, generator=seeded(4)), exact, atol=0.02
+    )
 
 
 @pytest.mark.parametrize("strength", [0.3, 0.7])
@@ -136,16 +148,28 @@ def test_condition_and_callback_are_passed_on():
         seen.append((float(sigma), condition))
         return torch.zeros_like(x)
 
-    sdedit(velocity, torch.ones(1, 2), "coat", config=SDEditConfig(0.5, 8, 3.0),
-           callback=lambda i, sigma, clean: steps.append((i, sigma)))
+    sdedit(
+        velocity,
+        torch.ones(1, 2),
+        "coat",
+        config=SDEditConfig(0.5, 8, 3.0),
+        callback=lambda i, sigma, clean: steps.append((i, sigma)),
+    )
     assert [c for _, c in seen] == ["coat"] * 4 and [i for i, _ in steps] == [0, 1, 2, 3]
     assert [s for s, _ in seen[1:]] == [s for _, s in steps[:-1]] and steps[-1][1] == 0
 
 
 def test_same_generator_same_clip(prior):
     config = SDEditConfig(0.8, 10, 3.0, "sigma")
-    runs = [sdedit(prior.velocity, torch.ones(2, 3, dtype=torch.float64), config=config,
-                   generator=seeded(s)) for s in (1, 1, 2)]
+    runs = [
+        sdedit(
+            prior.velocity,
+            torch.ones(2, 3, dtype=torch.float64),
+            config=config,
+            generator=seeded(s),
+        )
+        for s in (1, 1, 2)
+    ]
     assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
 
 
@@ -157,11 +181,19 @@ def test_fitted_gaussian_recovers_moments():
     assert torch.allclose(fitted.variances, true.variances, rtol=0.1)
 
 
-@pytest.mark.parametrize("config", [
-    SDEditConfig(strength=1.5), SDEditConfig(strength=-0.1), SDEditConfig(0.05, 10),
-    SDEditConfig(float("nan")), SDEditConfig(num_inference_steps=0), SDEditConfig(shift=0),
-    SDEditConfig(sampler="heun"), SDEditConfig(guidance=2.0),
-])
+@pytest.mark.parametrize(
+    "config",
+    [
+        SDEditConfig(strength=1.5),
+        SDEditConfig(strength=-0.1),
+        SDEditConfig(0.05, 10),
+        SDEditConfig(float("nan")),
+        SDEditConfig(num_inference_steps=0),
+        SDEditConfig(shift=0),
+        SDEditConfig(sampler="heun"),
+        SDEditConfig(guidance=2.0),
+    ],
+)
 def test_bad_configurations_are_refused(prior, config):
     with pytest.raises(InputError, match="wanted"):
         sdedit(prior.velocity, torch.zeros(1, 3, dtype=torch.float64), config=config)

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from toolkit.errors import InputError, MissingFileError
+from toolkit.prior.prior import Condition
 from toolkit.prior.sdedit import SDEditConfig, sdedit
-from toolkit.prior.turntable import (
-    Condition,
+from toolkit.prior.turntable.model import (
     TurntableConfig,
     TurntablePrior,
     load_turntable,
@@ -24,8 +24,12 @@ def clip(frames=5, batch=1, seed=0):
 
 
 def condition(frames=5, batch=1, coarse=True):
-    return Condition(torch.arange(frames) * 360 / frames, torch.linspace(-5, 10, frames),
-                     clip(1, batch, 1)[:, :, 0], clip(frames, batch, 2) if coarse else None)
+    return Condition(
+        torch.arange(frames) * 360 / frames,
+        torch.linspace(-5, 10, frames),
+        clip(1, batch, 1)[:, :, 0],
+        clip(frames, batch, 2) if coarse else None,
+    )
 
 
 @pytest.fixture
@@ -83,10 +87,14 @@ def test_velocity_and_loss_share_one_parametrisation(model):
 def test_views_may_come_in_any_order(model):
     x, c = clip(), condition()
     order = torch.tensor([3, 0, 4, 1, 2])
-    shuffled = Condition(c.azimuths_deg[order], c.elevations_deg[order], c.reference,
-                         c.coarse[:, :, order])
-    assert torch.allclose(model.velocity(x[:, :, order], 0.6, shuffled),
-                          model.velocity(x, 0.6, c)[:, :, order], atol=1e-4)
+    shuffled = Condition(
+        c.azimuths_deg[order], c.elevations_deg[order], c.reference, c.coarse[:, :, order]
+    )
+    assert torch.allclose(
+        model.velocity(x[:, :, order], 0.6, shuffled),
+        model.velocity(x, 0.6, c)[:, :, order],
+        atol=1e-4,
+    )
 
 
 def test_views_see_each_other_and_the_reference(model):
@@ -102,8 +110,11 @@ def test_views_see_each_other_and_the_reference(model):
 
 def test_angles_are_per_clip_when_asked(model):
     x, c = clip(batch=2), condition(batch=2)
-    both = dataclasses.replace(c, azimuths_deg=torch.stack([c.azimuths_deg, c.azimuths_deg + 20]),
-                               elevations_deg=c.elevations_deg.expand(2, -1))
+    both = dataclasses.replace(
+        c,
+        azimuths_deg=torch.stack([c.azimuths_deg, c.azimuths_deg + 20]),
+        elevations_deg=c.elevations_deg.expand(2, -1),
+    )
     v, mixed = model.velocity(x, 0.5, c), model.velocity(x, torch.tensor([0.5, 0.5]), both)
     assert torch.allclose(mixed[0], v[0], atol=1e-5)
     assert not torch.allclose(mixed[1], v[1], atol=1e-5)
@@ -171,8 +182,13 @@ def test_overfitting_one_clip_beats_its_coarse_start():
         loss.backward()
         optimiser.step()
     assert sum(losses[-20:]) < 0.8 * sum(losses[:20])
-    refined = sdedit(model.velocity, c.coarse, c, config=SDEditConfig(0.6, 8, 1.0),
-                     generator=torch.Generator().manual_seed(0))
+    refined = sdedit(
+        model.velocity,
+        c.coarse,
+        c,
+        config=SDEditConfig(0.6, 8, 1.0),
+        generator=torch.Generator().manual_seed(0),
+    )
     assert (refined - truth).square().mean() < 0.8 * (c.coarse - truth).square().mean()
 
 
@@ -185,17 +201,18 @@ def test_save_and_load_round_trip(model, tmp_path):
 
 
 def test_missing_and_foreign_files_are_refused(tmp_path):
-    with pytest.raises(MissingFileError, match="train_turntable"):
+    with pytest.raises(MissingFileError, match="tools.train.turntable"):
         TurntablePrior.load(tmp_path / "none.safetensors")
     from safetensors.torch import save_file
+
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="wanted"):
         TurntablePrior.load(tmp_path / "other.safetensors")
 
 
-@pytest.mark.parametrize("x,c", [
-    (clip(4), condition(5)), (clip()[..., :12], condition()), (clip(batch=2), condition()),
-])
+@pytest.mark.parametrize(
+    "x,c", [(clip(4), condition(5)), (clip()[..., :12], condition()), (clip(batch=2), condition())]
+)
 def test_shapes_that_do_not_fit_are_refused(model, x, c):
     with pytest.raises(InputError, match="wanted"):
         model.velocity(x, 0.5, c)

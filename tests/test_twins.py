@@ -1,24 +1,18 @@
 """Twins share the photo and differ behind; bias and variance add up to the error."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
+from experiments import coarse_baselines, learning_curve
 from toolkit.body.motion import a_pose
 from toolkit.cameras import orbit_cameras
-from toolkit.diagnostics.variance import split_error
 from toolkit.errors import InputError
-from toolkit.metrics import masked_psnr
-from toolkit.people.render import render_person
+from toolkit.measure.metrics import masked_psnr
+from toolkit.measure.variance import split_error
+from toolkit.people.alternatives import PHOTO_PX, propose, relit, twins, with_other_grain
+from toolkit.people.draw.render import render_person
 from toolkit.people.sample import sample_person
-from toolkit.people.twins import PHOTO_PX, propose, relit, twins, with_other_grain
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-import coarse_baselines  # noqa: E402
-import learning_curve  # noqa: E402
 
 FULL, UPPER = 9, 3  # validation people: a printed shirt behind; an upper-body photo
 A_POSE = a_pose()
@@ -31,8 +25,10 @@ def back_of(person):
 
 def photo_agreement_db(first, second):
     """PSNR of two people's photos from the first one's camera, inside both silhouettes."""
-    a, b = (render_person(p, first.photo_camera.resized(PHOTO_PX, PHOTO_PX), supersample=2)
-            for p in (first, second))
+    a, b = (
+        render_person(p, first.photo_camera.resized(PHOTO_PX, PHOTO_PX), supersample=2)
+        for p in (first, second)
+    )
     return float(masked_psnr(a.rgb, b.rgb, ((a.alpha + b.alpha) > 0).float())[0])
 
 
@@ -51,7 +47,8 @@ def test_twins_share_the_photo_and_not_the_back(full):
     for twin in found:
         assert twin.seed == person.seed and twin.light is person.light
         assert {k: v for k, v in twin.attributes.items() if k not in ("back", "hair")} == {
-            k: v for k, v in person.attributes.items() if k not in ("back", "hair")}
+            k: v for k, v in person.attributes.items() if k not in ("back", "hair")
+        }
 
 
 def test_twins_are_the_same_again(full):
@@ -64,8 +61,11 @@ def test_twins_are_the_same_again(full):
 def test_ink_of_the_chest_is_the_ink_of_the_back(full):
     person, found = full
     ink = person.outfit.cloth["top"].front.image[0, 0, :3]
-    backs = [b for t in found if (b := t.outfit.cloth["top"].back) is not None
-             and not b.label.startswith("picture")]
+    backs = [
+        b
+        for t in found
+        if (b := t.outfit.cloth["top"].back) is not None and not b.label.startswith("picture")
+    ]
     assert backs and all(np.array_equal(b.image[0, 0, :3], ink) for b in backs)
 
 
@@ -80,7 +80,7 @@ def test_legs_that_the_photo_shows_are_kept_and_others_drawn():
 
 
 def test_nothing_agrees_with_an_impossible_tolerance(monkeypatch):
-    monkeypatch.setattr("toolkit.people.twins.TRIES_EACH", 3)
+    monkeypatch.setattr("toolkit.people.alternatives.TRIES_EACH", 3)
     person = sample_person(1, "val")  # long hair moves some pixels
     with pytest.raises(InputError, match="tolerance"):
         twins(person, 1, tolerance_db=1000)
@@ -155,18 +155,23 @@ def test_split_error_refuses_one_truth():
 
 def test_mirrored_front_paints_the_back_like_the_front():
     from toolkit.body.anchors import sample_anchors
-    from toolkit.body.model import BodyModel
-    from toolkit.coarse.pixel_aligned import lay_out
+    from toolkit.body.npz import load_body
+    from toolkit.coarse.observe import lay_out
     from toolkit.gaussians import Gaussians
 
-    anchors = sample_anchors(BodyModel.load(), num=2000)
+    anchors = sample_anchors(load_body(), num=2000)
     layout, n = lay_out(anchors, 64), 2000
     front = layout.normals[:, 2] > 0
     red, blue = torch.tensor([0.8, 0.1, 0.1]), torch.tensor([0.1, 0.1, 0.8])
     colors = torch.where((layout.points[:, 1] > 0.2)[:, None], red, blue)
     colors = torch.where(front[:, None], colors, torch.tensor([0.5, 0.5, 0.5]))
-    gaussians = Gaussians.from_colors(layout.points, torch.eye(4)[:1].expand(n, 4),
-                                      torch.full((n, 3), 0.01), torch.ones(n), colors)
+    gaussians = Gaussians.from_colors(
+        layout.points,
+        torch.eye(4)[:1].expand(n, 4),
+        torch.full((n, 3), 0.01),
+        torch.ones(n),
+        colors,
+    )
     painted = coarse_baselines.mirror_front(gaussians, front, layout).colors
     assert torch.allclose(painted[front], colors[front], atol=1e-5)
     clear = ~front & ((layout.points[:, 1] - 0.2).abs() > 0.05)

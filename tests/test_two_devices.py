@@ -8,28 +8,31 @@ import pytest
 import torch
 from pretend_gpu import DEVICE, pretend_gpu
 
-from toolkit import fit, metrics, refine
 from toolkit.body.anchors import sample_anchors
-from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
+from toolkit.body.npz import load_body
 from toolkit.body.rig import Avatar, Rig
 from toolkit.cameras import orbit_cameras
-from toolkit.coarse import lhm_photo
-from toolkit.coarse.lhm_tiny import write_tiny
+from toolkit.coarse.lhm import predict as lhm_photo
+from toolkit.coarse.lhm.tiny import write_tiny
 from toolkit.gaussians import Gaussians
-from toolkit.photo.multihmr_weights import tiny_multihmr
-from toolkit.prior import wan
-from toolkit.prior.latent import edit_latents
+from toolkit.measure.ssim import _ssim_by_matrices
+from toolkit.photo.multihmr.weights import tiny_multihmr
 from toolkit.prior.orbit import static_orbit
+from toolkit.prior.prior import Condition
 from toolkit.prior.sdedit import SDEditConfig
-from toolkit.prior.turntable import Condition
-from toolkit.prior.wan_tiny import write_tiny_wan
+from toolkit.prior.wan import model as wan
+from toolkit.prior.wan.grid import edit_latents
+from toolkit.prior.wan.tiny import write_tiny_wan
+from toolkit.refine import refit as fit
+from toolkit.refine.target import clip_target
+from toolkit.refine.turntable import render_turntable
 from toolkit.render import api
 
 
 @pytest.fixture(scope="module")
 def body():
-    return BodyModel.load()
+    return load_body()
 
 
 @pytest.fixture
@@ -69,23 +72,34 @@ def test_it_refuses_what_a_gpu_refuses():
 @pytest.fixture
 def one_ssim(monkeypatch):
     """The GPU's SSIM on both devices; the CPU's own kernel rounds otherwise (see test_metrics)."""
-    monkeypatch.setattr(fit, "ssim_map", lambda first, second, sigma_px=1.5, stride=1:
-                        metrics._ssim_by_matrices(first, second, sigma_px, stride))
+    monkeypatch.setattr(
+        fit,
+        "ssim_map",
+        lambda first, second, sigma_px=1.5, stride=1: _ssim_by_matrices(
+            first, second, sigma_px, stride
+        ),
+    )
 
 
 def test_turntable_and_refit(body, gsplat, one_ssim):
     anchors = sample_anchors(body, 400)
     rig = Rig.build(body, anchors, torch.zeros(20))
-    coarse = Gaussians.from_colors(rig.anchors_rest, torch.eye(4)[:1].repeat(400, 1),
-                                   torch.full((400, 3), 0.03), torch.full((400,), 0.9),
-                                   seeded(400, 3))
+    coarse = Gaussians.from_colors(
+        rig.anchors_rest,
+        torch.eye(4)[:1].repeat(400, 1),
+        torch.full((400, 3), 0.03),
+        torch.full((400,), 0.9),
+        seeded(400, 3),
+    )
 
     def run(device):
-        turntable = refine.render_turntable(Avatar(coarse, rig), static_orbit(5),
-                                            seeded(400) > 0.5, size=(64, 32), device=device)
-        target = refine.clip_target(turntable, turntable.rgb * 0.5 + 0.3, -rig.joints[0])
-        gaussians, history = fit.fit(coarse.to(device), rig.to(device), [target.to(device)],
-                                     fit.FitConfig(steps=3))
+        turntable = render_turntable(
+            Avatar(coarse, rig), static_orbit(5), seeded(400) > 0.5, size=(64, 32), device=device
+        )
+        target = clip_target(turntable, turntable.rgb * 0.5 + 0.3, -rig.joints[0])
+        gaussians, history = fit.fit(
+            coarse.to(device), rig.to(device), [target.to(device)], fit.FitConfig(steps=3)
+        )
         return turntable, gaussians.to("cpu"), history
 
     turntable, gaussians, history = run("cpu")
@@ -113,8 +127,11 @@ def test_lhm(body, tmp_path):
     folder = write_tiny(tmp_path, body, num_points=400)
     still = torch.zeros(20)
     guess = SimpleNamespace(
-        betas=still, pose=a_pose(), transl=-body.rest_joints(still)[0],
-        camera=orbit_cameras([0.0], [0.0], radius_m=4.0, fov_y_deg=30.0, size=(300, 200)))
+        betas=still,
+        pose=a_pose(),
+        transl=-body.rest_joints(still)[0],
+        camera=orbit_cameras([0.0], [0.0], radius_m=4.0, fov_y_deg=30.0, size=(300, 200)),
+    )
     mask = torch.zeros(300, 200)
     mask[40:260, 70:130] = 1
 
@@ -137,8 +154,13 @@ def test_wan(tmp_path):
     prior = wan.WanPrior.load(config)
 
     def run():
-        return edit_latents(prior, told, torch.zeros(1, 1, 5, 64, 32), SDEditConfig(0.8, 3, 3.0),
-                            generator=torch.Generator().manual_seed(0))
+        return edit_latents(
+            prior,
+            told,
+            torch.zeros(1, 1, 5, 64, 32),
+            SDEditConfig(0.8, 3, 3.0),
+            generator=torch.Generator().manual_seed(0),
+        )
 
     here = run()
     with pretend_gpu():  # diffusers itself needs "meta" to load, so it is moved afterwards

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from toolkit.errors import InputError
-from toolkit.viewer import picture_row, turntable_widget
+from toolkit.show.viewer import picture_row, turntable_widget
 
 
 def walk(widget):
@@ -34,8 +34,11 @@ def test_slider_turns_all_clips_without_a_kernel():
     box = turntable_widget({"a": torch.rand(5, 8, 4, 3), "b": torch.rand(5, 8, 4, 3)}, range(5))
     slider = next(w for w in walk(box) if isinstance(w, widgets.IntSlider))
     live = getattr(widgets.Widget, "widgets", None) or widgets.widgets.widget._instances
-    linked = {w.target[0] for key, w in dict(live).items()
-              if key not in before and isinstance(w, Link) and w.source[0] is slider}
+    linked = {
+        w.target[0]
+        for key, w in dict(live).items()
+        if key not in before and isinstance(w, Link) and w.source[0] is slider
+    }
     assert {w for w in walk(box) if isinstance(w, widgets.Stack)} <= linked
 
 

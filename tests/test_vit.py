@@ -14,13 +14,24 @@ GOLDEN = np.load(Path(__file__).parent / "fixtures" / "dinov2_golden.npz")
 
 def build(num_registers):
     """The net and the picture of the golden run, from numpy's frozen generator."""
-    model = VisionTransformer(VitConfig(
-        dim=64, depth=3, grid=5, num_registers=num_registers,
-        offset=None if num_registers else 0.1, antialias=num_registers > 0))
+    model = VisionTransformer(
+        VitConfig(
+            dim=64,
+            depth=3,
+            grid=5,
+            num_registers=num_registers,
+            offset=None if num_registers else 0.1,
+            antialias=num_registers > 0,
+        )
+    )
     random = np.random.RandomState(num_registers)
     state = model.state_dict()
-    state = {k: torch.from_numpy((random.standard_normal(tuple(state[k].shape)) * 0.2)
-                                 .astype(np.float32)) for k in sorted(state)}
+    state = {
+        k: torch.from_numpy(
+            (random.standard_normal(tuple(state[k].shape)) * 0.2).astype(np.float32)
+        )
+        for k in sorted(state)
+    }
     model.load_state_dict(state)
     image = torch.from_numpy(random.standard_normal((1, 3, 56, 98)).astype(np.float32))
     return model.eval().requires_grad_(False), image

@@ -13,16 +13,19 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
-from toolkit.prior import wan_encoders, wan_files, wan_memory
-from toolkit.prior.latent import LatentPrior
 from toolkit.prior.orbit import static_orbit, turntable_cameras
+from toolkit.prior.prior import Condition
 from toolkit.prior.sdedit import SDEditConfig, sdedit
-from toolkit.prior.turntable import Condition
-from toolkit.prior.wan import WanConfig, WanPrior
-from toolkit.prior.wan_encoders import clean_text, embed_text
-from toolkit.prior.wan_files import MODELS, check_wan, find_wan, fingerprint
-from toolkit.prior.wan_tiny import write_tiny_wan
-from toolkit.refine import Turntable, refine_clip
+from toolkit.prior.wan import encoders as wan_encoders
+from toolkit.prior.wan import files as wan_files
+from toolkit.prior.wan import memory as wan_memory
+from toolkit.prior.wan.encoders import clean_text, embed_text
+from toolkit.prior.wan.files import MODELS, check_wan, find_wan, fingerprint
+from toolkit.prior.wan.grid import LatentPrior
+from toolkit.prior.wan.model import WanConfig, WanPrior
+from toolkit.prior.wan.tiny import write_tiny_wan
+from toolkit.refine.edit import refine_clip
+from toolkit.refine.turntable import Turntable
 
 diffusers = pytest.importorskip("diffusers")
 PROMPT, NEGATIVE = "a full body photo of one person", "blurry, watermark"
@@ -49,8 +52,12 @@ def folders(tmp_path_factory):
 
 
 def load(folder, **changes):
-    settings = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "device": "cpu",
-                "dtype": torch.float32} | changes
+    settings = {
+        "prompt": PROMPT,
+        "negative_prompt": NEGATIVE,
+        "device": "cpu",
+        "dtype": torch.float32,
+    } | changes
     return WanPrior.load(WanConfig(folder, **settings))
 
 
@@ -66,7 +73,8 @@ def i2v(folders):
 
 def euler(pipeline_class, folder, shift=3.0):
     pipeline = pipeline_class.from_pretrained(
-        folder, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=shift))
+        folder, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
+    )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -80,9 +88,9 @@ def pipeline(folders):
 def video():
     """Five smooth frames in [0, 1] on white."""
     ramp = torch.linspace(0, 1, 32)
-    picture = torch.stack([ramp[:, None].expand(32, 48),
-                           torch.linspace(0, 1, 48).expand(32, 48),
-                           torch.ones(32, 48)])
+    picture = torch.stack(
+        [ramp[:, None].expand(32, 48), torch.linspace(0, 1, 48).expand(32, 48), torch.ones(32, 48)]
+    )
     return torch.stack([picture.roll(4 * k, -1) for k in range(5)])  # F C H W
 
 
@@ -91,38 +99,62 @@ def as_clip(video):
 
 
 def reference(pipeline, prior, video, seed=1, **call):
-    return pipeline(video=video, prompt_embeds=prior.base.text, height=32, width=48,
-                    negative_prompt_embeds=prior.base.negative, generator=seeded(seed),
-                    **{"guidance_scale": 5.0, "output_type": "latent"} | call).frames
+    return pipeline(
+        video=video,
+        prompt_embeds=prior.base.text,
+        height=32,
+        width=48,
+        negative_prompt_embeds=prior.base.negative,
+        generator=seeded(seed),
+        **{"guidance_scale": 5.0, "output_type": "latent"} | call,
+    ).frames
 
 
 # -- equal to diffusers --------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("strength,steps", [(0.2, 10), (0.8, 10), (1.0, 5)])
 def test_our_loop_equals_diffusers_video_to_video(pipeline, prior, video, strength, steps):
     theirs = reference(pipeline, prior, video, strength=strength, num_inference_steps=steps)
-    ours = sdedit(prior.velocity, prior.encode(as_clip(video)), prior.base, generator=seeded(1),
-                  config=SDEditConfig(strength, steps, prior.shift))
+    ours = sdedit(
+        prior.velocity,
+        prior.encode(as_clip(video)),
+        prior.base,
+        generator=seeded(1),
+        config=SDEditConfig(strength, steps, prior.shift),
+    )
     assert theirs.std() > 0.1
     assert torch.allclose(ours, theirs, atol=1e-5)
 
 
 def test_decoded_frames_equal_diffusers(pipeline, prior, video):
-    theirs = reference(pipeline, prior, video, strength=0.8, num_inference_steps=5,
-                       output_type="pt")
-    x = sdedit(prior.velocity, prior.encode(as_clip(video)), prior.base, generator=seeded(1),
-               config=SDEditConfig(0.8, 5, prior.shift))
+    theirs = reference(
+        pipeline, prior, video, strength=0.8, num_inference_steps=5, output_type="pt"
+    )
+    x = sdedit(
+        prior.velocity,
+        prior.encode(as_clip(video)),
+        prior.base,
+        generator=seeded(1),
+        config=SDEditConfig(0.8, 5, prior.shift),
+    )
     ours = (prior.decode(x)[0].permute(1, 0, 2, 3) + 1) / 2
     assert torch.allclose(ours, theirs[0], atol=1e-5)
     assert theirs.std() > 0.01
 
 
 def test_without_guidance_the_negative_prompt_is_not_asked(pipeline, prior, video):
-    theirs = reference(pipeline, prior, video, strength=0.5, num_inference_steps=4,
-                       guidance_scale=1.0)
+    theirs = reference(
+        pipeline, prior, video, strength=0.5, num_inference_steps=4, guidance_scale=1.0
+    )
     plain = dataclasses.replace(prior.base, negative=None)
-    ours = sdedit(prior.velocity, prior.encode(as_clip(video)), plain, generator=seeded(1),
-                  config=SDEditConfig(0.5, 4, 3.0))
+    ours = sdedit(
+        prior.velocity,
+        prior.encode(as_clip(video)),
+        plain,
+        generator=seeded(1),
+        config=SDEditConfig(0.5, 4, 3.0),
+    )
     assert torch.allclose(ours, theirs, atol=1e-5)
     guided = reference(pipeline, prior, video, strength=0.5, num_inference_steps=4)
     assert (guided - theirs).abs().max() > 1e-2  # prompts and guidance matter in the tiny model
@@ -133,13 +165,27 @@ def test_image_to_video_equals_diffusers_from_pure_noise(folders, i2v):
 
     pipeline = euler(diffusers.WanImageToVideoPipeline, folders["i2v"])
     picture = Image.effect_mandelbrot((48, 32), (-2, -1, 1, 1), 40).convert("RGB")
-    theirs = pipeline(image=picture, height=32, width=48, num_frames=5, num_inference_steps=4,
-                      prompt_embeds=i2v.base.text, negative_prompt_embeds=i2v.base.negative,
-                      guidance_scale=5.0, generator=seeded(2), output_type="latent").frames
+    theirs = pipeline(
+        image=picture,
+        height=32,
+        width=48,
+        num_frames=5,
+        num_inference_steps=4,
+        prompt_embeds=i2v.base.text,
+        negative_prompt_embeds=i2v.base.negative,
+        guidance_scale=5.0,
+        generator=seeded(2),
+        output_type="latent",
+    ).frames
     pixels = torch.tensor(list(picture.tobytes())).reshape(32, 48, 3).permute(2, 0, 1) / 127.5 - 1
     told = Condition(torch.zeros(5), torch.zeros(5), reference=pixels[None])
-    ours = sdedit(i2v.velocity, torch.zeros_like(theirs), i2v.condition(told),
-                  config=SDEditConfig(1.0, 4, 3.0), generator=seeded(2))
+    ours = sdedit(
+        i2v.velocity,
+        torch.zeros_like(theirs),
+        i2v.condition(told),
+        config=SDEditConfig(1.0, 4, 3.0),
+        generator=seeded(2),
+    )
     assert torch.allclose(ours, theirs, atol=1e-5)
 
 
@@ -184,6 +230,7 @@ def test_text_encoder_is_freed_after_its_one_use(folders, monkeypatch):
 
 # -- silent traps of the pipelines, and our answers ----------------------------------------------
 
+
 def test_trap_frames_are_dropped(pipeline, prior, video):
     eight = torch.cat([video, video[:3]])
     kept = reference(pipeline, prior, eight, strength=0.5, num_inference_steps=2, output_type="pt")
@@ -193,17 +240,21 @@ def test_trap_frames_are_dropped(pipeline, prior, video):
 
 
 def test_trap_odd_sizes_and_ranges(prior):
-    for clip in (torch.zeros(1, 3, 5, 40, 48), torch.zeros(1, 3, 5, 32, 24),
-                 torch.zeros(0, 3, 5, 32, 32),
-                 torch.full((1, 3, 5, 32, 32), 255.0)):
+    for clip in (
+        torch.zeros(1, 3, 5, 40, 48),
+        torch.zeros(1, 3, 5, 32, 24),
+        torch.zeros(0, 3, 5, 32, 32),
+        torch.full((1, 3, 5, 32, 32), 255.0),
+    ):
         with pytest.raises(InputError, match="wanted"):
             prior.encode(clip)
 
 
 def test_trap_a_strength_too_small_returns_an_empty_batch(pipeline, prior, video):
     with pytest.raises(InputError, match="at least one step"):
-        sdedit(prior.velocity, prior.encode(as_clip(video)), prior.base,
-               config=SDEditConfig(0.05, 10))
+        sdedit(
+            prior.velocity, prior.encode(as_clip(video)), prior.base, config=SDEditConfig(0.05, 10)
+        )
     nothing = reference(pipeline, prior, video, strength=0.05, num_inference_steps=10)
     assert len(nothing) == 0
 
@@ -217,11 +268,20 @@ def test_trap_strength_above_one_is_taken_for_one(pipeline, prior, video):
 
 def test_trap_given_latents_are_not_noised(pipeline, prior, video):
     x0 = prior.encode(as_clip(video))
-    theirs = pipeline(latents=x0, prompt_embeds=prior.base.text, height=32, width=48,
-                      negative_prompt_embeds=prior.base.negative, strength=0.75,
-                      num_inference_steps=4, output_type="latent", generator=seeded(1)).frames
-    ours = sdedit(prior.velocity, x0, prior.base, config=SDEditConfig(0.75, 4, 3.0),
-                  generator=seeded(1))
+    theirs = pipeline(
+        latents=x0,
+        prompt_embeds=prior.base.text,
+        height=32,
+        width=48,
+        negative_prompt_embeds=prior.base.negative,
+        strength=0.75,
+        num_inference_steps=4,
+        output_type="latent",
+        generator=seeded(1),
+    ).frames
+    ours = sdedit(
+        prior.velocity, x0, prior.base, config=SDEditConfig(0.75, 4, 3.0), generator=seeded(1)
+    )
     assert (theirs - ours).abs().max() > 0.1
     assert theirs.shape == ours.shape  # nothing would have told
 
@@ -229,8 +289,13 @@ def test_trap_given_latents_are_not_noised(pipeline, prior, video):
 def turntable(views, size):
     orbit = static_orbit(views)
     rgb = torch.rand(views, *size, 3, generator=seeded(9))
-    return Turntable(orbit, turntable_cameras(orbit, size=size), rgb,
-                     torch.ones(views, *size, 1), torch.zeros(views, *size, 1))
+    return Turntable(
+        orbit,
+        turntable_cameras(orbit, size=size),
+        rgb,
+        torch.ones(views, *size, 1),
+        torch.zeros(views, *size, 1),
+    )
 
 
 @pytest.mark.parametrize("kind", ["t2v", "i2v"])
@@ -272,6 +337,7 @@ def test_text_beyond_ascii_needs_ftfy(monkeypatch):
 
 # -- loading -------------------------------------------------------------------------------------
 
+
 def changed(folders, tmp_path, file, kind="t2v", **changes):
     copy = tmp_path / "copy"
     shutil.copytree(folders[kind], copy)
@@ -280,13 +346,18 @@ def changed(folders, tmp_path, file, kind="t2v", **changes):
     return copy
 
 
-@pytest.mark.parametrize("file,changes", [
-    ("model_index.json", {"transformer_2": ["diffusers", "WanTransformer3DModel"]}),
-    ("model_index.json", {"expand_timesteps": True}),
-    ("transformer/config.json", {"_class_name": "WanVACETransformer3DModel"}),
-    ("transformer/config.json", {"in_channels": 48}),
-    ("vae/config.json", {"z_dim": 48}), ("vae/config.json", {"patch_size": 2}),
-    ("scheduler/scheduler_config.json", {"flow_shift": None, "shift": None})])
+@pytest.mark.parametrize(
+    "file,changes",
+    [
+        ("model_index.json", {"transformer_2": ["diffusers", "WanTransformer3DModel"]}),
+        ("model_index.json", {"expand_timesteps": True}),
+        ("transformer/config.json", {"_class_name": "WanVACETransformer3DModel"}),
+        ("transformer/config.json", {"in_channels": 48}),
+        ("vae/config.json", {"z_dim": 48}),
+        ("vae/config.json", {"patch_size": 2}),
+        ("scheduler/scheduler_config.json", {"flow_shift": None, "shift": None}),
+    ],
+)
 def test_relatives_of_wan21_are_refused(folders, tmp_path, file, changes):
     with pytest.raises(InputError, match="wanted"):
         check_wan(changed(folders, tmp_path, file, **changes))
@@ -305,8 +376,9 @@ def test_what_a_folder_says(folders, tmp_path):
 def test_missing_checkpoints_name_the_command_that_fetches_them(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     known = MODELS["t2v-1.3b"]
-    with pytest.raises(MissingFileError,
-                       match=f"hf download {known.hub_id} --revision {known.revision}"):
+    with pytest.raises(
+        MissingFileError, match=f"hf download {known.hub_id} --revision {known.revision}"
+    ):
         find_wan("t2v-1.3b")
     with pytest.raises(InputError, match="revision"):
         find_wan("someone/else")
@@ -375,6 +447,7 @@ def test_offloading_changes_no_value(folders, prior, video, where, monkeypatch):
 
 # -- memory --------------------------------------------------------------------------------------
 
+
 def count(model):
     return sum(p.numel() for p in model.parameters())
 
@@ -408,19 +481,24 @@ def test_activation_formula_covers_the_real_transformer(name):
     def call(model):
         bf16 = {"dtype": torch.bfloat16}
         image = torch.empty(1, 257, 1280, **bf16) if "image_dim" in config else None
-        model(torch.empty(1, config["in_channels"], t, h, w, **bf16), timestep=torch.ones(1),
-              encoder_hidden_states=torch.empty(1, 512, 4096, **bf16),
-              encoder_hidden_states_image=image)
+        model(
+            torch.empty(1, config["in_channels"], t, h, w, **bf16),
+            timestep=torch.ones(1),
+            encoder_hidden_states=torch.empty(1, 512, 4096, **bf16),
+            encoder_hidden_states_image=image,
+        )
 
-    measured = wan_memory.peak_bytes(lambda: diffusers.WanTransformer3DModel(**config), call,
-                                     torch.bfloat16)
+    measured = wan_memory.peak_bytes(
+        lambda: diffusers.WanTransformer3DModel(**config), call, torch.bfloat16
+    )
     estimated = wan_memory.activation_bytes(config, t * h * w // 4, torch.bfloat16)
     assert measured < estimated < 1.3 * measured
 
 
 def test_decoder_formula_covers_the_real_vae():
-    measured = wan_memory.peak_bytes(diffusers.AutoencoderKLWan,
-                                     lambda vae: vae.decode(torch.empty(1, 16, 3, 20, 20)))
+    measured = wan_memory.peak_bytes(
+        diffusers.AutoencoderKLWan, lambda vae: vae.decode(torch.empty(1, 16, 3, 20, 20))
+    )
     assert measured < wan_memory.DECODE_BYTES_A_PIXEL * 160**2 < 1.1 * measured
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from toolkit.errors import InputError, MissingFileError
-from toolkit.weights import WEIGHTS, hub_cache, locate, missing_files, require, weights_dir
+from toolkit.weights.table import WEIGHTS, hub_cache, locate, missing_files, require, weights_dir
 
 
 @pytest.fixture
@@ -40,10 +40,18 @@ def test_row_is_whole(weight):
 
 def test_the_papers_models_are_listed():
     sources = {weight.source for weight in WEIGHTS.values()}
-    assert {"3DAIGC/LHM-MINI", "3DAIGC/LHM-500M", "3DAIGC/LHM-500M-HF", "3DAIGC/LHM-1B",
-            "3DAIGC/LHM-1B-HF", "Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
-            "Wan-AI/Wan2.1-T2V-14B-Diffusers", "meta-llama/Llama-3.3-70B-Instruct",
-            "black-forest-labs/FLUX.1-dev", "black-forest-labs/FLUX.1-schnell"} <= sources
+    assert {
+        "3DAIGC/LHM-MINI",
+        "3DAIGC/LHM-500M",
+        "3DAIGC/LHM-500M-HF",
+        "3DAIGC/LHM-1B",
+        "3DAIGC/LHM-1B-HF",
+        "Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
+        "Wan-AI/Wan2.1-T2V-14B-Diffusers",
+        "meta-llama/Llama-3.3-70B-Instruct",
+        "black-forest-labs/FLUX.1-dev",
+        "black-forest-labs/FLUX.1-schnell",
+    } <= sources
 
 
 def test_nothing_there(places):

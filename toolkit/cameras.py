@@ -38,8 +38,12 @@ class Cameras:
     def __post_init__(self):
         c = self.viewmats.shape[0]
         if self.viewmats.shape != (c, 4, 4) or self.Ks.shape != (c, 3, 3):
-            fail("Cameras", got=f"viewmats {tuple(self.viewmats.shape)}, Ks {tuple(self.Ks.shape)}",
-                 wanted="(C,4,4) and (C,3,3)", fix="Stack one matrix a camera.")
+            fail(
+                "Cameras",
+                got=f"viewmats {tuple(self.viewmats.shape)}, Ks {tuple(self.Ks.shape)}",
+                wanted="(C,4,4) and (C,3,3)",
+                fix="Stack one matrix a camera.",
+            )
 
     def __len__(self) -> int:
         return self.viewmats.shape[0]
@@ -70,8 +74,9 @@ class Cameras:
         return -(self.viewmats[:, :3, :3].mT @ self.viewmats[:, :3, 3:])[..., 0]
 
 
-def intrinsics(fov_y_deg: float, width: int, height: int, *,
-               num: int = 1) -> Float[Tensor, "C 3 3"]:
+def intrinsics(
+    fov_y_deg: float, width: int, height: int, *, num: int = 1
+) -> Float[Tensor, "C 3 3"]:
     """Square-pixel intrinsics with a centred principal point, from the vertical field of view."""
     focal = 0.5 * height / torch.tan(torch.deg2rad(torch.tensor(float(fov_y_deg))) / 2)
     K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
@@ -90,8 +95,15 @@ def look_at(eyes: Float[Tensor, "C 3"], targets: Float[Tensor, "C 3"]) -> Float[
     return viewmats
 
 
-def orbit_cameras(azimuths_deg, elevations_deg, *, radius_m: float, fov_y_deg: float = 25.0,
-                  size: tuple[int, int] = (192, 96), target=(0.0, 0.0, 0.0)) -> Cameras:
+def orbit_cameras(
+    azimuths_deg,
+    elevations_deg,
+    *,
+    radius_m: float,
+    fov_y_deg: float = 25.0,
+    size: tuple[int, int] = (192, 96),
+    target=(0.0, 0.0, 0.0),
+) -> Cameras:
     """Cameras on a sphere around `target`; `size` is (height, width) in pixels."""
     az = torch.deg2rad(torch.as_tensor(azimuths_deg, dtype=torch.float32))
     el = torch.deg2rad(torch.as_tensor(elevations_deg, dtype=torch.float32)).expand_as(az)

@@ -11,8 +11,12 @@ from toolkit.errors import ToolkitError, fail
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not spin beside numba's
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
-                  help="A single photo to a refined, animatable 3D human.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A single photo to a refined, animatable 3D human.",
+)
 
 
 @app.callback()
@@ -38,11 +42,19 @@ def avatar(  # noqa: PLR0913 - one argument an option
 
     What is left out is what suits the profile.
     """
-    from toolkit.pipeline import PipelineConfig, build_avatar
+    from toolkit.pipeline import build_avatar
+    from toolkit.profiles.base import PipelineConfig
 
-    config = PipelineConfig(profile=profile, seed=seed, strength=strength, num_views=views,
-                            num_gaussians=gaussians, num_inference_steps=steps,
-                            fit_steps=fit_steps, clip_size=_parse_size(size))
+    config = PipelineConfig(
+        profile=profile,
+        seed=seed,
+        strength=strength,
+        num_views=views,
+        num_gaussians=gaussians,
+        num_inference_steps=steps,
+        fit_steps=fit_steps,
+        clip_size=_parse_size(size),
+    )
     result = build_avatar(photo, out, config, resume=resume)
     typer.echo(f"Done. Look at compare.png and animation.mp4 in {result.out_dir}")
 
@@ -65,8 +77,8 @@ def doctor(
     """Say what this machine can run: packages, GPU, memory, disk, weights. Downloads nothing."""
     import json
 
-    from toolkit.doctor import examine, exit_code
-    from toolkit.doctor_text import render
+    from toolkit.run.doctor import examine, exit_code
+    from toolkit.run.doctor_text import render
 
     if profile not in (None, "embedded", "full"):
         fail("profile", got=repr(profile), wanted='"embedded" or "full"', fix="Or leave it out.")
@@ -88,16 +100,23 @@ def evaluate(  # noqa: PLR0913 - one argument an option
     poses: Annotated[bool, typer.Option(help="score eight novel poses, too")] = True,
 ) -> None:
     """Score coarse, refined and controls on people whose 3D truth is known."""
-    from toolkit.evaluate.person import ScoreConfig
     from toolkit.evaluate.run import CLIPS, VARIANTS, EvaluateConfig
     from toolkit.evaluate.run import evaluate as run
-    from toolkit.pipeline import PipelineConfig
+    from toolkit.evaluate.score_person import ScoreConfig
+    from toolkit.profiles.base import PipelineConfig
 
     names = tuple(name.strip() for name in variants.split(",") if name.strip()) or tuple(VARIANTS)
-    score = ScoreConfig(variants=names, clips=CLIPS if poses else (),
-                        pipeline=PipelineConfig(seed=seed, fit_steps=fit_steps))
-    run(out, EvaluateConfig(split=split, people=people, num=num, seed=seed, workers=workers,
-                            score=score))
+    score = ScoreConfig(
+        variants=names,
+        clips=CLIPS if poses else (),
+        pipeline=PipelineConfig(seed=seed, fit_steps=fit_steps),
+    )
+    run(
+        out,
+        EvaluateConfig(
+            split=split, people=people, num=num, seed=seed, workers=workers, score=score
+        ),
+    )
     typer.echo(f"Done. Look at evaluation.md and evaluation.png in {out}")
 
 

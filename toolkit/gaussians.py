@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.assets import atomic_path
 from toolkit.errors import MissingFileError, fail
+from toolkit.run.files import atomic_path
 
 SH_C0 = 0.28209479177387814  # zeroth spherical harmonic; colour = 0.5 + SH_C0 * f_dc
 
@@ -36,12 +36,20 @@ class Gaussians:
         n = self.means.shape[0]
         shapes = {f.name: tuple(getattr(self, f.name).shape) for f in fields(self)}
         k = self.sh.shape[1] if self.sh.ndim == 3 else 0
-        wanted = {"means": (n, 3), "quats": (n, 4), "scales": (n, 3), "opacities": (n,),
-                  "sh": (n, k, 3)}
+        wanted = {
+            "means": (n, 3),
+            "quats": (n, 4),
+            "scales": (n, 3),
+            "opacities": (n,),
+            "sh": (n, k, 3),
+        }
         if shapes != wanted or k not in (1, 4, 9, 16):
-            fail("Gaussians", got=shapes,
-                 wanted="(N,3) (N,4) (N,3) (N,) (N,K,3) with K in 1,4,9,16",
-                 fix="Give all tensors the same N.")
+            fail(
+                "Gaussians",
+                got=shapes,
+                wanted="(N,3) (N,4) (N,3) (N,) (N,K,3) with K in 1,4,9,16",
+                fix="Give all tensors the same N.",
+            )
 
     def __len__(self) -> int:
         return self.means.shape[0]
@@ -56,8 +64,9 @@ class Gaussians:
         return 0.5 + SH_C0 * self.sh[:, 0]
 
     @classmethod
-    def from_colors(cls, means, quats, scales, opacities,
-                    colors: Float[Tensor, "N 3"]) -> "Gaussians":
+    def from_colors(
+        cls, means, quats, scales, opacities, colors: Float[Tensor, "N 3"]
+    ) -> "Gaussians":
         """Gaussians of one plain RGB colour each (degree 0)."""
         return cls(means, quats, scales, opacities, ((colors - 0.5) / SH_C0)[:, None])
 
@@ -86,8 +95,26 @@ class Gaussians:
 
 def _property_names(num_rest: int) -> list[str]:
     rest = [f"f_rest_{i}" for i in range(num_rest)]
-    return ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", *rest, "opacity",
-            "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]
+    return [
+        "x",
+        "y",
+        "z",
+        "nx",
+        "ny",
+        "nz",
+        "f_dc_0",
+        "f_dc_1",
+        "f_dc_2",
+        *rest,
+        "opacity",
+        "scale_0",
+        "scale_1",
+        "scale_2",
+        "rot_0",
+        "rot_1",
+        "rot_2",
+        "rot_3",
+    ]
 
 
 def save_ply(gaussians: Gaussians, path: str | os.PathLike) -> None:
@@ -101,9 +128,18 @@ def save_ply(gaussians: Gaussians, path: str | os.PathLike) -> None:
     g = gaussians.detach().to("cpu")
     n, k = len(g), g.sh.shape[1]
     rest = g.sh[:, 1:].mT.reshape(n, 3 * (k - 1))  # channel-major: all R, all G, all B
-    columns = torch.cat([g.means, torch.zeros(n, 3), g.sh[:, 0], rest,
-                         torch.logit(g.opacities.clamp(1e-4, 1 - 1e-4))[:, None],
-                         g.scales.clamp_min(1e-9).log(), g.quats], dim=1)
+    columns = torch.cat(
+        [
+            g.means,
+            torch.zeros(n, 3),
+            g.sh[:, 0],
+            rest,
+            torch.logit(g.opacities.clamp(1e-4, 1 - 1e-4))[:, None],
+            g.scales.clamp_min(1e-9).log(),
+            g.quats,
+        ],
+        dim=1,
+    )
     names = _property_names(rest.shape[1])
     table = np.empty(n, dtype=[(name, "<f4") for name in names])
     for i, name in enumerate(names):
@@ -127,25 +163,39 @@ def load_ply(path: str | os.PathLike) -> Gaussians:
         vertex = PlyData.read(str(path))["vertex"]
         found = {p.name for p in vertex.properties}
     except Exception as error:  # plyfile raises many kinds; all mean "not a readable PLY"
-        fail(f"{path}", got=f"an unreadable file ({type(error).__name__})", wanted="a 3DGS PLY",
-             fix="Export it again as a Gaussian-splatting PLY.")
+        fail(
+            f"{path}",
+            got=f"an unreadable file ({type(error).__name__})",
+            wanted="a 3DGS PLY",
+            fix="Export it again as a Gaussian-splatting PLY.",
+        )
     num_rest = sum(name.startswith("f_rest_") for name in found)
     needed = [n for n in _property_names(num_rest) if n not in ("nx", "ny", "nz")]
     missing = [n for n in needed if n not in found]
     if missing or num_rest not in (0, 9, 24, 45):
-        fail(f"{path}",
-             got=f"a PLY without {missing[:4]}" if missing else f"{num_rest} f_rest values",
-             wanted="the 3DGS properties x y z f_dc_* opacity scale_* rot_*",
-             fix="A mesh or point-cloud PLY holds no Gaussians; export the splats.")
+        fail(
+            f"{path}",
+            got=f"a PLY without {missing[:4]}" if missing else f"{num_rest} f_rest values",
+            wanted="the 3DGS properties x y z f_dc_* opacity scale_* rot_*",
+            fix="A mesh or point-cloud PLY holds no Gaussians; export the splats.",
+        )
     table = np.stack([np.asarray(vertex[n], np.float32) for n in needed], axis=1)
     columns = torch.from_numpy(table)
     if len(columns) == 0 or not torch.isfinite(columns).all():
-        fail(f"{path}", got="no Gaussians" if len(columns) == 0 else "NaN or Inf",
-             wanted="one or more finite Gaussians", fix="Export it again.")
+        fail(
+            f"{path}",
+            got="no Gaussians" if len(columns) == 0 else "NaN or Inf",
+            wanted="one or more finite Gaussians",
+            fix="Export it again.",
+        )
     n = len(columns)
-    rest = columns[:, 6:6 + num_rest].reshape(n, 3, num_rest // 3).mT
-    tail = columns[:, 6 + num_rest:]
+    rest = columns[:, 6 : 6 + num_rest].reshape(n, 3, num_rest // 3).mT
+    tail = columns[:, 6 + num_rest :]
     quats = torch.nn.functional.normalize(tail[:, 4:8], dim=-1)
-    return Gaussians(means=columns[:, :3], quats=quats,
-                     scales=tail[:, 1:4].exp(), opacities=tail[:, 0].sigmoid(),
-                     sh=torch.cat([columns[:, None, 3:6], rest], dim=1))
+    return Gaussians(
+        means=columns[:, :3],
+        quats=quats,
+        scales=tail[:, 1:4].exp(),
+        opacities=tail[:, 0].sigmoid(),
+        sh=torch.cat([columns[:, None, 3:6], rest], dim=1),
+    )

@@ -13,20 +13,23 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from toolkit import report
 from toolkit.body.anchors import Anchors
 from toolkit.body.rig import Avatar, Rig
-from toolkit.coarse.pixel_aligned import crop_photo, observe
-from toolkit.fit import FitConfig, FitTarget, fit
-from toolkit.photo.fit import PhotoBody
-from toolkit.photo.keypoints import Detection, detect
+from toolkit.coarse.observe import observe
+from toolkit.photo.crop import crop_photo
+from toolkit.photo.detection.detect import Detection, detect
 from toolkit.photo.load import Photo, read_photo
+from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.orbit import OrbitConfig, orbit
 from toolkit.prior.sdedit import start_sigma
-from toolkit.profiles import PipelineConfig, Profile, load_profile
-from toolkit.progress import Progress
-from toolkit.refine import Turntable, clip_target, photo_target, refine_clip, render_turntable
-from toolkit.runfolder import RunFolder, digest, read_json, save_array, write_json
+from toolkit.profiles.base import PipelineConfig, Profile, load_profile
+from toolkit.refine.edit import refine_clip
+from toolkit.refine.refit import FitConfig, fit
+from toolkit.refine.target import FitTarget, clip_target, photo_target
+from toolkit.refine.turntable import Turntable, render_turntable
+from toolkit.run import report
+from toolkit.run.folder import RunFolder, digest, read_json, save_array, write_json
+from toolkit.run.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,13 @@ class AvatarResult:
     report: dict
 
 
-def build_avatar(photo: str | os.PathLike, out_dir: str | os.PathLike,
-                 config: PipelineConfig | None = None, *, resume: bool = False) -> AvatarResult:
+def build_avatar(
+    photo: str | os.PathLike,
+    out_dir: str | os.PathLike,
+    config: PipelineConfig | None = None,
+    *,
+    resume: bool = False,
+) -> AvatarResult:
     """The main job: one photo in, a folder of avatars, films and numbers out.
 
     Nothing is written before the photo has been read and a person found in it; every file appears
@@ -62,8 +70,13 @@ def build_avatar(photo: str | os.PathLike, out_dir: str | os.PathLike,
     return AvatarResult(job.folder.path, body, coarse, refined, turntable.rgb, clip, summary)
 
 
-def open_job(photo: str | os.PathLike, out_dir: str | os.PathLike,
-             config: PipelineConfig | None = None, *, resume: bool = False) -> "Job":
+def open_job(
+    photo: str | os.PathLike,
+    out_dir: str | os.PathLike,
+    config: PipelineConfig | None = None,
+    *,
+    resume: bool = False,
+) -> "Job":
     """Read the photo, find the person and open the run's folder: all stages are still to come."""
     config = config or PipelineConfig()
     profile, picture = load_profile(config.profile), read_photo(photo)
@@ -77,8 +90,14 @@ def open_job(photo: str | os.PathLike, out_dir: str | os.PathLike,
 class Job:
     """The stages of one run; each is computed, saved whole and read back by `RunFolder.stage`."""
 
-    def __init__(self, config: PipelineConfig, profile: Profile, photo: Photo, person: Detection,
-                 folder: RunFolder):
+    def __init__(
+        self,
+        config: PipelineConfig,
+        profile: Profile,
+        photo: Photo,
+        person: Detection,
+        folder: RunFolder,
+    ):
         self.config, self.profile, self.photo, self.person = config, profile, photo, person
         self.folder = folder
         self.body_model = profile.body_model
@@ -97,15 +116,18 @@ class Job:
             with Progress("body", 1):
                 return self.profile.fit_body(self.photo, self.person)
 
-        return self.folder.stage("body", compute, lambda b: b.save_json(path),
-                                 lambda: PhotoBody.load_json(path))
+        return self.folder.stage(
+            "body", compute, lambda b: b.save_json(path), lambda: PhotoBody.load_json(path)
+        )
 
     def predict_coarse(self, body: PhotoBody) -> Avatar:
         """One Gaussian an anchor, by the regressor."""
+
         def compute() -> Avatar:
             with Progress("coarse"):
                 gaussians = self.profile.predict_coarse(
-                    self.image, torch.as_tensor(body.mask), body, self.anchors)
+                    self.image, torch.as_tensor(body.mask), body, self.anchors
+                )
             return Avatar(gaussians, Rig.build(self.body_model, self.anchors, body.betas))
 
         return self._avatar_stage("coarse", compute, body, self.folder.state / "coarse.npz")
@@ -114,8 +136,13 @@ class Job:
         """The clip that is to be refined, and where it shows what the photo saw."""
         path = orbit(OrbitConfig(num_views=self.config.num_views, seed=self.config.seed))
         with torch.no_grad():
-            return render_turntable(coarse, path, self.visible(body), size=self.config.clip_size,
-                                    device=self.profile.device)
+            return render_turntable(
+                coarse,
+                path,
+                self.visible(body),
+                size=self.config.clip_size,
+                device=self.profile.device,
+            )
 
     def visible(self, body: PhotoBody) -> Bool[Tensor, " N"]:
         """Anchors that the photo's camera saw."""
@@ -125,22 +152,33 @@ class Job:
     def refine(self, turntable: Turntable) -> Tensor:
         """SDEdit under the video prior."""
         path = self.folder.state / "clip.npy"
-        return torch.from_numpy(self.folder.stage(
-            "sdedit", lambda: self.edit(turntable).numpy(), lambda clip: save_array(path, clip),
-            lambda: np.load(path)))
+        return torch.from_numpy(
+            self.folder.stage(
+                "sdedit",
+                lambda: self.edit(turntable).numpy(),
+                lambda clip: save_array(path, clip),
+                lambda: np.load(path),
+            )
+        )
 
     def edit(self, turntable: Turntable) -> Float[Tensor, "T H W 3"]:
         """`refine` for any turntable, without the folder."""
         edit, prior = self.config.sdedit(), self.profile.load_prior(*turntable.rgb.shape[:3])
         with Progress("sdedit", edit.max_steps or edit.num_inference_steps) as tick:
-            return refine_clip(prior, turntable, edit, callback=tick,
-                               generator=torch.Generator().manual_seed(self.config.seed))
+            return refine_clip(
+                prior,
+                turntable,
+                edit,
+                callback=tick,
+                generator=torch.Generator().manual_seed(self.config.seed),
+            )
 
     def refit(self, body: PhotoBody, coarse: Avatar, turntable: Turntable, clip: Tensor) -> Avatar:
         """The Gaussians, one to one, fitted to the refined clip and the photo."""
         targets = [clip_target(turntable, clip, -coarse.rig.joints[0]), self.photo_target(body)]
-        return self._avatar_stage("refined", lambda: self.fit_to(coarse, targets), body,
-                                  self.folder.file("avatar.npz"))
+        return self._avatar_stage(
+            "refined", lambda: self.fit_to(coarse, targets), body, self.folder.file("avatar.npz")
+        )
 
     def photo_target(self, body: PhotoBody) -> FitTarget:
         """The photo itself, in its own pose."""
@@ -151,8 +189,13 @@ class Job:
         steps = self.config.fit_steps if steps is None else steps
         config, device = FitConfig(steps=steps, seed=self.config.seed), self.profile.device
         with Progress("refit", config.steps) as tick:
-            gaussians, _ = fit(coarse.gaussians.to(device), coarse.rig.to(device),
-                               [target.to(device) for target in targets], config, callback=tick)
+            gaussians, _ = fit(
+                coarse.gaussians.to(device),
+                coarse.rig.to(device),
+                [target.to(device) for target in targets],
+                config,
+                callback=tick,
+            )
         return Avatar(gaussians.to("cpu"), coarse.rig)
 
     def examine(self, body: PhotoBody, coarse: Avatar, refined: Avatar) -> dict:
@@ -167,14 +210,17 @@ class Job:
                     tick()
                 report.film_motions(refined, file("animation.mp4"))
                 tick()
-                exams = [report.Examination(name, avatar, self.photo.rgb, body)
-                         for name, avatar in (("coarse", coarse), ("refined", refined))]
+                exams = [
+                    report.Examination(name, avatar, self.photo.rgb, body)
+                    for name, avatar in (("coarse", coarse), ("refined", refined))
+                ]
                 tick()
                 report.draw_comparison(file("compare.png"), self.photo.rgb, body, exams)
             return report.numbers(*exams)
 
-        measured = self.folder.stage("numbers", compute, lambda n: write_json(path, n),
-                                     lambda: read_json(path))
+        measured = self.folder.stage(
+            "numbers", compute, lambda n: write_json(path, n), lambda: read_json(path)
+        )
         summary = self._summary(measured)
         write_json(path, summary)
         return summary
@@ -182,15 +228,28 @@ class Job:
     def _summary(self, measured: dict) -> dict:
         edit = self.config.sdedit()
         sigma = start_sigma(edit.strength, edit.num_inference_steps, edit.shift)
-        names = {"profile": self.profile.name, "body_model": self.profile.body_name,
-                 "pose_model": self.profile.pose_name, "coarse_model": self.profile.coarse_name,
-                 "video_prior": self.profile.prior_name}
-        return measured | names | {
-            "config": asdict(self.config), "sdedit": asdict(edit), "start_sigma": sigma,
-            "versions": report.versions(), "stages": self.folder.stages}
+        names = {
+            "profile": self.profile.name,
+            "body_model": self.profile.body_name,
+            "pose_model": self.profile.pose_name,
+            "coarse_model": self.profile.coarse_name,
+            "video_prior": self.profile.prior_name,
+        }
+        return (
+            measured
+            | names
+            | {
+                "config": asdict(self.config),
+                "sdedit": asdict(edit),
+                "start_sigma": sigma,
+                "versions": report.versions(),
+                "stages": self.folder.stages,
+            }
+        )
 
     def _avatar_stage(self, name: str, compute, body: PhotoBody, path: Path) -> Avatar:
         """Save an avatar for re-posing, and its Gaussians in the photo's pose as a standard PLY."""
+
         def save(avatar: Avatar) -> None:
             avatar.posed(body.pose, body.transl).save_ply(self.folder.file(f"{name}.ply"))
             avatar.save(path)

@@ -35,26 +35,32 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from toolkit import animate, refine, report, show
-from toolkit.assets import sample_path
 from toolkit.body import motion, rig
-from toolkit.coarse import pixel_aligned
-from toolkit.export import write_video
-from toolkit.fit import FitConfig, fit
-from toolkit.photo import keypoints, load
+from toolkit.coarse import observe as pixel_aligned
+from toolkit.photo import load
+from toolkit.photo.detection import detect as keypoints
 from toolkit.prior.orbit import OrbitConfig, orbit
 from toolkit.prior.sdedit import start_sigma
-from toolkit.profiles import PipelineConfig, load_profile
+from toolkit.profiles.base import PipelineConfig, load_profile
+from toolkit.refine import turntable as refine
+from toolkit.refine.refit import FitConfig, fit
 from toolkit.render import api, mesh
-from toolkit.viewer import picture_row, turntable_widget
+from toolkit.run import report
+from toolkit.run.files import sample_path
+from toolkit.show import animate
+from toolkit.show import figures as show
+from toolkit.show.export import write_video
+from toolkit.show.viewer import picture_row, turntable_widget
 
 stages = load_profile(profile)
 body_model = stages.body_model
 short = {"num_views": 5, "num_inference_steps": 4, "fit_steps": 10, "clip_size": (96, 48)}
 config = PipelineConfig(profile=profile, seed=seed, strength=strength, **(short if fast else {}))
 config = config.resolved(stages)  # what was left open is now what suits the profile
-print(f"{stages.coarse_name} + {stages.prior_name}, {config.num_gaussians} Gaussians, "
-      f"{config.num_views} views of {config.clip_size[0]} x {config.clip_size[1]} pixels")
+print(
+    f"{stages.coarse_name} + {stages.prior_name}, {config.num_gaussians} Gaussians, "
+    f"{config.num_views} views of {config.clip_size[0]} x {config.clip_size[1]} pixels"
+)
 
 # %% [markdown]
 # ## What one photo tells
@@ -95,8 +101,9 @@ path = orbit(OrbitConfig(num_views=config.num_views, seed=seed))
 crop = pixel_aligned.crop_photo(image, mask, body.camera)
 visible = pixel_aligned.observe(crop, body, body_model, surface).visible
 with torch.no_grad():
-    turntable = refine.render_turntable(coarse, path, visible, size=config.clip_size,
-                                        device=stages.device)
+    turntable = refine.render_turntable(
+        coarse, path, visible, size=config.clip_size, device=stages.device
+    )
 print(f"the photo saw {visible.float().mean():.0%} of the Gaussians")
 picture_row(*turntable.rgb[::2], height_px=250)
 
@@ -105,18 +112,23 @@ edit = config.sdedit()
 sigma = start_sigma(edit.strength, edit.num_inference_steps, edit.shift)
 prior = stages.load_prior(config.num_views, *config.clip_size)
 print(f"SDEdit starts at sigma = {sigma:.2f}")
-refined_clip = refine.refine_clip(prior, turntable, edit,
-                                  generator=torch.Generator().manual_seed(seed))
+refined_clip = refine.refine_clip(
+    prior, turntable, edit, generator=torch.Generator().manual_seed(seed)
+)
 picture_row(*refined_clip[::2], height_px=250)
 
 # %%
-targets = [refine.clip_target(turntable, refined_clip, -coarse.rig.joints[0]),
-           refine.photo_target(image, mask, body)]
+targets = [
+    refine.clip_target(turntable, refined_clip, -coarse.rig.joints[0]),
+    refine.photo_target(image, mask, body),
+]
 there = [part.to(stages.device) for part in (coarse.gaussians, coarse.rig, *targets)]
 gaussians, history = fit(*there[:2], there[2:], FitConfig(steps=config.fit_steps, seed=seed))
 refined = rig.Avatar(gaussians.to("cpu"), coarse.rig)
-print(f"loss {history.loss[:5].mean():.3f} -> {history.loss[-5:].mean():.3f}, "
-      f"{len(gaussians)} Gaussians before and after")
+print(
+    f"loss {history.loss[:5].mean():.3f} -> {history.loss[-5:].mean():.3f}, "
+    f"{len(gaussians)} Gaussians before and after"
+)
 
 # %% [markdown]
 # ## Look
@@ -125,15 +137,18 @@ print(f"loss {history.loss[:5].mean():.3f} -> {history.loss[-5:].mean():.3f}, "
 
 # %%
 with torch.no_grad():
-    after = refine.render_turntable(refined, path, visible, size=config.clip_size,
-                                    device=stages.device)
+    after = refine.render_turntable(
+        refined, path, visible, size=config.clip_size, device=stages.device
+    )
 clips = {"coarse": turntable.rgb, "refined clip": refined_clip, "refined avatar": after.rgb}
 turntable_widget(clips, path.azimuths_deg)
 
 # %%
 results = Path(out_dir)
-exams = [report.Examination(name, avatar, picture.rgb, body)
-         for name, avatar in (("coarse", coarse), ("refined", refined))]
+exams = [
+    report.Examination(name, avatar, picture.rgb, body)
+    for name, avatar in (("coarse", coarse), ("refined", refined))
+]
 report.draw_comparison(results / "compare.png", picture.rgb, body, exams)
 sheet = Image.open(results / "compare.png").convert("RGB")
 sheet.resize((1200, round(1200 * sheet.height / sheet.width)))
@@ -144,7 +159,7 @@ film = animate.animate(refined, motion.load_clip("walk"), shot)
 write_video(results / "walk.mp4", film, fps=shot.fps)
 refined.gaussians.save_ply(results / "refined.ply")
 refined.save(results / "avatar.npz")
-picture_row(*film[::max(1, len(film) // 6)][:6], height_px=230)
+picture_row(*film[:: max(1, len(film) // 6)][:6], height_px=230)
 
 # %%
 # Check: these hold in the fast profile too

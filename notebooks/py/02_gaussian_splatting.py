@@ -35,11 +35,12 @@ from pathlib import Path
 import torch
 from torch.nn.functional import normalize
 
-from toolkit import cameras, show
+from toolkit import cameras
 from toolkit.body import anchors, model, motion, rig
 from toolkit.gaussians import Gaussians
 from toolkit.render import api
-from toolkit.viewer import picture_row
+from toolkit.show import figures as show
+from toolkit.show.viewer import picture_row
 
 print(f"profile {profile}: the renderer here is float32, our own steps are float64")
 
@@ -58,8 +59,9 @@ scales = 0.05 + 0.25 * torch.rand(10, 3, **draw) ** 2
 opacities = 0.5 + 0.45 * torch.rand(10, **draw)
 colors = torch.rand(10, 3, **draw)
 width, height = 256, 192
-camera = cameras.orbit_cameras(torch.tensor([20.0]), 15.0, radius_m=2.6, fov_y_deg=35.0,
-                               size=(height, width))
+camera = cameras.orbit_cameras(
+    torch.tensor([20.0]), 15.0, radius_m=2.6, fov_y_deg=35.0, size=(height, width)
+)
 view, K = camera.viewmats[0].double(), camera.Ks[0].double()
 scene = [t.float() for t in (means, quats, scales, opacities, colors)]
 library, coverage, meta = api.rasterization(*scene, camera.viewmats, camera.Ks, width, height)
@@ -76,12 +78,21 @@ picture_row(library[0], height_px=300)
 #
 # and adds $0.3$ px² so that no splat falls between pixels.
 
+
 # %%
 def rotations(quats):
     w, x, y, z = normalize(quats, dim=-1).unbind(-1)
-    rows = [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]
+    rows = [
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
+    ]
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
@@ -118,11 +129,17 @@ for k, size in enumerate((1.0, 3.33)):
         ax.plot(*ring.T, color=tuple(color.tolist()) if k == 0 else show.FAINT, lw=1.5)
         half = size * cov.diagonal().sqrt()
         if k:
-            corner = centre[:, None] + half[:, None] * torch.tensor([[-1, 1, 1, -1, -1.0],
-                                                                     [-1, -1, 1, 1, -1]])
+            corner = centre[:, None] + half[:, None] * torch.tensor(
+                [[-1, 1, 1, -1, -1.0], [-1, -1, 1, 1, -1]]
+            )
             ax.plot(*corner, color=show.STAGE_COLORS[1], lw=1)
-    ax.set(xlim=(0, width), ylim=(height, 0), title=("one standard deviation", "3.33 of them")[k],
-           xticks=range(0, width + 1, 32), yticks=range(0, height + 1, 32))
+    ax.set(
+        xlim=(0, width),
+        ylim=(height, 0),
+        title=("one standard deviation", "3.33 of them")[k],
+        xticks=range(0, width + 1, 32),
+        yticks=range(0, height + 1, 32),
+    )
     ax.grid(color=show.FAINT, lw=0.4)
 fig.tight_layout()
 show.save_figure(fig, Path(out_dir) / "ellipses.png")
@@ -138,6 +155,7 @@ picture_row(show.figure_pixels(fig), height_px=420)
 # T_i = \prod_{j<i} (1 - \alpha_j). \tag{2}$$
 #
 # Two cuts make it fast: $\alpha < 1/255$ is skipped, and a pixel is full once $T \le 10^{-4}$.
+
 
 # %%
 def pixel_grid(width, height):
@@ -182,13 +200,18 @@ picture_row(mine, library[0], show.difference_map(mine, library[0], scale=1e6), 
 
 # %%
 offsets = torch.cat([meta["isect_offsets"].flatten(), torch.tensor([len(meta["flatten_ids"])])])
-lists = [meta["flatten_ids"][a:b].tolist()
-         for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)]
+lists = [
+    meta["flatten_ids"][a:b].tolist()
+    for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+]
 lengths = offsets.diff().reshape(meta["tile_height"], meta["tile_width"])
 rank = depths.argsort().argsort()
 assert all(rank[ids].diff().gt(0).all() for ids in lists), "a tile is not in depth order"
-pairs = {"all pairs": alpha.numel(), "in tiles": int(lengths.sum()) * 32 * 32,
-         "visible": int((weights > 0).sum())}
+pairs = {
+    "all pairs": alpha.numel(),
+    "in tiles": int(lengths.sum()) * 32 * 32,
+    "visible": int((weights > 0).sum()),
+}
 print(lengths)
 print(*(f"{name} {count:,}" for name, count in pairs.items()), sep="; ")
 print("tiles of each Gaussian:", meta["tiles_per_gauss"][0].tolist())
@@ -211,6 +234,7 @@ print("tiles of each Gaussian:", meta["tiles_per_gauss"][0].tolist())
 # \tfrac12 d d^\top, \quad \frac{\partial L}{\partial o} =
 # \sum_u \frac{\partial L}{\partial\alpha}\, \frac{\alpha}{o}. \tag{4}$$
 
+
 # %%
 def backward(splats, pixels, picture, v):
     """Gradients of centres, opacities and colours from v (P,3), walking near to far."""
@@ -232,6 +256,7 @@ def backward(splats, pixels, picture, v):
         grads["colors"].append(weight @ v)
     return {name: torch.stack(rows) for name, rows in grads.items()}
 
+
 # %% [markdown]
 # The loss is the mean squared distance to the mirrored picture. Three ways to its gradient: ours,
 # autograd through the hand-written forward pass, and the library's `backward()`.
@@ -243,8 +268,10 @@ splats = [t[order] for t in (centres, inverse, opacities, colors)]
 by_hand = backward(splats, pixel_grid(width, height), mine.reshape(-1, 3), v)
 
 leaves = [t.clone().requires_grad_() for t in (centres, opacities, colors)]
-again, _ = blend(coverage_of(leaves[0][order], covs[order], leaves[1][order],
-                             pixel_grid(width, height)), leaves[2][order])
+again, _ = blend(
+    coverage_of(leaves[0][order], covs[order], leaves[1][order], pixel_grid(width, height)),
+    leaves[2][order],
+)
 (again.reshape_as(target) - target).square().mean().backward()
 
 given = [t.requires_grad_() for t in scene]
@@ -258,7 +285,7 @@ for (name, g), leaf, other in zip(by_hand.items(), leaves, theirs, strict=True):
 
 # %% [markdown]
 # From $\mu'$ and $\Sigma'$ back to $\mu$, the quaternion and the scales the chain rule runs through
-# Eq. 1; `toolkit/render/fused.py` has it, eight Gaussians at a time. Gradients of one Gaussian come
+# Eq. 1; `toolkit/render/cpu/project_scales.py` has it, eight Gaussians at a time. Gradients of one Gaussian come
 # from many tiles: each (Gaussian, tile) pair owns a row, and rows are added in a fixed order. No
 # locks, and the same bits on every run.
 #
@@ -270,7 +297,7 @@ for (name, g), leaf, other in zip(by_hand.items(), leaves, theirs, strict=True):
 # nearest, as StopThePop does.
 
 # %%
-body = model.BodyModel.load()
+body = model.load_body()
 num = 600 if fast else 1500
 surface = anchors.sample_anchors(body, num)
 bones = rig.Rig.build(body, surface, torch.zeros(body.num_betas))
@@ -278,15 +305,20 @@ x, y, z = surface.normals.unbind(-1)
 turned = normalize(torch.stack([1 + z, -y, x, 0 * z], -1), dim=-1)  # +z onto the normal
 spacing = torch.cdist(surface.points, surface.points).topk(5, largest=False).values[:, 1:].mean(1)
 flat = spacing[:, None] * torch.tensor([0.67, 0.67, 0.28])
-person = Gaussians.from_colors(bones.anchors_rest, turned, flat, torch.full((num,), 0.95),
-                               0.5 + 0.5 * surface.normals)
+person = Gaussians.from_colors(
+    bones.anchors_rest, turned, flat, torch.full((num,), 0.95), 0.5 + 0.5 * surface.normals
+)
 person = rig.pose_gaussians(person, bones, motion.a_pose())
 middle = (person.means.amin(0) + person.means.amax(0)) / 2
 person = person.replace(means=person.means - middle)
 px = 64 if fast else 80
 lens = cameras.orbit_cameras(torch.tensor([20.0]), 5.0, radius_m=2.6, fov_y_deg=42.0, size=(px, px))
-picture_row(api.render(person, lens.resized(384, 384)).rgb[0], api.render(person, lens).rgb[0],
-            height_px=384)
+picture_row(
+    api.render(person, lens.resized(384, 384)).rgb[0],
+    api.render(person, lens).rgb[0],
+    height_px=384,
+)
+
 
 # %%
 def ray_response(person, view, K, pixels):
@@ -309,6 +341,7 @@ view64, K64, grid = lens.viewmats[0].double(), lens.Ks[0].double(), pixel_grid(p
 shape = person.means.double(), person.quats.double(), person.scales.double()
 opaque, tint = person.opacities.double(), person.colors.double()
 
+
 # %%
 def splatted(eps2d, **cuts):
     centres, covs, depths = project(*shape, view64, K64, eps2d)
@@ -318,11 +351,26 @@ def splatted(eps2d, **cuts):
 
 
 exact = splatted(0.3, cut=0, stop=0)
-kernel = api.rasterization(person.means, person.quats, person.scales, person.opacities,
-                           person.colors, lens.viewmats, lens.Ks, px, px)[0].double().reshape(-1, 3)
-costs = {"alpha below 1/255 skipped": psnr(splatted(0.3, stop=0), exact),
-         "full at T = 1e-4": psnr(splatted(0.3, cut=0), exact),
-         "float32, same cuts (library)": psnr(kernel, splatted(0.3))}
+kernel = (
+    api.rasterization(
+        person.means,
+        person.quats,
+        person.scales,
+        person.opacities,
+        person.colors,
+        lens.viewmats,
+        lens.Ks,
+        px,
+        px,
+    )[0]
+    .double()
+    .reshape(-1, 3)
+)
+costs = {
+    "alpha below 1/255 skipped": psnr(splatted(0.3, stop=0), exact),
+    "full at T = 1e-4": psnr(splatted(0.3, cut=0), exact),
+    "float32, same cuts (library)": psnr(kernel, splatted(0.3)),
+}
 exponent, nearest = ray_response(person, view64, K64, grid)
 along_rays = opaque[:, None] * exponent.exp()
 by_centre = project(*shape, view64, K64)[2].argsort()
@@ -341,13 +389,19 @@ costs["one order for all pixels"] = psnr(traced, resorted)
 # %%
 fine = api.render(person, lens.resized(8 * px, 8 * px), antialiased=False).rgb[0]
 area_mean = fine.reshape(px, 8, px, 8, 3).mean((1, 3))
-views = {name: api.render(person, lens, antialiased=name == "antialiased").rgb[0]
-         for name in ("classic", "antialiased")}
+views = {
+    name: api.render(person, lens, antialiased=name == "antialiased").rgb[0]
+    for name in ("classic", "antialiased")
+}
 costs |= {f"0.3 px² blur, {name}": psnr(v, area_mean) for name, v in views.items()}
 for name, value in sorted(costs.items(), key=lambda item: item[1]):
     print(f"{name:34}{value:6.1f} dB")
-picture_row(area_mean, *views.values(),
-            *(show.difference_map(area_mean, v, scale=3) for v in views.values()), height_px=200)
+picture_row(
+    area_mean,
+    *views.values(),
+    *(show.difference_map(area_mean, v, scale=3) for v in views.values()),
+    height_px=200,
+)
 
 # %%
 fig = show.figure(900, 320)
@@ -365,8 +419,10 @@ picture_row(show.figure_pixels(fig), height_px=320)
 # %%
 # Check: these hold in the fast profile too
 assert worst < 1e-4, "our picture is not the library's"
-assert all((x[order] - g).abs().max() < 1e-3 * g.abs().max()
-           for (_, g), x in zip(by_hand.items(), theirs, strict=True)), "gradients differ"
+assert all(
+    (x[order] - g).abs().max() < 1e-3 * g.abs().max()
+    for (_, g), x in zip(by_hand.items(), theirs, strict=True)
+), "gradients differ"
 assert costs["float32, same cuts (library)"] > costs["full at T = 1e-4"]
 assert costs["alpha below 1/255 skipped"] > 45 > costs["0.3 px² blur, classic"]
 assert pairs["visible"] < pairs["in tiles"] < pairs["all pairs"]

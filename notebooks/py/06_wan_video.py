@@ -42,30 +42,42 @@ import torch
 import transformers
 from torch.utils.flop_counter import FlopCounterMode
 
-from toolkit import refine, show
 from toolkit.body.motion import a_pose
-from toolkit.full_profile import find_device
-from toolkit.people.render import render_person
+from toolkit.people.draw.render import render_person
 from toolkit.people.sample import sample_person
-from toolkit.prior import latent, sdedit, wan, wan_files, wan_memory, wan_tiny
+from toolkit.prior import sdedit
 from toolkit.prior.orbit import static_orbit, turntable_cameras
-from toolkit.viewer import picture_row
-from toolkit.weight_sets import choose, label
+from toolkit.prior.wan import files as wan_files
+from toolkit.prior.wan import grid as latent
+from toolkit.prior.wan import memory as wan_memory
+from toolkit.prior.wan import model as wan
+from toolkit.prior.wan import tiny as wan_tiny
+from toolkit.profiles.full import find_device
+from toolkit.refine import turntable as refine
+from toolkit.show import figures as show
+from toolkit.show.viewer import picture_row
+from toolkit.weights.sets import choose, label
 
 for package in (diffusers, transformers):
     package.utils.logging.set_verbosity_error()
     package.utils.logging.disable_progress_bar()
 torch.set_grad_enabled(False)
 folder = wan_tiny.write_tiny_wan(Path(out_dir) / "tiny-t2v", seed=seed)
-print(*sorted(f"{p.relative_to(folder)}  {p.stat().st_size / 1e3:.0f} kB"
-              for p in folder.rglob("*.safetensors")), sep="\n")
+print(
+    *sorted(
+        f"{p.relative_to(folder)}  {p.stat().st_size / 1e3:.0f} kB"
+        for p in folder.rglob("*.safetensors")
+    ),
+    sep="\n",
+)
 
 # %% [markdown]
 # ## Three parts, and the largest only reads the prompt
 # A checkpoint folder holds a **VAE** (pixels ↔ latents), a **transformer** (denoises latents) and
 # a **text encoder** (UMT5-XXL). The published configurations are in
-# `toolkit.prior.wan_files.MODELS`; on the meta device a model has shapes but no memory, so the
+# `toolkit.prior.wan.files.MODELS`; on the meta device a model has shapes but no memory, so the
 # real ones can be counted here. *Guess first: which part is the largest of T2V-1.3B?*
+
 
 # %%
 def millions(model):
@@ -76,8 +88,10 @@ print(f"{'':14}{'transformer':>12}{'VAE':>8}{'text':>8} M   bf16 GB   on the hub
 for name, model in wan_files.MODELS.items():
     parts = wan_memory.meta_models(model.transformer)
     sizes = [millions(parts[key]) for key in ("transformer", "VAE", "text encoder")]
-    print(f"{name:14}{sizes[0]:12,.0f}{sizes[1]:8,.0f}{sizes[2]:8,.0f}"
-          f"{sum(sizes) * 2 / 1e3:12.1f}{model.download_gb:14.1f}")
+    print(
+        f"{name:14}{sizes[0]:12,.0f}{sizes[1]:8,.0f}{sizes[2]:8,.0f}"
+        f"{sum(sizes) * 2 / 1e3:12.1f}{model.download_gb:14.1f}"
+    )
 
 # %% [markdown]
 # The text encoder of the "1.3B" model has four times the parameters of its transformer. It is
@@ -100,16 +114,19 @@ def make_turntable(size):
     """A procedural person; "seen by the photo" is here what faces the front camera."""
     cameras = turntable_cameras(orbit, size=size)
     drawn = render_person(person, cameras, pose=a_pose())
-    return refine.Turntable(orbit, cameras, drawn.rgb, drawn.alpha,
-                            drawn.alpha * (drawn.normals[..., 2:] > 0.2))
+    return refine.Turntable(
+        orbit, cameras, drawn.rgb, drawn.alpha, drawn.alpha * (drawn.normals[..., 2:] > 0.2)
+    )
 
 
 turntable = make_turntable((200, 104))
 grid = latent.LatentGrid(views, 200, 104, close_loop=True)
-print(f"clip {views} x 200 x 104 -> on the grid {grid.padded} -> latents {grid.shape}"
-      f" -> {grid.num_tokens} tokens; views {grid.views.tolist()}")
+print(
+    f"clip {views} x 200 x 104 -> on the grid {grid.padded} -> latents {grid.shape}"
+    f" -> {grid.num_tokens} tokens; views {grid.views.tolist()}"
+)
 placed = grid.place(refine.to_latents(turntable.rgb))
-squares = refine.from_latents(placed)[::max(1, views // 4)][:5].clone()
+squares = refine.from_latents(placed)[:: max(1, views // 4)][:5].clone()
 squares[:, ::8], squares[:, :, ::8] = 0.85, 0.85  # cells
 squares[:, ::16], squares[:, :, ::16] = 0.55, 0.55  # tokens
 picture_row(*squares, height_px=330)
@@ -151,8 +168,12 @@ picture_row(show.figure_pixels(fig), height_px=300)
 # %%
 keep = turntable.seen.permute(3, 0, 1, 2)[None].float()
 pooled = grid.pool(keep)
-shown = [keep[0, 0, 0], pooled[0, 0, 0].repeat_interleave(8, 0).repeat_interleave(8, 1),
-         keep[0, 0, views // 4], pooled[0, 0, 1].repeat_interleave(8, 0).repeat_interleave(8, 1)]
+shown = [
+    keep[0, 0, 0],
+    pooled[0, 0, 0].repeat_interleave(8, 0).repeat_interleave(8, 1),
+    keep[0, 0, views // 4],
+    pooled[0, 0, 1].repeat_interleave(8, 0).repeat_interleave(8, 1),
+]
 print(f"kept: {float(keep.mean()):.1%} of the pixels, {float(pooled.mean()):.1%} of the cells")
 picture_row(*[one[..., None].expand(-1, -1, 3) for one in shown], height_px=260)
 
@@ -174,8 +195,13 @@ cosines = rope.freqs_cos.split(list(sizes.values()), dim=1)
 fig = show.figure(900, 260)
 ax = fig.subplots()
 for (axis, channels), table, color in zip(sizes.items(), cosines, show.STAGE_COLORS, strict=True):
-    ax.plot(table[:60].mean(1), label=f"{axis}, {channels} channels", color=color, lw=2,
-            ls="--" if axis == "width" else "-")
+    ax.plot(
+        table[:60].mean(1),
+        label=f"{axis}, {channels} channels",
+        color=color,
+        lw=2,
+        ls="--" if axis == "width" else "-",
+    )
 ax.set(xlabel="offset in tokens", ylabel="similarity")
 show.quiet_axes(ax)
 ax.legend(frameon=False, fontsize=9)
@@ -212,8 +238,10 @@ _, six, text, _ = net.condition_embedder(torch.tensor([700.0]), text)
 rotary = net.rope(latents)
 ours = run_block(block, x, text, six.unflatten(1, (6, -1)), rotary)
 theirs = block(x, text, six.unflatten(1, (6, -1)), rotary)
-print(f"{tuple(latents.shape)} latents -> {tuple(x.shape)} tokens; "
-      f"block: largest difference {float((ours - theirs).abs().max()):.1e}")
+print(
+    f"{tuple(latents.shape)} latents -> {tuple(x.shape)} tokens; "
+    f"block: largest difference {float((ours - theirs).abs().max()):.1e}"
+)
 
 # %% [markdown]
 # **The prompt.** UMT5 gives one vector a token, and zeros up to 512. *Classifier-free guidance*
@@ -227,12 +255,15 @@ used = int(prior.base.text[0].abs().sum(-1).gt(0).sum())
 print(f"prompt: {tuple(prior.base.text.shape)}, {used} positions used")
 z0 = prior.encode(placed)
 v_plus = prior.velocity(z0, 0.7, dataclasses.replace(prior.base, negative=None))
-v_minus = prior.velocity(z0, 0.7, dataclasses.replace(prior.base, text=prior.base.negative,
-                                                      negative=None))
+v_minus = prior.velocity(
+    z0, 0.7, dataclasses.replace(prior.base, text=prior.base.negative, negative=None)
+)
 guided = v_minus + 5.0 * (v_plus - v_minus)
-print(f"guidance moves v by {float((guided - v_plus).square().mean().sqrt()):.2f} (rms of v: "
-      f"{float(v_plus.square().mean().sqrt()):.2f}); equal to prior.velocity: "
-      f"{torch.allclose(guided, prior.velocity(z0, 0.7, prior.base), atol=1e-5)}")
+print(
+    f"guidance moves v by {float((guided - v_plus).square().mean().sqrt()):.2f} (rms of v: "
+    f"{float(v_plus.square().mean().sqrt()):.2f}); equal to prior.velocity: "
+    f"{torch.allclose(guided, prior.velocity(z0, 0.7, prior.base), atol=1e-5)}"
+)
 
 # %% [markdown]
 # ## SDEdit on latents, three times the same
@@ -242,26 +273,41 @@ print(f"guidance moves v by {float((guided - v_plus).square().mean().sqrt()):.2f
 
 # %%
 strength, steps = 0.8, 5 if fast else 10
-sigmas = sdedit.sigmas_for(steps, prior.shift)[sdedit.start_index(strength, steps):]
+sigmas = sdedit.sigmas_for(steps, prior.shift)[sdedit.start_index(strength, steps) :]
 noise = torch.randn(z0.shape, generator=torch.Generator().manual_seed(seed))
 z = (1 - sigmas[0]) * z0 + sigmas[0] * noise
 for now, following in zip(sigmas[:-1], sigmas[1:], strict=True):
     z = z + (following - now) * prior.velocity(z, now, prior.base)
 
-ours = sdedit.sdedit(prior.velocity, z0, prior.base,
-                     config=sdedit.SDEditConfig(strength, steps, prior.shift),
-                     generator=torch.Generator().manual_seed(seed))
+ours = sdedit.sdedit(
+    prior.velocity,
+    z0,
+    prior.base,
+    config=sdedit.SDEditConfig(strength, steps, prior.shift),
+    generator=torch.Generator().manual_seed(seed),
+)
 pipeline = diffusers.WanVideoToVideoPipeline.from_pretrained(
-    folder, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=prior.shift))
+    folder, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=prior.shift)
+)
 pipeline.set_progress_bar_config(disable=True)
-call = {"prompt_embeds": prior.base.text, "negative_prompt_embeds": prior.base.negative,
-        "height": grid.padded[1], "width": grid.padded[2], "guidance_scale": 5.0,
-        "strength": strength, "num_inference_steps": steps, "output_type": "latent"}
-theirs = pipeline(video=(placed[0].transpose(0, 1) + 1) / 2,
-                  generator=torch.Generator().manual_seed(seed), **call).frames
+call = {
+    "prompt_embeds": prior.base.text,
+    "negative_prompt_embeds": prior.base.negative,
+    "height": grid.padded[1],
+    "width": grid.padded[2],
+    "guidance_scale": 5.0,
+    "strength": strength,
+    "num_inference_steps": steps,
+    "output_type": "latent",
+}
+theirs = pipeline(
+    video=(placed[0].transpose(0, 1) + 1) / 2, generator=torch.Generator().manual_seed(seed), **call
+).frames
 difference = max(float((ours - z).abs().max()), float((ours - theirs).abs().max()))
-print(f"latents {tuple(z.shape)}, {len(sigmas) - 1} steps from sigma {float(sigmas[0]):.3f}; "
-      f"largest difference {difference:.1e}")
+print(
+    f"latents {tuple(z.shape)}, {len(sigmas) - 1} steps from sigma {float(sigmas[0]):.3f}; "
+    f"largest difference {difference:.1e}"
+)
 
 # %% [markdown]
 # **Strength is not noise.** Strength says how many steps are run; the *shift* then bends the
@@ -275,8 +321,13 @@ fig = show.figure(900, 330)
 ax = fig.subplots()
 strengths = np.arange(1, 51) / 50
 for shift, color in zip((1, 3, 5, 8), (show.FAINT, *show.STAGE_COLORS), strict=True):
-    ax.plot(strengths, [sdedit.start_sigma(s, 50, shift) for s in strengths], color=color, lw=2,
-            label=f"shift {shift}: {sdedit.start_sigma(0.8, 50, shift):.3f} at 0.8")
+    ax.plot(
+        strengths,
+        [sdedit.start_sigma(s, 50, shift) for s in strengths],
+        color=color,
+        lw=2,
+        label=f"shift {shift}: {sdedit.start_sigma(0.8, 50, shift):.3f} at 0.8",
+    )
 ax.axhspan(0.55, 0.86, color="#d9d6cf", alpha=0.6, lw=0)
 ax.axvline(0.8, color=show.INK, lw=1, ls=":")
 ax.set(xlabel="strength", ylabel="sigma at the start", xlim=(0, 1), ylim=(0, 1.02))
@@ -294,16 +345,21 @@ small = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
 quiet = call | {"height": 32, "width": 32, "num_inference_steps": 4}
 frames = pipeline(video=small, **quiet | {"output_type": "pt"}).frames
 print(f"8 frames in, {frames.shape[1]} out")
-print(f"strength 0.1 of 4 steps: {len(pipeline(video=small, **quiet | {'strength': 0.1}).frames)}"
-      " clips come back")
+print(
+    f"strength 0.1 of 4 steps: {len(pipeline(video=small, **quiet | {'strength': 0.1}).frames)}"
+    " clips come back"
+)
 stretched = pipeline(video=torch.rand(5, 3, 64, 16), **quiet | {"output_type": "pt"}).frames
 print(f"a clip of 64 x 16 pixels comes back as {tuple(stretched.shape[3:])}: stretched")
 euler = diffusers.FlowMatchEulerDiscreteScheduler.from_config(
-    diffusers.UniPCMultistepScheduler.from_pretrained(folder / "scheduler").config)
+    diffusers.UniPCMultistepScheduler.from_pretrained(folder / "scheduler").config
+)
 print(f"shift {prior.shift} of the checkpoint's UniPC, as Euler's config: {euler.shift}\n")
-for attempt in (lambda: prior.encode(torch.zeros(1, 3, 8, 32, 32)),
-                lambda: prior.encode(torch.zeros(1, 3, 5, 60, 32)),
-                lambda: sdedit.start_index(0.1, 4)):
+for attempt in (
+    lambda: prior.encode(torch.zeros(1, 3, 8, 32, 32)),
+    lambda: prior.encode(torch.zeros(1, 3, 5, 60, 32)),
+    lambda: sdedit.start_index(0.1, 4),
+):
     try:
         attempt()
     except ValueError as error:
@@ -316,13 +372,16 @@ for attempt in (lambda: prior.encode(torch.zeros(1, 3, 8, 32, 32)),
 # real classes at full size: one block is measured and counted as often as there are blocks.
 # *Guess: how much more does four times the frames cost?*
 
+
 # %%
 def forward(config, grid, device, dtype):
     t, h, w = grid.shape
-    return lambda net: net(torch.empty(1, config["in_channels"], t, h, w, device=device,
-                                       dtype=dtype), timestep=torch.ones(1, device=device),
-                           encoder_hidden_states=torch.empty(1, 512, 4096, device=device,
-                                                             dtype=dtype), return_dict=False)
+    return lambda net: net(
+        torch.empty(1, config["in_channels"], t, h, w, device=device, dtype=dtype),
+        timestep=torch.ones(1, device=device),
+        encoder_hidden_states=torch.empty(1, 512, 4096, device=device, dtype=dtype),
+        return_dict=False,
+    )
 
 
 def count(config, grid):
@@ -335,24 +394,31 @@ def count(config, grid):
             forward(small, grid, "meta", torch.float32)(net)
         flops.append(counter.get_total_flops())
     total = flops[0] + (config["num_layers"] - 1) * (flops[1] - flops[0])
-    peak = wan_memory.peak_bytes(lambda: diffusers.WanTransformer3DModel(**small),
-                                 forward(small, grid, "cpu", torch.bfloat16), torch.bfloat16)
+    peak = wan_memory.peak_bytes(
+        lambda: diffusers.WanTransformer3DModel(**small),
+        forward(small, grid, "cpu", torch.bfloat16),
+        torch.bfloat16,
+    )
     return total, peak
 
 
 # %%
-print(f"{'':9}{'frames':>7}{'size':>10}{'tokens':>8}{'latent MB':>10}{'TFLOP a step':>13}"
-      f"{'activations GB':>15}{'VAE GB':>8}")
+print(
+    f"{'':9}{'frames':>7}{'size':>10}{'tokens':>8}{'latent MB':>10}{'TFLOP a step':>13}"
+    f"{'activations GB':>15}{'VAE GB':>8}"
+)
 costs = {}
 for name in ("t2v-1.3b", "t2v-14b"):
     config = wan_files.MODELS[name].transformer
-    for clip in ((21, 416, 240), (21, 832, 480), (81, 832, 480))[:2 if fast else 3]:
+    for clip in ((21, 416, 240), (21, 832, 480), (81, 832, 480))[: 2 if fast else 3]:
         size = latent.LatentGrid(*clip)
         flops, peak = costs[name, clip] = count(config, size)
         vae_gb = wan_memory.DECODE_BYTES_A_PIXEL * clip[1] * clip[2] / 1e9
-        print(f"{name:9}{clip[0]:7}{clip[1]:6}x{clip[2]}{size.num_tokens:8,}"
-              f"{16 * np.prod(size.shape) * 4 / 1e6:10.1f}{2 * flops / 1e12:13.0f}"
-              f"{peak / 1e9:15.2f}{vae_gb:8.1f}")
+        print(
+            f"{name:9}{clip[0]:7}{clip[1]:6}x{clip[2]}{size.num_tokens:8,}"
+            f"{16 * np.prod(size.shape) * 4 / 1e6:10.1f}{2 * flops / 1e12:13.0f}"
+            f"{peak / 1e9:15.2f}{vae_gb:8.1f}"
+        )
 
 # %% [markdown]
 # A step is two velocities (guidance). Strength 0.8 of 50 steps is 40 of them: at a sustained 100
@@ -366,11 +432,12 @@ for name in ("t2v-1.3b", "t2v-14b"):
 print(f"21 views of 832 x 480, bf16\n{'card':>5}  {'model':9} transformer  VAE    text   peak GB")
 for name in ("t2v-1.3b", "t2v-14b"):
     for memory_gb in wan_memory.PRESETS_GB:
-        plan = wan_memory.choose_plan(memory_gb, wan_files.MODELS[name].transformer,
-                                      (21, 832, 480))
-        print(f"{memory_gb:3} GB  {name:9} {plan.transformer:12} "
-              f"{'tiled' if plan.tiled_vae else 'whole':6} "
-              f"{'GPU' if plan.text_on_gpu else 'CPU':6} {plan.peak_gb:5.1f}")
+        plan = wan_memory.choose_plan(memory_gb, wan_files.MODELS[name].transformer, (21, 832, 480))
+        print(
+            f"{memory_gb:3} GB  {name:9} {plan.transformer:12} "
+            f"{'tiled' if plan.tiled_vae else 'whole':6} "
+            f"{'GPU' if plan.text_on_gpu else 'CPU':6} {plan.peak_gb:5.1f}"
+        )
 
 # %% [markdown]
 # ## The whole step
@@ -385,19 +452,25 @@ name, long = "random weights", profile == "full" and not fast
 if profile == "full":
     device, ((name, checkpoint),) = find_device(), choose("prior").items()
     name, size = label(name, checkpoint), (64, 32) if fast else (832, 480)
-    prior = wan.WanPrior.load(wan.WanConfig(
-        checkpoint, device=device, clip=latent.LatentGrid(views, *size, close_loop=True).padded))
+    prior = wan.WanPrior.load(
+        wan.WanConfig(
+            checkpoint, device=device, clip=latent.LatentGrid(views, *size, close_loop=True).padded
+        )
+    )
     turntable = make_turntable(size)
     print(f"{name} on {device}: {prior.plan}")
-edit = dataclasses.replace(wan.OPERATING_POINT, shift=prior.shift,
-                           num_inference_steps=50 if long else 4, strength=0.8 if long else 0.5)
-refined = refine.refine_clip(prior, turntable, edit,
-                             generator=torch.Generator().manual_seed(seed))
+edit = dataclasses.replace(
+    wan.OPERATING_POINT,
+    shift=prior.shift,
+    num_inference_steps=50 if long else 4,
+    strength=0.8 if long else 0.5,
+)
+refined = refine.refine_clip(prior, turntable, edit, generator=torch.Generator().manual_seed(seed))
 sigma = sdedit.start_sigma(edit.strength, edit.num_inference_steps, edit.shift)
-print(f"{name}: start sigma {sigma:.3f}, "
-      f"{tuple(turntable.rgb.shape)} -> {tuple(refined.shape)}")
-picture_row(*turntable.rgb[::max(1, views // 3)][:4], *refined[::max(1, views // 3)][:4],
-            height_px=240)
+print(f"{name}: start sigma {sigma:.3f}, {tuple(turntable.rgb.shape)} -> {tuple(refined.shape)}")
+picture_row(
+    *turntable.rgb[:: max(1, views // 3)][:4], *refined[:: max(1, views // 3)][:4], height_px=240
+)
 
 # %% [markdown]
 # **Shown the photo.** An image-to-video (I2V) checkpoint sees 36 channels: the noisy latents, 4
@@ -405,25 +478,33 @@ picture_row(*turntable.rgb[::max(1, views // 3)][:4], *refined[::max(1, views //
 # that frame join the prompt. diffusers offers no SDEdit for it; our loop does not mind.
 
 # %%
-i2v = wan.WanPrior.load(wan.WanConfig(wan_tiny.write_tiny_wan(Path(out_dir) / "tiny-i2v", "i2v"),
-                                      device="cpu", dtype=torch.float32))
+i2v = wan.WanPrior.load(
+    wan.WanConfig(
+        wan_tiny.write_tiny_wan(Path(out_dir) / "tiny-i2v", "i2v"),
+        device="cpu",
+        dtype=torch.float32,
+    )
+)
 seen = i2v.with_first_frame(placed[:, :, 0], num_frames=placed.shape[2])
-print(f"first frame: {tuple(seen.first_frame.shape)}, mask by latent frame "
-      f"{seen.first_frame[0, 0].amax((1, 2)).tolist()}, CLIP tokens {tuple(seen.image.shape)}")
+print(
+    f"first frame: {tuple(seen.first_frame.shape)}, mask by latent frame "
+    f"{seen.first_frame[0, 0].amax((1, 2)).tolist()}, CLIP tokens {tuple(seen.image.shape)}"
+)
 v = i2v.velocity(z0, 0.7, seen)
 print("velocity", tuple(v.shape))
 
 # %%
 # Check: these hold in the fast profile too
 assert difference < 1e-4, "our loop and diffusers disagree"
-assert all((change[i, 4 * i + 1:] == 0).all() for i in range(3)), "the VAE looked ahead"
+assert all((change[i, 4 * i + 1 :] == 0).all() for i in range(3)), "the VAE looked ahead"
 assert (np.diag(change[:, ::4]) > 0).all()
 assert refined.shape == turntable.rgb.shape and refined.isfinite().all()
 assert float(pooled.mean()) <= float(keep.mean())
 for (name, clip), (_, peak) in costs.items():
     tokens = latent.LatentGrid(*clip).num_tokens
-    assert peak < wan_memory.activation_bytes(wan_files.MODELS[name].transformer, tokens,
-                                              torch.bfloat16)
+    assert peak < wan_memory.activation_bytes(
+        wan_files.MODELS[name].transformer, tokens, torch.bfloat16
+    )
 print("all checks passed")
 
 # %% [markdown]

@@ -45,15 +45,17 @@ import torch
 import torch.nn.functional as F
 from diffusers import FlowMatchEulerDiscreteScheduler
 
-from toolkit import show
 from toolkit.body.motion import a_pose
 from toolkit.evaluate.clip_scores import ClipExam
-from toolkit.people import render, sample
-from toolkit.pipeline import PipelineConfig
-from toolkit.prior import orbit, sdedit, turntable
+from toolkit.people import sample
+from toolkit.people.draw import render
+from toolkit.prior import orbit, sdedit
 from toolkit.prior.gaussian import GaussianPrior
 from toolkit.prior.samplers import held, start_levels
-from toolkit.viewer import picture_row
+from toolkit.prior.turntable import model as turntable
+from toolkit.profiles.base import PipelineConfig
+from toolkit.show import figures as show
+from toolkit.show.viewer import picture_row
 
 num_people = 24 if fast else num_people
 small = {"num_views": 5, "clip_size": (96, 48), "num_gaussians": 10_000} if fast else {}
@@ -72,22 +74,27 @@ cameras = orbit.turntable_cameras(orbit.static_orbit(4), size=(96, 48))[[0, 1, 2
 def clip_of(number, split):
     """(3,T,H,W) in [-1, 1], on white."""
     person = sample.sample_person(number, split)
-    drawn = render.render_person(person, cameras, pose=a_pose(), transl=person.transl,
-                                 supersample=1)
+    drawn = render.render_person(
+        person, cameras, pose=a_pose(), transl=person.transl, supersample=1
+    )
     return 2 * drawn.rgb.permute(3, 0, 1, 2) - 1
 
 
 def show_clips(*clips, height_px=150):
-    return picture_row(*[torch.cat(list((c.clamp(-1, 1) + 1).permute(1, 2, 3, 0) / 2), dim=1)
-                         for c in clips], height_px=height_px)
+    return picture_row(
+        *[torch.cat(list((c.clamp(-1, 1) + 1).permute(1, 2, 3, 0) / 2), dim=1) for c in clips],
+        height_px=height_px,
+    )
 
 
 people = torch.stack([clip_of(n, "train") for n in range(num_people)])
 exact = GaussianPrior.fit(people, num_components=num_people * 2 // 3)
 mean, basis, variances = exact.mean, exact.basis, exact.variances
 step = 2 * variances[0].sqrt() * basis[:, 0]
-print(f"{num_people} clips of {people[0].numel()} numbers; "
-      f"{len(variances)} directions hold {variances.sum() / people.flatten(1).var(0).sum():.0%}")
+print(
+    f"{num_people} clips of {people[0].numel()} numbers; "
+    f"{len(variances)} directions hold {variances.sum() / people.flatten(1).var(0).sum():.0%}"
+)
 show_clips(people[0], *((mean + c * step).reshape(people[0].shape) for c in (-1, 0, 1)))
 
 # %% [markdown]
@@ -122,6 +129,7 @@ show_clips(truth, *((1 - s) * guide + s * noise for s in (0.0, 0.3, 0.6, 0.9)))
 # $\hat x_0 = \mu + (1-\sigma)\frac{\lambda}{n}\,(x_\sigma - (1-\sigma)\mu)$: what varies much is
 # believed, what hardly varies ($\lambda \ll \sigma^2$) is taken for noise.
 
+
 # %%
 def velocity(x, sigma, condition=None):
     offset = x.flatten(1) - (1 - sigma) * mean
@@ -143,6 +151,7 @@ show_clips(x[0], *((x - s * velocity(x, s))[0] for s in (0.6,)))
 # Ten lines. The stochastic samplers differ in one: which share of the believed noise is thrown
 # away for fresh noise.
 
+
 # %%
 def my_sdedit(velocity, x0, sigmas, generator, share=lambda s, r: 0.0):
     def draw():
@@ -162,9 +171,12 @@ sigmas = sdedit.sigmas_for(20, shift=1.0)[8:]  # 20 levels, the last 12 of them:
 loops = {}
 for name, share in sdedit.RENOISE.items():
     own = my_sdedit(velocity, guide[None], sigmas, torch.Generator().manual_seed(seed), share)
-    theirs = sdedit.sdedit(exact.velocity, guide[None],
-                           config=sdedit.SDEditConfig(0.6, 20, 1.0, name),
-                           generator=torch.Generator().manual_seed(seed))
+    theirs = sdedit.sdedit(
+        exact.velocity,
+        guide[None],
+        config=sdedit.SDEditConfig(0.6, 20, 1.0, name),
+        generator=torch.Generator().manual_seed(seed),
+    )
     loops[name] = float((own - theirs).abs().max())
 print("largest difference to toolkit.prior.sdedit:", {k: f"{v:.0e}" for k, v in loops.items()})
 show_clips(guide, own[0], truth)
@@ -182,8 +194,13 @@ fig = show.figure(1000, 380)
 ax = fig.subplots()
 grid = [(k + 0.01) / 50 for k in range(1, 50)]  # strength times 50 is cut, not rounded
 for shift, color in zip((1.0, 3.0, 5.0), show.STAGE_COLORS, strict=True):
-    ax.plot(grid, [sdedit.start_sigma(s, 50, shift) for s in grid], color=color, lw=2,
-            label=f"shift {shift:g}: 0.8 starts at {sdedit.start_sigma(0.8, 50, shift):.2f}")
+    ax.plot(
+        grid,
+        [sdedit.start_sigma(s, 50, shift) for s in grid],
+        color=color,
+        lw=2,
+        label=f"shift {shift:g}: 0.8 starts at {sdedit.start_sigma(0.8, 50, shift):.2f}",
+    )
 ax.axvline(0.8, color=show.FAINT, lw=1)
 ax.set_xlabel("strength")
 ax.set_title("start sigma", color=show.INK)
@@ -202,11 +219,15 @@ scheduler.set_timesteps(20)
 first = sdedit.start_index(strength, 20)
 scheduler.set_begin_index(first)
 draw = torch.randn(guide[None].shape, generator=torch.Generator().manual_seed(seed))
-x = scheduler.scale_noise(guide[None], scheduler.timesteps[first:first + 1], draw)
+x = scheduler.scale_noise(guide[None], scheduler.timesteps[first : first + 1], draw)
 for t in scheduler.timesteps[first:]:
     x = scheduler.step(velocity(x, t / 1000), t, x).prev_sample
-ours = sdedit.sdedit(velocity, guide[None], config=sdedit.SDEditConfig(strength, 20, 3.0),
-                     generator=torch.Generator().manual_seed(seed))
+ours = sdedit.sdedit(
+    velocity,
+    guide[None],
+    config=sdedit.SDEditConfig(strength, 20, 3.0),
+    generator=torch.Generator().manual_seed(seed),
+)
 to_diffusers = float((ours - x).abs().max())
 print(f"largest difference to diffusers' own steps: {to_diffusers:.1e}")
 
@@ -215,11 +236,13 @@ print(f"largest difference to diffusers' own steps: {to_diffusers:.1e}")
 # One noise, five start levels. Watch the back (third picture of each): blur first gives way to
 # the family's own kind of detail, then the clothes change, and at $\sigma = 1$ it is anybody.
 
+
 # %%
 def edited(sigma, sampler="ode", steps=25):
     levels = torch.linspace(sigma, 0, steps + 1)
-    return my_sdedit(velocity, guide[None], levels, torch.Generator().manual_seed(seed),
-                     sdedit.RENOISE[sampler])[0]
+    return my_sdedit(
+        velocity, guide[None], levels, torch.Generator().manual_seed(seed), sdedit.RENOISE[sampler]
+    )[0]
 
 
 show_clips(guide, *(edited(s) for s in (0.2, 0.4, 0.6, 0.8, 1.0)), height_px=130)
@@ -248,12 +271,15 @@ wanted = {"ode": (q.sqrt() * g, (1 - q) * lam), "ancestral": (q * g, (1 - q**2) 
 fine = torch.linspace(start, 0, 120)
 moments = {}
 for name, share in sdedit.RENOISE.items():
-    runs = my_sdedit(line.velocity, g.expand(20_000, 4), fine,
-                     torch.Generator().manual_seed(seed), share)
+    runs = my_sdedit(
+        line.velocity, g.expand(20_000, 4), fine, torch.Generator().manual_seed(seed), share
+    )
     moments[name] = runs.mean(0), runs.var(0)
     told = f"   formula {(wanted[name][0] / g).numpy().round(2)}" if name in wanted else ""
-    print(f"{name:9s} kept of the guide {(moments[name][0] / g).numpy().round(2)}{told}   "
-          f"variance / prior's {(moments[name][1] / lam).numpy().round(2)}")
+    print(
+        f"{name:9s} kept of the guide {(moments[name][0] / g).numpy().round(2)}{told}   "
+        f"variance / prior's {(moments[name][1] / lam).numpy().round(2)}"
+    )
 
 # %% [markdown]
 # "sigma" renews a share $\sigma$ at every step, however short the step: in 120 steps it forgets the
@@ -268,15 +294,16 @@ show_clips(guide, *(edited(0.6, name) for name in sdedit.RENOISE), height_px=130
 # ## The trained priors
 # Now the real thing: a photo of a person that no model was trained on, its body fitted, the
 # coarse avatar rendered all around. Rows: coarse clip; what the photo saw of it; the colours it saw
-# carried straight through the body (`refine.colors_through`); truth. The third row is a guess at
+# carried straight through the body (`refine.turntable.colors_through`); truth. The third row is a guess at
 # what is hidden: right about stripes, hems and trousers, wrong about the back of the head.
 
 # %%
 exam = ClipExam.from_seed(seed, "val", Path(out_dir) / "person", PipelineConfig(**small))
 coarse, clip_truth = exam.bench.turntable, exam.reference.scene.views
-pictures = [torch.cat(list(c[::2]), dim=1)
-            for c in (coarse.rgb, coarse.seen.expand(-1, -1, -1, 3), coarse.through,
-                      clip_truth.rgb)]
+pictures = [
+    torch.cat(list(c[::2]), dim=1)
+    for c in (coarse.rgb, coarse.seen.expand(-1, -1, -1, 3), coarse.through, clip_truth.rgb)
+]
 picture_row(torch.cat(pictures), height_px=560)
 
 # %% [markdown]
@@ -301,14 +328,18 @@ def pair(clip):
 
 
 rows = []
-for name, prior, best in (("plain", plain, sdedit.SDEditConfig(1.0, 4, 3.0, "full")),
-                          ("repairer", repairer, turntable.OPERATING_POINT)):
+for name, prior, best in (
+    ("plain", plain, sdedit.SDEditConfig(1.0, 4, 3.0, "full")),
+    ("repairer", repairer, turntable.OPERATING_POINT),
+):
     edits = [*(sdedit.SDEditConfig(s, 20, 1.0, max_steps=4) for s in (0.3, 0.6, 0.9)), best]
     clips = [exam.edit(prior, edit, repair=name == "repairer", seed=seed) for edit in edits]
     rows.append(torch.cat([pair(c) for c in (coarse.rgb, *clips, clip_truth.rgb)], dim=1))
     scores = [exam.score_clip(clip) for clip in (coarse.rgb, *clips)]
-    print(f"{name:9s} perceptual distance to the truth, side and back: coarse "
-          + ", ".join(f"{score['perceptual']:.3f}" for score in scores))
+    print(
+        f"{name:9s} perceptual distance to the truth, side and back: coarse "
+        + ", ".join(f"{score['perceptual']:.3f}" for score in scores)
+    )
 picture_row(torch.cat(rows), height_px=440)
 
 # %% [markdown]
@@ -324,14 +355,18 @@ levels = start_levels(exam.keep, alpha, 1.0)
 config = sdedit.SDEditConfig(strength, 20, 1.0, "sigma", max_steps=5)
 guided = sdedit.SDEditConfig(strength, 20, 1.0, "sigma", max_steps=5, guidance=0.5)
 by_level = sdedit.SDEditConfig(1.0, 20, 1.0, max_steps=5)
-kept = {"free": exam.edit(plain, config, repair=False, seed=seed),
-        "guided": exam.edit(plain, guided, repair=False, seed=seed, keep=exam.keep),
-        "levels": exam.edit(held(plain, exam.x0, levels), by_level, repair=False, seed=seed)}
+kept = {
+    "free": exam.edit(plain, config, repair=False, seed=seed),
+    "guided": exam.edit(plain, guided, repair=False, seed=seed, keep=exam.keep),
+    "levels": exam.edit(held(plain, exam.x0, levels), by_level, repair=False, seed=seed),
+}
 shown = [0, side, back]
 for name, clip in kept.items():
     score = exam.score_clip(clip)
-    print(f"{name:7s} PSNR to the coarse clip where the photo saw {score['kept_psnr']:5.1f} dB; "
-          f"perceptual distance to the truth, side and back {score['perceptual']:.3f}")
+    print(
+        f"{name:7s} PSNR to the coarse clip where the photo saw {score['kept_psnr']:5.1f} dB; "
+        f"perceptual distance to the truth, side and back {score['perceptual']:.3f}"
+    )
 level_map = levels[0].permute(1, 2, 3, 0).expand(-1, -1, -1, 3)
 picture_row(*(pair(c) for c in (level_map, *kept.values(), clip_truth.rgb)), height_px=200)
 
@@ -381,11 +416,25 @@ print("all checks passed")
 print("1:", [round(sdedit.start_sigma(s, 100, shift), 3) for s, shift in ((0.8, 3.0), (0.71, 5.0))])
 start = 0.8
 noisy = (1 - start) * guide[None] + start * torch.randn(
-    guide[None].shape, generator=torch.Generator().manual_seed(seed))
+    guide[None].shape, generator=torch.Generator().manual_seed(seed)
+)
 goal = exact.transport(noisy, start)
-errors = [(my_sdedit(velocity, guide[None], torch.linspace(start, 0, n + 1),
-                     torch.Generator().manual_seed(seed)) - goal).square().mean().sqrt().item()
-          for n in (2, 4, 8, 16, 32)]
+errors = [
+    (
+        my_sdedit(
+            velocity,
+            guide[None],
+            torch.linspace(start, 0, n + 1),
+            torch.Generator().manual_seed(seed),
+        )
+        - goal
+    )
+    .square()
+    .mean()
+    .sqrt()
+    .item()
+    for n in (2, 4, 8, 16, 32)
+]
 print("2: error", *(f"{e:.5f}" for e in errors))
 
 
@@ -393,14 +442,24 @@ def h_transform(velocity, guide, alpha):
     def changed(x, s, condition=None):
         v = velocity(x, s, condition)
         return v + s**alpha * ((x - guide) / s - v)
+
     return changed
 
 
 whole = torch.linspace(1, 0, 26)
-pulled = [my_sdedit(h_transform(velocity, guide[None], a), guide[None], whole,
-                    torch.Generator().manual_seed(seed))[0] for a in (0, 1, 4, 16)]
+pulled = [
+    my_sdedit(
+        h_transform(velocity, guide[None], a),
+        guide[None],
+        whole,
+        torch.Generator().manual_seed(seed),
+    )[0]
+    for a in (0, 1, 4, 16)
+]
 front = torch.ones(1, 1, 3, 1, 1)
 front[:, :, 0] = 0
-free, carried = (my_sdedit(v, guide[None], whole, torch.Generator().manual_seed(seed))[0]
-                 for v in (velocity, held(velocity, guide[None], front)))
+free, carried = (
+    my_sdedit(v, guide[None], whole, torch.Generator().manual_seed(seed))[0]
+    for v in (velocity, held(velocity, guide[None], front))
+)
 show_clips(*pulled, free, carried, height_px=130)

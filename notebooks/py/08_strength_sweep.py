@@ -44,12 +44,13 @@ from pathlib import Path
 import torch
 from IPython.display import Markdown
 
-from toolkit import show
 from toolkit.evaluate import clip_scores, sweep
-from toolkit.pipeline import PipelineConfig
-from toolkit.prior import sdedit, turntable
-from toolkit.runfolder import read_json
-from toolkit.viewer import picture_row
+from toolkit.prior import sdedit
+from toolkit.prior.turntable import model as turntable
+from toolkit.profiles.base import PipelineConfig
+from toolkit.run.folder import read_json
+from toolkit.show import figures as show
+from toolkit.show.viewer import picture_row
 
 out = Path(out_dir)
 small = {"num_views": 5, "clip_size": (96, 48), "num_gaussians": 10_000} if fast else {}
@@ -65,8 +66,10 @@ print(f"profile {profile}: {num_people} people, strengths {strengths}")
 # side and back, how much of it the photo saw, and the truth.
 
 # %%
-exams = [clip_scores.ClipExam.from_seed(seed + i, "val", out / f"person_{i}", config)
-         for i in range(num_people)]
+exams = [
+    clip_scores.ClipExam.from_seed(seed + i, "val", out / f"person_{i}", config)
+    for i in range(num_people)
+]
 
 
 def three(clip, exam):
@@ -78,10 +81,20 @@ def three(clip, exam):
 
 for exam in exams:
     exam.prepare()
-sheets = [torch.cat([three(clip, e) for clip in (e.bench.turntable.rgb,
-                                                 e.bench.turntable.seen.expand(-1, -1, -1, 3),
-                                                 e.reference.scene.views.rgb)], dim=1)
-          for e in exams]
+sheets = [
+    torch.cat(
+        [
+            three(clip, e)
+            for clip in (
+                e.bench.turntable.rgb,
+                e.bench.turntable.seen.expand(-1, -1, -1, 3),
+                e.reference.scene.views.rgb,
+            )
+        ],
+        dim=1,
+    )
+    for e in exams
+]
 picture_row(torch.cat(sheets), height_px=220 * num_people)
 
 # %% [markdown]
@@ -102,8 +115,10 @@ clip = exam.edit(priors["repairer"], edit, repair=True)
 by_hand, untouched = exam.score_clip(clip), exam.score_clip(exam.bench.turntable.rgb)
 for key in ("kept_psnr", "seen_psnr", "psnr", "perceptual", "sharpness"):
     print(f"{key:12s} coarse {untouched[key]:7.3f}   edited {by_hand[key]:7.3f}")
-picture_row(*(three(c, exam) for c in (exam.bench.turntable.rgb, clip,
-                                       exam.reference.scene.views.rgb)), height_px=220)
+picture_row(
+    *(three(c, exam) for c in (exam.bench.turntable.rgb, clip, exam.reference.scene.views.rgb)),
+    height_px=220,
+)
 
 # %% [markdown]
 # (A clip compared with itself has infinite PSNR; it is capped at 100.)
@@ -114,20 +129,30 @@ picture_row(*(three(c, exam) for c in (exam.bench.turntable.rgb, clip,
 # as the others. *Guess: which prior profits from strength, and which from being left alone?*
 
 # %%
-settings = [setting for prior in priors
-            for setting in sweep.grid(prior, strengths, steps=(steps,), paper=False)]
-settings += [sweep.Setting(prior, sdedit.SDEditConfig(0.8, 50, 3.0, max_steps=steps))
-             for prior in priors]
+settings = [
+    setting
+    for prior in priors
+    for setting in sweep.grid(prior, strengths, steps=(steps,), paper=False)
+]
+settings += [
+    sweep.Setting(prior, sdedit.SDEditConfig(0.8, 50, 3.0, max_steps=steps)) for prior in priors
+]
 settings += sweep.grid("repairer", [1.0], steps=(1,), paper=False)
 rows = sweep.sweep_rows([sweep.score_settings(e, priors, settings) for e in exams], settings)
-columns = {"perceptual": ("perceptual", ".3f"), "psnr": ("PSNR", ".2f"),
-           "sharpness": ("sharpness", ".2f"), "seen_psnr": ("PSNR where seen", ".2f"),
-           "kept_psnr": ("PSNR to coarse where seen", ".1f"), "seconds": ("CPU s", ".1f")}
+columns = {
+    "perceptual": ("perceptual", ".3f"),
+    "psnr": ("PSNR", ".2f"),
+    "sharpness": ("sharpness", ".2f"),
+    "seen_psnr": ("PSNR where seen", ".2f"),
+    "kept_psnr": ("PSNR to coarse where seen", ".1f"),
+    "seconds": ("CPU s", ".1f"),
+}
 Markdown(clip_scores.markdown(rows, columns))
 
 # %% [markdown]
 # The backs of the first person, weak to strong: the plain prior above, the repairer below, between
 # the coarse clip and the truth.
+
 
 # %%
 def back(clip):
@@ -137,8 +162,11 @@ def back(clip):
 
 lines = []
 for prior in ("plain", "repairer"):
-    clips = [exam.edit(priors[prior], s.edit, repair=prior == "repairer")
-             for s in settings if s.prior == prior and s.edit.shift == 1 and s.steps > 1]
+    clips = [
+        exam.edit(priors[prior], s.edit, repair=prior == "repairer")
+        for s in settings
+        if s.prior == prior and s.edit.shift == 1 and s.steps > 1
+    ]
     ends = exam.bench.turntable.rgb, exam.reference.scene.views.rgb
     lines.append(torch.cat([back(c) for c in (ends[0], *clips, ends[1])], dim=1))
 picture_row(torch.cat(lines), height_px=460)
@@ -166,7 +194,7 @@ picture_row(show.figure_pixels(fig), height_px=330)
 #
 # ## The whole sweep
 # A handful of people is a demonstration. The stored sweep was made on more validation people by
-# `python tools/sweep_strength.py --out docs/sweep`; test people are never used to choose.
+# `python -m experiments.strength --out docs/sweep`; test people are never used to choose.
 
 # %%
 stored = Path("../docs/sweep/sweep.json")
@@ -177,12 +205,16 @@ if whole:
     for name in dict.fromkeys(["coarse", *best.values()]):
         row = whole["rows"][name]
         change, p = row["change"]["perceptual"]["mean"], row["change"]["perceptual"]["p"]
-        print(f"  {name}: perceptual {row['perceptual']['mean']:.3f} ({change:+.3f}, p {p:.3f}), "
-              f"PSNR where seen {row['seen_psnr']['mean']:.2f} dB")
+        print(
+            f"  {name}: perceptual {row['perceptual']['mean']:.3f} ({change:+.3f}, p {p:.3f}), "
+            f"PSNR where seen {row['seen_psnr']['mean']:.2f} dB"
+        )
     papers = {n: r for n, r in whole["rows"].items() if r.get("setting", {}).get("paper")}
     for name, row in papers.items():
-        print(f"  {name} (sigma {row['setting']['start_sigma']:.2f}): perceptual "
-              f"{row['perceptual']['mean']:.3f}, kept {row['kept_psnr']['mean']:.1f} dB")
+        print(
+            f"  {name} (sigma {row['setting']['start_sigma']:.2f}): perceptual "
+            f"{row['perceptual']['mean']:.3f}, kept {row['kept_psnr']['mean']:.1f} dB"
+        )
 figure = sweep.sweep_figure(whole["rows"], whole["chosen"]) if whole else fig
 picture_row(show.figure_pixels(figure), height_px=330)
 
@@ -191,7 +223,7 @@ picture_row(show.figure_pixels(figure), height_px=330)
 # A mean over people: a prior that mends most and ruins a few may win. The perceptual distance is a
 # net's opinion, and the net was trained on photos. And the frames are not the avatar: the refit
 # averages over views, which forgives noise that differs from view to view and blurs what does
-# (`tools/compare_samplers.py` scores after the refit, `python -m toolkit evaluate` the whole job).
+# (`experiments/samplers.py` scores after the refit, `python -m toolkit evaluate` the whole job).
 
 # %%
 # Check: these hold in the fast profile too
@@ -199,7 +231,7 @@ assert chosen == sweep.choose(rows)
 assert rows["coarse"]["kept_psnr"]["mean"] == 100 and by_hand["kept_psnr"] < 100
 assert all(row["setting"]["start_sigma"] <= 1 for name, row in rows.items() if name != "coarse")
 assert rows[chosen]["perceptual"]["mean"] <= rows["coarse"]["perceptual"]["mean"]
-kept = [rows[s.name]["kept_psnr"]["mean"] for s in settings if s.prior == "plain"][:len(strengths)]
+kept = [rows[s.name]["kept_psnr"]["mean"] for s in settings if s.prior == "plain"][: len(strengths)]
 assert kept[0] > kept[-1], "more strength kept more"
 print("all checks passed")
 

@@ -41,16 +41,21 @@ import numpy as np
 import torch
 from PIL import Image
 
-from toolkit import show
-from toolkit.assets import atomic_path
 from toolkit.body import anchors, model, rig
 from toolkit.coarse import small
-from toolkit.diagnostics import hunyuan, mesh_view, pixel_alignment
 from toolkit.errors import MissingCapabilityError
-from toolkit.people import render, sample, solid
-from toolkit.people.photo import photo_of
-from toolkit.photo import fit, keypoints
-from toolkit.viewer import picture_row
+from toolkit.measure.hunyuan import alignment as pixel_alignment
+from toolkit.measure.hunyuan import meshes as hunyuan
+from toolkit.measure.hunyuan import view as mesh_view
+from toolkit.people import sample
+from toolkit.people.draw import render
+from toolkit.people.draw import triangles as solid
+from toolkit.people.draw.photo import photo_of
+from toolkit.photo.detection import detect as keypoints
+from toolkit.photo.smplify import fit
+from toolkit.run.files import atomic_path
+from toolkit.show import figures as show
+from toolkit.show.viewer import picture_row
 
 size_px = 192 if fast else 512
 torch.manual_seed(seed)
@@ -66,8 +71,7 @@ print(f"person {seed}, pictures of {size_px} px, profile {profile}")
 # %%
 person = sample.sample_person(seed)
 photo, views = photo_of(person, (512, 512), supersample=2)
-picture = hunyuan.recentre(np.float32(photo) / 255, views.alpha[0, ..., 0].numpy(),
-                           size_px=size_px)
+picture = hunyuan.recentre(np.float32(photo) / 255, views.alpha[0, ..., 0].numpy(), size_px=size_px)
 camera = picture.camera(person.photo_camera)
 truth = render.render_person(person, camera, supersample=2)
 true_mask = truth.alpha[0, ..., 0].numpy()
@@ -75,18 +79,21 @@ true_normals = mesh_view.to_view(truth.normals[0].numpy(), camera)
 with atomic_path(Path(out_dir) / "input.png") as file:
     rgba = np.dstack([picture.rgb, picture.mask])
     Image.fromarray((rgba * 255).round().astype(np.uint8)).save(file)
-picture_row(np.float32(photo) / 255, picture.rgb, pixel_alignment.paint(true_normals),
-            height_px=330)
+picture_row(
+    np.float32(photo) / 255, picture.rgb, pixel_alignment.paint(true_normals), height_px=330
+)
 
 # %% [markdown]
 # **Signs first.** Most wrong normal comparisons are sign errors. On a sphere the right answer is
 # known: at the pixel $(x, y)$ of a ball of radius 1 the normal is $(x, y, \sqrt{1-x^2-y^2})$.
 
 # %%
-polar, around = np.meshgrid(np.linspace(0, np.pi, 33), np.linspace(0, 2 * np.pi, 64, False),
-                            indexing="ij")
-points = np.stack([np.sin(polar) * np.sin(around), np.cos(polar),
-                   np.sin(polar) * np.cos(around)], -1)
+polar, around = np.meshgrid(
+    np.linspace(0, np.pi, 33), np.linspace(0, 2 * np.pi, 64, False), indexing="ij"
+)
+points = np.stack(
+    [np.sin(polar) * np.sin(around), np.cos(polar), np.sin(polar) * np.cos(around)], -1
+)
 a = np.arange(32 * 64).reshape(32, 64)
 b, right = a + 64, np.roll(np.arange(64), -1)
 corners = [(a, b, b[:, right]), (a, b[:, right], a[:, right])]
@@ -119,10 +126,14 @@ random = np.random.default_rng(seed)
 noise = torch.from_numpy(np.radians(random.normal(0, 2.0, (21, 3)))).float()
 limbs = person.pose.clone()
 limbs[1:22] += noise
-poses = {"aligned": person.pose, "head turned": solid.turned_head(person.pose, 35.0),
-         "limbs off": limbs}
-meshes = {name: hunyuan.Mesh(*solid.solid_mesh(person, pose=pose)).boxed()
-          for name, pose in poses.items()}
+poses = {
+    "aligned": person.pose,
+    "head turned": solid.turned_head(person.pose, 35.0),
+    "limbs off": limbs,
+}
+meshes = {
+    name: hunyuan.Mesh(*solid.solid_mesh(person, pose=pose)).boxed() for name, pose in poses.items()
+}
 if mesh_file:
     meshes["your mesh"] = hunyuan.read_mesh(mesh_file).boxed()
 elif profile == "full":  # needs real weights, under a licence that many may not accept: optional
@@ -145,13 +156,18 @@ for name, mesh in meshes.items():
 
 # %%
 found = {name: mesh_view.fit_view(mesh, picture.mask) for name, mesh in meshes.items()}
-drawn = {name: mesh_view.draw(mesh, found[name].camera(mesh, size_px))
-         for name, mesh in meshes.items()}
+drawn = {
+    name: mesh_view.draw(mesh, found[name].camera(mesh, size_px)) for name, mesh in meshes.items()
+}
 for name, view in found.items():
-    print(f"{name:12s} yaw {view.yaw_deg:+5.1f}  pitch {view.pitch_deg:+5.1f} deg, "
-          f"distance {1 / view.perspective:4.1f} half heights")
-picture_row(*(show.alignment_overlay(picture.rgb, picture.mask, seen)
-              for seen, _ in drawn.values()), height_px=330)
+    print(
+        f"{name:12s} yaw {view.yaw_deg:+5.1f}  pitch {view.pitch_deg:+5.1f} deg, "
+        f"distance {1 / view.perspective:4.1f} half heights"
+    )
+picture_row(
+    *(show.alignment_overlay(picture.rgb, picture.mask, seen) for seen, _ in drawn.values()),
+    height_px=330,
+)
 
 # %% [markdown]
 # ## Inside the silhouette
@@ -189,8 +205,10 @@ def print_table(rows: dict) -> None:
     """One line a result."""
     print(f"{'':16s}   IoU  outline px  shift px  mean deg  median  <11.25   <22.5")
     for name, r in rows.items():
-        print(f"{name:16s} {r.iou:5.3f} {r.chamfer_px:11.2f} {r.shift_px:9.2f} {r.mean_deg:9.1f}"
-              f" {r.median_deg:7.1f} {r.within_11:7.0%} {r.within_22:7.0%}")
+        print(
+            f"{name:16s} {r.iou:5.3f} {r.chamfer_px:11.2f} {r.shift_px:9.2f} {r.mean_deg:9.1f}"
+            f" {r.median_deg:7.1f} {r.within_11:7.0%} {r.within_22:7.0%}"
+        )
 
 
 print_table(rows)
@@ -237,17 +255,24 @@ print_table({"shifted": before, "camera refitted": rows["aligned"]})
 # %%
 rgb = np.float32(photo) / 255
 detection = keypoints.detect(rgb)
-body_model = model.BodyModel.load()
+body_model = model.load_body()
 body = fit.fit_body(detection, rgb.shape[:2], body_model)
 surface = anchors.sample_anchors(body_model, 10_000 if fast else 20_000)
-gaussians = small.predict(small.load_coarse(), torch.from_numpy(rgb), torch.as_tensor(body.mask),
-                          body, body_model, surface)
+gaussians = small.predict(
+    small.load_coarse(),
+    torch.from_numpy(rgb),
+    torch.as_tensor(body.mask),
+    body,
+    body_model,
+    surface,
+)
 avatar = rig.Avatar(gaussians, rig.Rig.build(body_model, surface, body.betas))
 with torch.no_grad():
     posed = avatar.posed(body.pose, body.transl)
 drawn["anchor transformer"] = pixel_alignment.gaussian_normals(posed, picture.camera(body.camera))
-rows["anchor transf."] = pixel_alignment.compare(*drawn["anchor transformer"], true_mask,
-                                                 true_normals)
+rows["anchor transf."] = pixel_alignment.compare(
+    *drawn["anchor transformer"], true_mask, true_normals
+)
 print_table(rows)
 error_sheet({k: drawn[k] for k in ("head turned", "limbs off", "anchor transformer")})
 

@@ -14,8 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "gpu-notebooks.yml"
 
-sys.path.insert(0, str(ROOT / "tools"))
-import run_notebooks  # noqa: E402
+from tools.upkeep import notebooks as run_notebooks
 
 PARAMETERS = '# %% tags=["parameters"]\nprofile = "embedded"  # or "full"\n'
 SLOW = PARAMETERS + "\n# %%\nimport time\n\ntime.sleep(1.2)\nprint(profile)\n"
@@ -33,8 +32,16 @@ def lane(tmp_path, monkeypatch):
     def run(*names, **sources):
         for name, source in sources.items():
             (tmp_path / "py" / f"{name}.py").write_text(source)
-        code = run_notebooks.main([*names, "--profile", str(tmp_path / "full.yaml"),
-                                   "--require-gpu", "--keep", str(tmp_path / "kept")])
+        code = run_notebooks.main(
+            [
+                *names,
+                "--profile",
+                str(tmp_path / "full.yaml"),
+                "--require-gpu",
+                "--keep",
+                str(tmp_path / "kept"),
+            ]
+        )
         return code, json.loads((tmp_path / "kept" / "summary.json").read_text())
 
     return run
@@ -42,11 +49,21 @@ def lane(tmp_path, monkeypatch):
 
 @needs_no_gpu
 def test_here_it_fails_for_want_of_cuda(tmp_path):
-    command = [sys.executable, str(ROOT / "tools" / "run_notebooks.py"), "--require-gpu",
-               "--profile", str(ROOT / "notebooks" / "profiles" / "full.yaml"),
-               "--keep", str(tmp_path / "kept")]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {
-        "PYTHONPATH": str(ROOT), "TOOLKIT_DEVICE": "cpu"})
+    command = [
+        sys.executable,
+        str(ROOT / "tools" / "run_notebooks.py"),
+        "--require-gpu",
+        "--profile",
+        str(ROOT / "notebooks" / "profiles" / "full.yaml"),
+        "--keep",
+        str(tmp_path / "kept"),
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TOOLKIT_DEVICE": "cpu"},
+    )
     assert done.returncode != 0 and "no CUDA" in done.stderr
     assert not (tmp_path / "kept").exists(), "a notebook ran all the same"
 
@@ -64,8 +81,12 @@ def test_green_when_everything_ran(lane, tmp_path):
     assert summary["notebooks"]["good"]["status"] == "ran"
     assert summary["notebooks"]["good"]["seconds"] >= 1
     executed = nbformat.read(tmp_path / "kept" / "good.executed.ipynb", as_version=4)
-    assert any(out.get("text") == "full\n" for cell in executed.cells if cell.cell_type == "code"
-               for out in cell.outputs)
+    assert any(
+        out.get("text") == "full\n"
+        for cell in executed.cells
+        if cell.cell_type == "code"
+        for out in cell.outputs
+    )
 
 
 def test_red_when_nothing_ran(lane, capsys):

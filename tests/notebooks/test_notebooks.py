@@ -16,8 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FAST = ROOT / "notebooks" / "profiles" / "fast.yaml"
 
-sys.path.insert(0, str(ROOT / "tools"))
-import run_notebooks  # noqa: E402
+from tools.upkeep import notebooks as run_notebooks
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
@@ -68,7 +67,7 @@ def test_quickstart_is_short():
 
 def test_quickstart_does_what_the_command_does():
     """Its parameters have the defaults of the command line."""
-    from toolkit.pipeline import PipelineConfig
+    from toolkit.profiles.base import PipelineConfig
 
     given = papermill.inspect_notebook(str(ROOT / "notebooks" / "00_quickstart.ipynb"))
     for name in ("profile", "seed", "strength"):
@@ -96,8 +95,9 @@ def test_fast_figures_are_never_stored():
 def test_runs_in_the_fast_profile(path, tmp_path):
     """papermill gives the verdict: it stops at the first bad cell, the Check cell's asserts too."""
     parameters = run_notebooks.read_profile(FAST) | {"out_dir": str(tmp_path / "run")}
-    executed = run_notebooks.execute(path.stem, parameters=parameters, folder=tmp_path,
-                                     timeout_s=300)
+    executed = run_notebooks.execute(
+        path.stem, parameters=parameters, folder=tmp_path, timeout_s=300
+    )
     assert all(c.execution_count for c in code_cells(executed))
 
 
@@ -108,10 +108,26 @@ def test_nbval_runs_every_cell(path, tmp_path):
     parameters = run_notebooks.read_profile(FAST) | {"out_dir": str(tmp_path / "run")}
     prepared = tmp_path / path.name
     papermill.execute_notebook(str(path), str(prepared), parameters=parameters, prepare_only=True)
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout", "300",
-               "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(prepared)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path,
-                          env=os.environ | {"TQDM_DISABLE": "1"})
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval-lax",
+        "--nbval-cell-timeout",
+        "300",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(prepared),
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"TQDM_DISABLE": "1"},
+    )
     assert done.returncode == 0, done.stdout[-3000:]
     assert f"{len(code_cells(prepared))} passed" in done.stdout
 
@@ -120,7 +136,8 @@ def test_a_failing_cell_fails_the_runner(tmp_path, monkeypatch, capsys):
     """The Check cell means something only if a false assert makes the runner exit with 1."""
     (tmp_path / "py").mkdir()
     (tmp_path / "py" / "bad.py").write_text(
-        "# %% tags=[\"parameters\"]\nfast = False  # short run\n\n# %%\nassert fast\n")
+        '# %% tags=["parameters"]\nfast = False  # short run\n\n# %%\nassert fast\n'
+    )
     monkeypatch.setattr(run_notebooks, "NOTEBOOKS", tmp_path)
     assert run_notebooks.main(["bad"]) == 1
     assert "FAILED in cell 2" in capsys.readouterr().err

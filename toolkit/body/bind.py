@@ -20,9 +20,13 @@ FAR_M = 0.5  # nobody's hair or coat is that far from the skin: a wrong pose, un
 CHUNK = 4096  # points at a time
 
 
-def bind(gaussians: Gaussians, body: BodyModel, betas: Float[Tensor, " S"],
-         pose: Float[Tensor, "J 3"] | None = None,
-         transl: Float[Tensor, "3"] | None = None) -> Avatar:
+def bind(
+    gaussians: Gaussians,
+    body: BodyModel,
+    betas: Float[Tensor, " S"],
+    pose: Float[Tensor, "J 3"] | None = None,
+    transl: Float[Tensor, "3"] | None = None,
+) -> Avatar:
     """An avatar from Gaussians in the world, given the body inside them.
 
     Works best on a pose in which no two body parts touch, such as the T-pose: an anchor is the
@@ -47,24 +51,33 @@ def bind(gaussians: Gaussians, body: BodyModel, betas: Float[Tensor, " S"],
     return Avatar(rig.motions(pose, transl).inverse().apply(gaussians), rig)
 
 
-def nearest_anchors(points: Float[Tensor, "N 3"], body: BodyModel, betas: Float[Tensor, " S"],
-                    pose: Float[Tensor, "J 3"], transl: Float[Tensor, "3"]) -> Anchors:
+def nearest_anchors(
+    points: Float[Tensor, "N 3"],
+    body: BodyModel,
+    betas: Float[Tensor, " S"],
+    pose: Float[Tensor, "J 3"],
+    transl: Float[Tensor, "3"],
+) -> Anchors:
     """The anchors nearest to points around the posed body, one each, in their order."""
     surface = body(betas, pose, transl).vertices
     faces, bary = nearest_on_surface(points, surface, body.faces_body)
     found = (surface[body.faces_body[faces]] * bary[..., None]).sum(1)
     distance = (found - points).norm(dim=1)
     if distance.median() > FAR_M / 5 or distance.mean() > FAR_M:
-        fail("Gaussians around the body", got=f"a median distance of {distance.median():.2f} m",
-             wanted="Gaussians on and near the body, y up, in metres",
-             fix="Give the pose, translation and shape that belong to them.")
+        fail(
+            "Gaussians around the body",
+            got=f"a median distance of {distance.median():.2f} m",
+            wanted="Gaussians on and near the body, y up, in metres",
+            fix="Give the pose, translation and shape that belong to them.",
+        )
     corners = body.v_template[body.faces_body]
     cross = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return on_faces(body, faces, bary, cross)
 
 
-def nearest_on_surface(points: Float[Tensor, "N 3"], vertices: Float[Tensor, "V 3"],
-                       faces: Int[Tensor, "F 3"]) -> tuple[Tensor, Tensor]:
+def nearest_on_surface(
+    points: Float[Tensor, "N 3"], vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]
+) -> tuple[Tensor, Tensor]:
     """Nearest point of a triangle mesh: its triangle (N,) and barycentric coordinates (N,3).
 
     Only triangles around the nearest 6 vertices and with the nearest 12 centres are compared; on a
@@ -77,15 +90,19 @@ def nearest_on_surface(points: Float[Tensor, "N 3"], vertices: Float[Tensor, "V 
     best, weights = [], []
     for part in np.array_split(points.detach().numpy(), max(1, -(-len(points) // CHUNK))):
         near = used[vertex_tree.query(part, k=min(6, len(used)))[1]]
-        candidates = np.concatenate([around[near].reshape(len(part), -1),
-                                     centre_tree.query(part, k=min(12, len(ids)))[1]], axis=1)
+        candidates = np.concatenate(
+            [around[near].reshape(len(part), -1), centre_tree.query(part, k=min(12, len(ids)))[1]],
+            axis=1,
+        )
         bary, square = _closest(part[:, None], corners[candidates])
         square[candidates < 0] = np.inf
         row, pick = np.arange(len(part)), square.argmin(1)
         best.append(candidates[row, pick])
         weights.append(bary[row, pick])
-    return (torch.from_numpy(np.concatenate(best)).long(),
-            torch.from_numpy(np.concatenate(weights)).float())
+    return (
+        torch.from_numpy(np.concatenate(best)).long(),
+        torch.from_numpy(np.concatenate(weights)).float(),
+    )
 
 
 def _faces_around(faces: np.ndarray, num_vertices: int) -> np.ndarray:
@@ -101,8 +118,11 @@ def _faces_around(faces: np.ndarray, num_vertices: int) -> np.ndarray:
 
 def _closest(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Barycentric coordinates (...,3) of the nearest point of each triangle, squared distance."""
-    a, ab, ac = corners[..., 0, :], corners[..., 1, :] - corners[..., 0, :], \
-        corners[..., 2, :] - corners[..., 0, :]
+    a, ab, ac = (
+        corners[..., 0, :],
+        corners[..., 1, :] - corners[..., 0, :],
+        corners[..., 2, :] - corners[..., 0, :],
+    )
     ap = points - a
     d11, d12, d22 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
     p1, p2 = (ap * ab).sum(-1), (ap * ac).sum(-1)
@@ -112,12 +132,19 @@ def _closest(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.nd
     on_ac = (p2 / np.maximum(d22, 1e-20)).clip(0, 1)
     along = ((p2 - p1 + d11 - d12) / np.maximum(d11 - 2 * d12 + d22, 1e-20)).clip(0, 1)
     zero = np.zeros_like(v)
-    forms = np.stack([np.stack([1 - on_ab, on_ab, zero], -1),
-                      np.stack([1 - on_ac, zero, on_ac], -1),
-                      np.stack([zero, 1 - along, along], -1), np.stack([1 - v - w, v, w], -1)])
+    forms = np.stack(
+        [
+            np.stack([1 - on_ab, on_ab, zero], -1),
+            np.stack([1 - on_ac, zero, on_ac], -1),
+            np.stack([zero, 1 - along, along], -1),
+            np.stack([1 - v - w, v, w], -1),
+        ]
+    )
     offset = forms[..., 1:2] * ab + forms[..., 2:] * ac - ap
     square = (offset**2).sum(-1)
     square[3] = np.where((v >= 0) & (w >= 0) & (v + w <= 1), square[3], np.inf)
     pick = square.argmin(0)[None]
-    return (np.take_along_axis(forms, pick[..., None], 0)[0],
-            np.take_along_axis(square, pick, 0)[0])
+    return (
+        np.take_along_axis(forms, pick[..., None], 0)[0],
+        np.take_along_axis(square, pick, 0)[0],
+    )

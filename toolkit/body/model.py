@@ -1,6 +1,5 @@
 """The body: betas and pose in, vertices and joints out, in the SMPL-X layout."""
 
-import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,16 +7,36 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from toolkit.assets import model_path
 from toolkit.body.rotations import rodrigues
 from toolkit.errors import fail
 
 NUM_JOINTS = 55
 JOINT_NAMES = (
-    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2",
-    "left_ankle", "right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar",
-    "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
-    "left_wrist", "right_wrist", "jaw", "left_eye", "right_eye",
+    "pelvis",
+    "left_hip",
+    "right_hip",
+    "spine1",
+    "left_knee",
+    "right_knee",
+    "spine2",
+    "left_ankle",
+    "right_ankle",
+    "spine3",
+    "left_foot",
+    "right_foot",
+    "neck",
+    "left_collar",
+    "right_collar",
+    "head",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "jaw",
+    "left_eye",
+    "right_eye",
     *(
         f"{side}_{finger}{i}"
         for side in ("left", "right")
@@ -62,21 +81,6 @@ class BodyModel:
     layers: dict[str, Tensor] = field(default_factory=dict)
     posedirs: Tensor | None = None
     extra: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @staticmethod
-    def load(path: str | os.PathLike | None = None, *, num_betas: int = 20) -> "BodyModel":
-        """The default body, or any npz in SMPL-X layout. The same path is read once.
-
-        Raises:
-            MissingFileError: no such file.
-            InputError: not an npz in SMPL-X layout, a pickle inside, or not 55 joints.
-        """
-        default = (
-            model_path("body.npz", made_by="python tools/bake_body.py") if path is None else path
-        )
-        from toolkit.body.smplx_npz import load_body
-
-        return load_body(os.path.abspath(default), num_betas)
 
     @property
     def num_betas(self) -> int:

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.assets import model_path
 from toolkit.body.model import JOINT_NAMES
 from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
 from toolkit.errors import fail
+from toolkit.run.files import model_path
 
 FPS = 30.0
 COMPUTED = ("idle", "stroll")  # need no file
@@ -90,7 +90,7 @@ def load_clip(name: str) -> Motion:
 
 
 def _motions_path():
-    return model_path("motions.npz", made_by="python tools/bake_motions.py")
+    return model_path("motions.npz", made_by="python -m tools.bake.motions")
 
 
 def _idle(num_frames: int = 90) -> Motion:

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from toolkit.assets import atomic_path
 from toolkit.body.anchors import Anchors
 from toolkit.body.model import BodyModel, check_pose, joint_transforms
 from toolkit.body.rotations import matrix_to_quat, multiply_quats, nearest_rotation, rodrigues
 from toolkit.errors import MissingFileError, fail
 from toolkit.gaussians import Gaussians
+from toolkit.run.files import atomic_path
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class RigidMotions:
     def apply(self, gaussians: Gaussians) -> Gaussians:
         """Centres moved, orientations turned; scales, opacities and colours stay."""
         quats = multiply_quats(matrix_to_quat(self.rotations), gaussians.quats)
-        return gaussians.replace(means=self.points(gaussians.means),
-                                 quats=torch.nn.functional.normalize(quats, dim=-1))
+        return gaussians.replace(
+            means=self.points(gaussians.means), quats=torch.nn.functional.normalize(quats, dim=-1)
+        )
 
     def inverse(self) -> "RigidMotions":
         """The motions back."""
@@ -77,8 +78,9 @@ class Rig:
     def to(self, device) -> "Rig":
         return Rig(*(getattr(self, f.name).to(device) for f in fields(self)))
 
-    def motions(self, pose: Float[Tensor, "J 3"],
-                transl: Float[Tensor, "3"] | None = None) -> RigidMotions:
+    def motions(
+        self, pose: Float[Tensor, "J 3"], transl: Float[Tensor, "3"] | None = None
+    ) -> RigidMotions:
         """How each Gaussian moves, rigidly, from the T-pose to `pose`.
 
         The anchor moves by linear blend skinning. The Gaussian's offset from its anchor and its
@@ -101,8 +103,12 @@ class Rig:
         return RigidMotions(rotations, translations if transl is None else translations + transl)
 
 
-def pose_gaussians(gaussians: Gaussians, rig: Rig, pose: Float[Tensor, "J 3"],
-                   transl: Float[Tensor, "3"] | None = None) -> Gaussians:
+def pose_gaussians(
+    gaussians: Gaussians,
+    rig: Rig,
+    pose: Float[Tensor, "J 3"],
+    transl: Float[Tensor, "3"] | None = None,
+) -> Gaussians:
     """Carry Gaussians of the T-pose to `pose`: `rig.motions(pose, transl).apply(gaussians)`.
 
     Differentiable in the Gaussians and in the pose; see `Rig.motions` for the arguments.
@@ -155,9 +161,7 @@ class Avatar:
         try:
             with np.load(path, allow_pickle=False) as file:
                 gaussians, rig = (
-                    kind(
-                        **{f.name: torch.tensor(file[f"{part}_{f.name}"]) for f in fields(kind)}
-                    )
+                    kind(**{f.name: torch.tensor(file[f"{part}_{f.name}"]) for f in fields(kind)})
                     for part, kind in (("gaussians", Gaussians), ("rig", Rig))
                 )
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:

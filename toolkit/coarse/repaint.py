@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.coarse.pixel_aligned import PhotoCrop
 from toolkit.gaussians import Gaussians
+from toolkit.photo.crop import PhotoCrop
 from toolkit.render.api import rasterization
 
 FAINT_PX = 0.3  # a Gaussian that shows on less than this of a pixel is corrected less
@@ -40,11 +40,19 @@ def repaint(posed: Gaussians, crop: PhotoCrop, *, rounds: int = 2) -> Float[Tens
         probe = torch.cat([colors, torch.ones_like(colors[:, :1])], dim=1).requires_grad_()
         with torch.enable_grad():
             drawn, alpha, _ = rasterization(
-                posed.means.detach(), posed.quats.detach(), posed.scales.detach(),
-                posed.opacities.detach(), probe, crop.camera.viewmats, crop.camera.Ks,
-                crop.camera.width, crop.camera.height, rasterize_mode="antialiased")
+                posed.means.detach(),
+                posed.quats.detach(),
+                posed.scales.detach(),
+                posed.opacities.detach(),
+                probe,
+                crop.camera.viewmats,
+                crop.camera.Ks,
+                crop.camera.width,
+                crop.camera.height,
+                rasterize_mode="antialiased",
+            )
             error = (alpha[0] * photo - drawn[0, ..., :3]).detach() * inside
             sent = torch.cat([error, inside], dim=-1)[None]  # the last channel adds up the weights
-            back, = torch.autograd.grad(drawn, probe, sent)
+            (back,) = torch.autograd.grad(drawn, probe, sent)
         colors = (colors + GAIN * back[:, :3] / back[:, 3:].clamp_min(FAINT_PX)).clamp(0, 1)
     return colors

@@ -21,20 +21,12 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from toolkit.assets import atomic_path, model_path
 from toolkit.body.rotations import multiply_quats
-from toolkit.coarse.pixel_aligned import (
-    CROP_PX,
-    AnchorLayout,
-    Observation,
-    PhotoCrop,
-    crop_photo,
-    lay_out,
-    observe,
-    sample,
-)
+from toolkit.coarse.observe import AnchorLayout, Observation, lay_out, observe
 from toolkit.coarse.repaint import repaint
 from toolkit.gaussians import Gaussians
+from toolkit.photo.crop import CROP_PX, PhotoCrop, crop_photo, sample
+from toolkit.run.files import atomic_path, model_path
 
 MAX_OFFSET_M = 0.12  # enough for hair, skirts and coats
 MIN_SCALE_M, MAX_SCALE_M = 0.001, 0.025
@@ -83,8 +75,9 @@ class Stream(nn.Module):
         self.norm1, self.qkv = nn.LayerNorm(dim), nn.Linear(dim, 3 * dim)
         if not ends:
             self.out, self.norm2 = nn.Linear(dim, dim), nn.LayerNorm(dim)
-            self.feed = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU("tanh"),
-                                      nn.Linear(4 * dim, dim))
+            self.feed = nn.Sequential(
+                nn.Linear(dim, 4 * dim), nn.GELU("tanh"), nn.Linear(4 * dim, dim)
+            )
 
     def update(self, tokens, mixed) -> Float[Tensor, "T D"]:
         if self.ends:
@@ -113,8 +106,9 @@ class JointBlock(nn.Module):
 class AnchorTransformer(nn.Module):
     """The network; `forward` wants prepared inputs, `predict` prepares them."""
 
-    def __init__(self, dim: int = 128, num_heads: int = 4, num_blocks: int = 4,
-                 num_tokens: int = 512):
+    def __init__(
+        self, dim: int = 128, num_heads: int = 4, num_blocks: int = 4, num_tokens: int = 512
+    ):
         super().__init__()
         self.num_tokens = num_tokens
         self.stem = PhotoStem(dim)
@@ -122,8 +116,9 @@ class AnchorTransformer(nn.Module):
         inputs = POINT_FEATURES + SEEN_FEATURES + 3 + pixel  # + the filled-in colour
         self.embed = nn.Sequential(nn.Linear(inputs, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.place = nn.Parameter(0.02 * torch.randn(CROP_PX // 16 * CROP_PX // 16, dim))
-        self.blocks = nn.ModuleList(JointBlock(dim, num_heads, last=i == num_blocks - 1)
-                                    for i in range(num_blocks))
+        self.blocks = nn.ModuleList(
+            JointBlock(dim, num_heads, last=i == num_blocks - 1) for i in range(num_blocks)
+        )
         self.norm = nn.LayerNorm(dim)
         self.near = nn.Linear(dim, dim)
         self.own = nn.Linear(inputs, dim)
@@ -141,13 +136,23 @@ class AnchorTransformer(nn.Module):
         (pixels,), _ = crop.camera.project(seen.posed)
         photo = sample(crop.rgb, pixels)
         fill = fill_unseen(photo, seen.visible, layout)
-        inputs = torch.cat([self._features(crop, layout, seen, photo, pixels), fill - 0.5,
-                            *(sample(m, pixels, CROP_PX) for m in maps[:3])], dim=1)
+        inputs = torch.cat(
+            [
+                self._features(crop, layout, seen, photo, pixels),
+                fill - 0.5,
+                *(sample(m, pixels, CROP_PX) for m in maps[:3]),
+            ],
+            dim=1,
+        )
         tokens = [maps[3].flatten(1).T + self.place, self.embed(inputs[layout.tokens])]
         for block in self.blocks:
             tokens = block(tokens)
-        near = F.embedding_bag(layout.neighbours, self.near(self.norm(tokens[1])), mode="sum",
-                               per_sample_weights=layout.weights)
+        near = F.embedding_bag(
+            layout.neighbours,
+            self.near(self.norm(tokens[1])),
+            mode="sum",
+            per_sample_weights=layout.weights,
+        )
         hidden = self.hidden(near + self.own(inputs))
         bare = self._shape(hidden, layout, seen)
         posed = seen.motions.apply(bare)
@@ -157,10 +162,20 @@ class AnchorTransformer(nn.Module):
 
     def _features(self, crop, layout, seen, photo, pixels) -> Float[Tensor, "N F"]:
         visible = seen.visible[:, None].float()
-        return torch.cat([encode_points(layout.points), layout.normals, photo - 0.5,
-                          photo[layout.mirror] - 0.5, visible, visible[layout.mirror],
-                          seen.to_camera, 10 * seen.contour_m.clamp(-0.3, 0.3),
-                          sample(crop.mask[None], pixels)], dim=1)
+        return torch.cat(
+            [
+                encode_points(layout.points),
+                layout.normals,
+                photo - 0.5,
+                photo[layout.mirror] - 0.5,
+                visible,
+                visible[layout.mirror],
+                seen.to_camera,
+                10 * seen.contour_m.clamp(-0.3, 0.3),
+                sample(crop.mask[None], pixels),
+            ],
+            dim=1,
+        )
 
     def _shape(self, hidden, layout, seen):
         raw = self.shape(hidden)
@@ -187,14 +202,16 @@ class AnchorTransformer(nn.Module):
         return gate * photo + (1 - gate) * learned
 
 
-def fill_unseen(photo: Float[Tensor, "N 3"], visible, layout: AnchorLayout,
-                *, reach_m: float = 0.05) -> Float[Tensor, "N 3"]:
+def fill_unseen(
+    photo: Float[Tensor, "N 3"], visible, layout: AnchorLayout, *, reach_m: float = 0.05
+) -> Float[Tensor, "N 3"]:
     """Colour of the seen surroundings, nearest first, smooth within `reach_m`; a first guess."""
     num_tokens, weights = len(layout.tokens), layout.weights * visible[:, None]
     place = layout.neighbours.flatten()
     mass = torch.zeros(num_tokens).index_add(0, place, weights.flatten())
     total = torch.zeros(num_tokens, 3).index_add(
-        0, place, (weights[..., None] * photo[:, None]).flatten(0, 1))
+        0, place, (weights[..., None] * photo[:, None]).flatten(0, 1)
+    )
     points = layout.points[layout.tokens]
     kernel = (1 + (torch.cdist(points, points) / reach_m) ** 2) ** -3
     colors = kernel @ total / (kernel @ mass).clamp_min(1e-9)[:, None]
@@ -222,15 +239,21 @@ def load_coarse(path: str | os.PathLike | None = None) -> AnchorTransformer:
     Raises:
         MissingFileError: no such file.
     """
-    path = path or model_path("coarse.safetensors", made_by="python tools/train_coarse.py")
+    path = path or model_path("coarse.safetensors", made_by="python -m tools.train.coarse")
     model = AnchorTransformer()
     model.load_state_dict(load_file(str(path)))
     return model.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def predict(model: AnchorTransformer, image: Float[Tensor, "H W 3"], mask: Float[Tensor, "H W"],
-            photo_body, body, anchors) -> Gaussians:
+def predict(
+    model: AnchorTransformer,
+    image: Float[Tensor, "H W 3"],
+    mask: Float[Tensor, "H W"],
+    photo_body,
+    body,
+    anchors,
+) -> Gaussians:
     """One Gaussian per anchor from one photo, in the T pose of the shaped body; deterministic.
 
     Args:

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from toolkit.assets import atomic_path
-from toolkit.dataset.casting import cast, keeps_top_color, make_person
+from toolkit.dataset.person_of_record import cast, keeps_top_color, make_person
 from toolkit.dataset.prompts import PromptRecord
 from toolkit.errors import InputError, MissingCapabilityError, fail
-from toolkit.export import write_image
+from toolkit.people.draw.photo import photo_camera, photo_of
+from toolkit.people.draw.render import PersonViews
 from toolkit.people.person import Person
-from toolkit.people.photo import photo_camera, photo_of
-from toolkit.people.render import PersonViews
-from toolkit.runfolder import write_json
-from toolkit.weights import WEIGHTS, require
+from toolkit.run.files import atomic_path
+from toolkit.run.folder import write_json
+from toolkit.show.export import write_image
+from toolkit.weights.table import WEIGHTS, require
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Preset:
     """How a text-to-image model is called.
 
     Attributes:
-        weight: its row in `toolkit.weights`.
+        weight: its row in `toolkit.weights.table`.
         steps: of denoising.
         guidance_scale: in the pipeline's own sense.
         max_sequence_length: tokens of the prompt.
@@ -45,12 +45,15 @@ class Preset:
 
 
 # Source: defaults and documentation of diffusers 0.42, the models' README files.
-PRESETS = {preset.weight: preset for preset in (
-    Preset("flux.1-dev", 50, 3.5),  # the paper's; its licence restricts training on its outputs
-    Preset("flux.1-schnell", 4, 0.0, 256),  # Apache-2.0, as are the two below
-    Preset("flux.2-klein-4b", 4, 1.0),
-    Preset("z-image-turbo", 9, 0.0),
-)}
+PRESETS = {
+    preset.weight: preset
+    for preset in (
+        Preset("flux.1-dev", 50, 3.5),  # the paper's; its licence restricts training on its outputs
+        Preset("flux.1-schnell", 4, 0.0, 256),  # Apache-2.0, as are the two below
+        Preset("flux.2-klein-4b", 4, 1.0),
+        Preset("z-image-turbo", 9, 0.0),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,14 @@ class ImageRecord:
     @classmethod
     def from_json(cls, data: dict) -> "ImageRecord":
         """Read back `to_json`."""
-        return cls(**data | {"prompt": PromptRecord.from_json(data["prompt"]),
-                             "size": tuple(data["size"]), "ignored": tuple(data["ignored"])})
+        return cls(
+            **data
+            | {
+                "prompt": PromptRecord.from_json(data["prompt"]),
+                "size": tuple(data["size"]),
+                "ignored": tuple(data["ignored"]),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -119,10 +128,18 @@ def truth_arrays(truth: Truth) -> dict[str, np.ndarray]:
     person, views = truth.person, truth.views
     height, width = views.alpha.shape[1:3]
     camera = photo_camera(person.photo_camera, (height, width))
-    tensors = {"betas": person.betas, "pose": person.pose, "transl": person.transl,
-               "expression": person.expression, "viewmat": camera.viewmats[0], "K": camera.Ks[0],
-               "rgb": views.rgb[0], "alpha": views.alpha[0], "depth": views.depth[0],
-               "normals": views.normals[0]}
+    tensors = {
+        "betas": person.betas,
+        "pose": person.pose,
+        "transl": person.transl,
+        "expression": person.expression,
+        "viewmat": camera.viewmats[0],
+        "K": camera.Ks[0],
+        "rgb": views.rgb[0],
+        "alpha": views.alpha[0],
+        "depth": views.depth[0],
+        "normals": views.normals[0],
+    }
     arrays = {name: t.numpy().astype(np.float32) for name, t in tensors.items() if t is not None}
     for name in ("rgb", "alpha"):
         arrays[name] = np.round(arrays[name] * 255).astype(np.uint8)
@@ -155,17 +172,31 @@ class PeopleImages:
         image, views = photo_of(person, self.size, supersample=self.supersample)
         ignored = cast(prompt.attributes).ignored
         ignored += () if keeps_top_color(person) else ("upper body",)
-        record = ImageRecord(prompt, "procedural people", "this repository", "CC0-1.0", seed,
-                             self.size, {"split": self.split, "supersample": self.supersample},
-                             ignored)
+        record = ImageRecord(
+            prompt,
+            "procedural people",
+            "this repository",
+            "CC0-1.0",
+            seed,
+            self.size,
+            {"split": self.split, "supersample": self.supersample},
+            ignored,
+        )
         return Drawing(image, record, Truth(person, views))
 
 
 class DiffusionImages:
     """A text-to-image pipeline of diffusers with a preset."""
 
-    def __init__(self, pipeline, preset: Preset, *, name: str, revision: str = "local",
-                 licence: str = "unknown"):
+    def __init__(
+        self,
+        pipeline,
+        preset: Preset,
+        *,
+        name: str,
+        revision: str = "local",
+        licence: str = "unknown",
+    ):
         """Wrap a loaded pipeline.
 
         Args:
@@ -178,26 +209,39 @@ class DiffusionImages:
         """
         accepted = inspect.signature(pipeline.__call__).parameters
         lacking = {"prompt", "height", "width", "num_inference_steps"} - set(accepted)
-        demanded = {n for n in ("image", "video", "mask_image") if n in accepted
-                    and accepted[n].default is inspect.Parameter.empty}
+        demanded = {
+            n
+            for n in ("image", "video", "mask_image")
+            if n in accepted and accepted[n].default is inspect.Parameter.empty
+        }
         if lacking or demanded:
-            fail(f"Pipeline {type(pipeline).__name__}", wanted="a text-to-image pipeline",
-                 got=f"no argument {sorted(lacking)}, needs {sorted(demanded)}",
-                 fix="Use FluxPipeline, Flux2KleinPipeline, ZImagePipeline or the like.")
+            fail(
+                f"Pipeline {type(pipeline).__name__}",
+                wanted="a text-to-image pipeline",
+                got=f"no argument {sorted(lacking)}, needs {sorted(demanded)}",
+                fix="Use FluxPipeline, Flux2KleinPipeline, ZImagePipeline or the like.",
+            )
         if any(side % 16 for side in preset.size):
-            fail("Picture size", got=preset.size, wanted="multiples of 16",
-                 fix="The pipeline would round it silently.")
+            fail(
+                "Picture size",
+                got=preset.size,
+                wanted="multiples of 16",
+                fix="The pipeline would round it silently.",
+            )
         self.pipeline, self.preset = pipeline, preset
         self.name, self.revision, self.licence = name, revision, licence
-        self.options = {"num_inference_steps": preset.steps,
-                        "guidance_scale": preset.guidance_scale,
-                        "max_sequence_length": preset.max_sequence_length}
+        self.options = {
+            "num_inference_steps": preset.steps,
+            "guidance_scale": preset.guidance_scale,
+            "max_sequence_length": preset.max_sequence_length,
+        }
         self.options = {k: v for k, v in self.options.items() if k in accepted}
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
-    def load(cls, preset: str = "flux.1-schnell", *, device: str = "cuda",
-             dtype: str = "bfloat16") -> "DiffusionImages":
+    def load(
+        cls, preset: str = "flux.1-schnell", *, device: str = "cuda", dtype: str = "bfloat16"
+    ) -> "DiffusionImages":
         """Load a preset's weights from this machine; parts wait in memory while they are idle.
 
         Args:
@@ -210,17 +254,31 @@ class DiffusionImages:
             MissingCapabilityError: no such device.
         """
         if preset not in PRESETS:
-            fail("preset", got=repr(preset), wanted=f"one of {', '.join(PRESETS)}",
-                 fix="Wrap any other pipeline with DiffusionImages(pipeline, Preset(...)).")
+            fail(
+                "preset",
+                got=repr(preset),
+                wanted=f"one of {', '.join(PRESETS)}",
+                fix="Wrap any other pipeline with DiffusionImages(pipeline, Preset(...)).",
+            )
         if device == "cuda" and not torch.cuda.is_available():
-            fail(f"Preset {preset}", got="no GPU that torch can use", wanted="a CUDA GPU",
-                 fix='Use PeopleImages, or device="cpu".', kind=MissingCapabilityError)
+            fail(
+                f"Preset {preset}",
+                got="no GPU that torch can use",
+                wanted="a CUDA GPU",
+                fix='Use PeopleImages, or device="cpu".',
+                kind=MissingCapabilityError,
+            )
         folder, weight = require(PRESETS[preset].weight), WEIGHTS[PRESETS[preset].weight]
         pipeline = load_pipeline(folder, dtype)
         if device == "cuda":
             pipeline.enable_model_cpu_offload()
-        return cls(pipeline, PRESETS[preset], name=weight.source, revision=weight.pin,
-                   licence=weight.licence)
+        return cls(
+            pipeline,
+            PRESETS[preset],
+            name=weight.source,
+            revision=weight.pin,
+            licence=weight.licence,
+        )
 
     def draw(self, prompt: PromptRecord, *, seed: int) -> Drawing:
         """Draw the prompt.
@@ -229,14 +287,32 @@ class DiffusionImages:
             InputError: the picture came out blank (a half-precision overflow, a safety filter).
         """
         height, width = self.preset.size
-        output = self.pipeline(prompt=prompt.text, height=height, width=width, output_type="np",
-                               generator=torch.Generator("cpu").manual_seed(seed), **self.options)
+        output = self.pipeline(
+            prompt=prompt.text,
+            height=height,
+            width=width,
+            output_type="np",
+            generator=torch.Generator("cpu").manual_seed(seed),
+            **self.options,
+        )
         image = np.asarray(output.images[0], np.float32)
         if not np.isfinite(image).all() or image.std() == 0:
-            fail(f"Picture {prompt.index} by {self.name}", got="NaN or one flat colour",
-                 wanted="a picture", fix="Try dtype float32, or another seed.", kind=InputError)
-        record = ImageRecord(prompt, self.name, self.revision, self.licence, seed, (height, width),
-                             dict(self.options))
+            fail(
+                f"Picture {prompt.index} by {self.name}",
+                got="NaN or one flat colour",
+                wanted="a picture",
+                fix="Try dtype float32, or another seed.",
+                kind=InputError,
+            )
+        record = ImageRecord(
+            prompt,
+            self.name,
+            self.revision,
+            self.licence,
+            seed,
+            (height, width),
+            dict(self.options),
+        )
         return Drawing((image.clip(0, 1) * 255).round().astype(np.uint8), record)
 
 
@@ -244,5 +320,6 @@ def load_pipeline(folder: Path, dtype: str):
     """A diffusers pipeline from a local folder; safetensors only, no code from the folder."""
     from diffusers import DiffusionPipeline
 
-    return DiffusionPipeline.from_pretrained(folder, dtype=getattr(torch, dtype),
-                                             local_files_only=True, use_safetensors=True)
+    return DiffusionPipeline.from_pretrained(
+        folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
+    )

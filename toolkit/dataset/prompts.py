@@ -10,15 +10,24 @@ from typing import Protocol
 
 import numpy as np
 
-from toolkit.dataset.attributes import AttributeRecord
 from toolkit.dataset.chat import Chat
+from toolkit.dataset.records import AttributeRecord
 from toolkit.dataset.vocabulary import ATTRIBUTES, GROUPS
 from toolkit.errors import fail
 
 MIN_WORDS, MAX_WORDS = 20, 160  # 160 words stay below the 256 tokens of the smallest text encoder
 FULL_BODY = ("full body", "full length", "head to toe", "whole body", "head to feet")
-NOT_FULL_BODY = ("close up", "closeup", "headshot", "head shot", "half body", "upper body shot",
-                 "waist up", "cropped", "bust portrait")
+NOT_FULL_BODY = (
+    "close up",
+    "closeup",
+    "headshot",
+    "head shot",
+    "half body",
+    "upper body shot",
+    "waist up",
+    "cropped",
+    "bust portrait",
+)
 NOT_ALONE = ("two people", "group of", "couple", "crowd of", "several people", "twins")
 FILLER = {"a", "an", "the", "in", "of", "with", "and", "on", "at", "his", "her", "their", "about"}
 HAIR, REACH = ("hair", "cut", "bob", "bun", "ponytail"), 4  # words that mean hair; how near is near
@@ -27,7 +36,8 @@ SYSTEM = (
     "You write prompts for a text-to-image model. You are given the attributes of one adult. "
     "Write one paragraph of 40 to 110 words that describes a picture of this person. Use the words "
     "of every attribute as they are given. Show the full body from head to toe, one person alone, "
-    "facing the camera, feet visible. Do not mention what is absent. Answer with the prompt only.")
+    "facing the camera, feet visible. Do not mention what is absent. Answer with the prompt only."
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ def _stem(word: str) -> str:
     """Enough to let "smiles" stand for "smiling" and "walks" for "walking"."""
     for ending in ("ing", "ies", "es", "ed", "s", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[:-len(ending)]
+            return word[: -len(ending)]
     return word
 
 
@@ -105,7 +115,7 @@ def mentions(text: str, value: str, *, in_order: bool = False, near: tuple[str, 
         return set(wanted) <= set(said)
     spots = [i for i, word in enumerate(said) if word == wanted[0]]
     for word in wanted[1:]:
-        spots = [k for i in spots for k in (i + 1, i + 2) if said[k:k + 1] == [word]]
+        spots = [k for i in spots for k in (i + 1, i + 2) if said[k : k + 1] == [word]]
     anchors = [i for i, word in enumerate(said) if word in near]
     return any(not near or any(abs(i - k) <= REACH for k in anchors) for i in spots)
 
@@ -113,9 +123,16 @@ def mentions(text: str, value: str, *, in_order: bool = False, near: tuple[str, 
 def check_prompt(text: str, record: AttributeRecord) -> list[str]:
     """What is wrong with a prompt, in words that can be sent back to its writer; [] if nothing."""
     plain = " ".join(words_of(text))
-    lacking = [f"{name}: {value}" for name, value in record.required.items()
-               if not mentions(text, value, in_order=bool(ATTRIBUTES[name].colors),
-                               near=HAIR if name in ("hair color", "hair type") else ())]
+    lacking = [
+        f"{name}: {value}"
+        for name, value in record.required.items()
+        if not mentions(
+            text,
+            value,
+            in_order=bool(ATTRIBUTES[name].colors),
+            near=HAIR if name in ("hair color", "hair type") else (),
+        )
+    ]
     problems = [f"it does not mention {'; '.join(lacking)}"] if lacking else []
     if not any(phrase in plain for phrase in FULL_BODY):
         problems.append('it does not say "full body"')
@@ -164,16 +181,33 @@ class ChatWriter:
         ask = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": describe(record)}]
         messages, text, problems = ask, "", ["nothing"]
         for attempt in range(self.tries):
-            seed = int(np.random.default_rng([self.seed, record.seed, record.index, attempt])
-                       .integers(2**31))
+            seed = int(
+                np.random.default_rng([self.seed, record.seed, record.index, attempt]).integers(
+                    2**31
+                )
+            )
             text = clean(self.chat(messages, seed=seed))
             problems = check_prompt(text, record)
             if not problems:
-                return PromptRecord(record.index, record.seed, record.values, text, self.chat.name,
-                                    self.chat.revision, seed, attempt + 1)
+                return PromptRecord(
+                    record.index,
+                    record.seed,
+                    record.values,
+                    text,
+                    self.chat.name,
+                    self.chat.revision,
+                    seed,
+                    attempt + 1,
+                )
             again = f"Write it again, because {'; '.join(problems)}. Answer with the prompt only."
-            messages = [*ask, {"role": "assistant", "content": text or "-"},
-                        {"role": "user", "content": again}]
-        fail(f"Prompt {record.index} by {self.chat.name}",
-             got=f"{self.tries} answers, of the last {'; '.join(problems)}: {text[:200]!r}",
-             wanted="one that passes check_prompt", fix="Use a larger model, or the templates.")
+            messages = [
+                *ask,
+                {"role": "assistant", "content": text or "-"},
+                {"role": "user", "content": again},
+            ]
+        fail(
+            f"Prompt {record.index} by {self.chat.name}",
+            got=f"{self.tries} answers, of the last {'; '.join(problems)}: {text[:200]!r}",
+            wanted="one that passes check_prompt",
+            fix="Use a larger model, or the templates.",
+        )

@@ -10,43 +10,71 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.dataset.attributes import AttributeRecord
 from toolkit.dataset.prompts import PromptRecord, check_prompt
+from toolkit.dataset.records import AttributeRecord
 from toolkit.dataset.vocabulary import PLACES
 from toolkit.errors import fail
 
 NAME, REVISION = "template grammar", "1"
 RULES: dict[str, tuple[str, ...]] = {
     "picture": ("[opening] of [someone], [doing]. [dress] [head] [face] [extras] [where] [light]",),
-    "opening": ("[A art style], full body, head to toe,", "Full-body [art style]",
-                "Full-length [art style], head to toe,"),
-    "someone": ("[a ethnicity] [gender] [age] with [a body shape] figure",
-                "[a body shape] [ethnicity] [gender] [age]", "[a body shape] [gender] [age]"),
-    "doing": ("[activity] as [an occupation], facing the camera", "[activity], facing the camera",
-              "[pose], dressed for work as [an occupation], facing the camera",
-              "[pose], facing the camera", "[an occupation] who faces the camera",
-              "alone, facing the camera"),
-    "dress": ("[Sub] wears [a upper body], [a lower body], [shoes] and [a hat].",
-              "[Sub] wears [a upper body], [a lower body] and [shoes].",
-              "[Sub] wears [a upper body], [shoes] and [a hat].",
-              "[Sub] wears [a upper body] and [shoes]."),
-    "head": ("[Pos] hair: [hair style], [hair type], [hair color].",
-             "[Pos] hair: [hair style], [hair color].", "[Pos] hair: [hair style], [hair type].",
-             "[Pos] hair: [hair style]."),
-    "face": ("[Pos] face: [facial details], [facial expression], [emotion].",
-             "[Pos] face: [facial details], [emotion].",
-             "[Pos] face: [facial details], [facial expression].", "[Pos] face: [facial details].",
-             "[Pos] face: [facial expression], [emotion].", "[Pos] face: [emotion].",
-             "[Pos] face: [facial expression].", ""),
-    "extras": ("With [glasses], [a jewelry] and [a carried items].",
-               "With [glasses] and [a jewelry].", "With [glasses] and [a carried items].",
-               "With [a jewelry] and [a carried items].", "With [glasses].", "With [a jewelry].",
-               "With [a carried items].", ""),
+    "opening": (
+        "[A art style], full body, head to toe,",
+        "Full-body [art style]",
+        "Full-length [art style], head to toe,",
+    ),
+    "someone": (
+        "[a ethnicity] [gender] [age] with [a body shape] figure",
+        "[a body shape] [ethnicity] [gender] [age]",
+        "[a body shape] [gender] [age]",
+    ),
+    "doing": (
+        "[activity] as [an occupation], facing the camera",
+        "[activity], facing the camera",
+        "[pose], dressed for work as [an occupation], facing the camera",
+        "[pose], facing the camera",
+        "[an occupation] who faces the camera",
+        "alone, facing the camera",
+    ),
+    "dress": (
+        "[Sub] wears [a upper body], [a lower body], [shoes] and [a hat].",
+        "[Sub] wears [a upper body], [a lower body] and [shoes].",
+        "[Sub] wears [a upper body], [shoes] and [a hat].",
+        "[Sub] wears [a upper body] and [shoes].",
+    ),
+    "head": (
+        "[Pos] hair: [hair style], [hair type], [hair color].",
+        "[Pos] hair: [hair style], [hair color].",
+        "[Pos] hair: [hair style], [hair type].",
+        "[Pos] hair: [hair style].",
+    ),
+    "face": (
+        "[Pos] face: [facial details], [facial expression], [emotion].",
+        "[Pos] face: [facial details], [emotion].",
+        "[Pos] face: [facial details], [facial expression].",
+        "[Pos] face: [facial details].",
+        "[Pos] face: [facial expression], [emotion].",
+        "[Pos] face: [emotion].",
+        "[Pos] face: [facial expression].",
+        "",
+    ),
+    "extras": (
+        "With [glasses], [a jewelry] and [a carried items].",
+        "With [glasses] and [a jewelry].",
+        "With [glasses] and [a carried items].",
+        "With [a jewelry] and [a carried items].",
+        "With [glasses].",
+        "With [a jewelry].",
+        "With [a carried items].",
+        "",
+    ),
     "where": ("The place is [a place].", "Behind [obj]: [a place]."),
     "light": ("Lighting: [lighting].", "Lit by [lighting].", ""),
 }
-PRONOUNS = {"woman": {"sub": "she", "pos": "her", "obj": "her"},
-            "man": {"sub": "he", "pos": "his", "obj": "him"}}
+PRONOUNS = {
+    "woman": {"sub": "she", "pos": "her", "obj": "her"},
+    "man": {"sub": "he", "pos": "his", "obj": "him"},
+}
 
 
 @dataclass(frozen=True)
@@ -62,10 +90,15 @@ class TemplateWriter:
         known["place"] = next(known[name] for name in PLACES if name in known)
         text = re.sub(r"\s+", " ", expand("picture", known, rng)).strip()
         if problems := check_prompt(text, record):
-            fail(f"Template prompt {record.index}", got="; ".join(problems),
-                 wanted="all attributes", fix="The grammar lacks a rule; please report it.")
-        return PromptRecord(record.index, record.seed, record.values, text, NAME, REVISION,
-                            self.seed, 1)
+            fail(
+                f"Template prompt {record.index}",
+                got="; ".join(problems),
+                wanted="all attributes",
+                fix="The grammar lacks a rule; please report it.",
+            )
+        return PromptRecord(
+            record.index, record.seed, record.values, text, NAME, REVISION, self.seed, 1
+        )
 
 
 def expand(rule: str, known: dict[str, str], rng: np.random.Generator) -> str:

@@ -52,14 +52,22 @@ def fit_similarity(estimated: Float[Tensor, "N 3"], true: Float[Tensor, "N 3"]) 
     Source: Umeyama 1991, eqs. 40-43.
     """
     if estimated.shape != true.shape or len(estimated) < 3:
-        fail("fit_similarity", got=f"{tuple(estimated.shape)} and {tuple(true.shape)}",
-             wanted="two sets of equal size, three points or more", fix="Give the same joints.")
+        fail(
+            "fit_similarity",
+            got=f"{tuple(estimated.shape)} and {tuple(true.shape)}",
+            wanted="two sets of equal size, three points or more",
+            fix="Give the same joints.",
+        )
     x, y = estimated.double(), true.double()
     center_x, center_y = x.mean(0), y.mean(0)
     x, y = x - center_x, y - center_y
     if not (x.square().sum() > 1e-12 and torch.isfinite(y).all()):
-        fail("fit_similarity", got="points in one place, or NaN", wanted="a body's joints",
-             fix="Look at the estimated pose.")
+        fail(
+            "fit_similarity",
+            got="points in one place, or NaN",
+            wanted="a body's joints",
+            fix="Look at the estimated pose.",
+        )
     u, strength, vt = torch.linalg.svd(y.T @ x)
     signs = torch.ones(3, dtype=x.dtype)
     signs[2] = torch.sign(torch.linalg.det(u) * torch.linalg.det(vt))
@@ -72,5 +80,7 @@ def joint_errors_mm(estimated: Float[Tensor, "N 3"], true: Float[Tensor, "N 3"])
     """Mean joint error: hips at one place (MPJPE), and after the similarity (PA-MPJPE)."""
     aligned = fit_similarity(estimated, true)(estimated)
     hips = (true - estimated)[[11, 12]].mean(0)
-    return {"pa_mpjpe_mm": 1e3 * float((aligned - true).norm(dim=-1).mean()),
-            "mpjpe_mm": 1e3 * float((estimated + hips - true).norm(dim=-1).mean())}
+    return {
+        "pa_mpjpe_mm": 1e3 * float((aligned - true).norm(dim=-1).mean()),
+        "mpjpe_mm": 1e3 * float((estimated + hips - true).norm(dim=-1).mean()),
+    }

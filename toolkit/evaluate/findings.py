@@ -6,13 +6,7 @@ Targets compare `refined` (what the main job leaves) with `coarse` from the side
 import numpy as np
 
 from toolkit.evaluate.stats import interval, kid_change_percent, paired, ratio_interval
-from toolkit.evaluate.summary import (
-    People,
-    by_person,
-    kid_features,
-    main_views,
-    pose_views,
-)
+from toolkit.evaluate.summary import People, by_person, kid_features, main_views, pose_views
 from toolkit.evaluate.variants import REFINED
 
 CONTROLS = ("self_refit", "unsharp_refit", "esrgan_refit")
@@ -31,19 +25,24 @@ def targets(people: People, *, seed: int) -> dict[str, dict]:
     table = _Columns(people, seed)
     if not (table("psnr", "coarse") and table("psnr", REFINED)):
         return {}
-    rows = {"psnr_gain_db": (table.change("psnr", "coarse"), ">= 2.5"),
-            "perceptual_change_percent": (table.percent("perceptual", "coarse"), "<= -33"),
-            "kid_change_percent": (table.kid_percent(), "<= -35"),
-            "sharpness": (table.mean("sharpness"), "0.8 to 1.2"),
-            "iou": (table.mean("iou"), ">= 0.97"),
-            "front_psnr_gain_db": (table.change("psnr", "coarse", "front"), ">= 0"),
-            "psnr_gain_kept_percent": (table.kept("psnr", 1), ">= 80"),
-            "perceptual_gain_kept_percent": (table.kept("perceptual", -1), ">= 80")}
+    rows = {
+        "psnr_gain_db": (table.change("psnr", "coarse"), ">= 2.5"),
+        "perceptual_change_percent": (table.percent("perceptual", "coarse"), "<= -33"),
+        "kid_change_percent": (table.kid_percent(), "<= -35"),
+        "sharpness": (table.mean("sharpness"), "0.8 to 1.2"),
+        "iou": (table.mean("iou"), ">= 0.97"),
+        "front_psnr_gain_db": (table.change("psnr", "coarse", "front"), ">= 0"),
+        "psnr_gain_kept_percent": (table.kept("psnr", 1), ">= 80"),
+        "perceptual_gain_kept_percent": (table.kept("perceptual", -1), ">= 80"),
+    }
     for control in CONTROLS:
         rows[f"psnr_over_{control}_db"] = (table.change("psnr", control), "> 0")
         rows[f"perceptual_under_{control}_percent"] = (table.percent("perceptual", control), "< 0")
-    return {name: value | {"goal": goal, "met": is_met(value["mean"], goal)}
-            for name, (value, goal) in rows.items() if value is not None}
+    return {
+        name: value | {"goal": goal, "met": is_met(value["mean"], goal)}
+        for name, (value, goal) in rows.items()
+        if value is not None
+    }
 
 
 def is_met(value: float, goal: str) -> bool:
@@ -53,8 +52,9 @@ def is_met(value: float, goal: str) -> bool:
         return low <= value <= high
     sign, limit = goal.split()
     limit = float(limit)
-    return {">=": value >= limit, "<=": value <= limit, ">": value > limit,
-            "<": value < limit}[sign]
+    return {">=": value >= limit, "<=": value <= limit, ">": value > limit, "<": value < limit}[
+        sign
+    ]
 
 
 def is_success(found: dict[str, dict]) -> bool | None:
@@ -62,8 +62,11 @@ def is_success(found: dict[str, dict]) -> bool | None:
 
     None when a number that it needs is missing.
     """
-    controls = [f"{a}_{name}_{b}" for name in ("self_refit", "unsharp_refit")
-                for a, b in (("psnr_over", "db"), ("perceptual_under", "percent"))]
+    controls = [
+        f"{a}_{name}_{b}"
+        for name in ("self_refit", "unsharp_refit")
+        for a, b in (("psnr_over", "db"), ("perceptual_under", "percent"))
+    ]
     gain, look = found.get("psnr_gain_db"), found.get("perceptual_change_percent")
     if not (gain and look and all(name in found for name in controls) and "p" in gain):
         return None
@@ -77,8 +80,9 @@ class _Columns:
     def __init__(self, people: People, seed: int):
         self.people, self.seed = people, seed
 
-    def __call__(self, measure: str, variant: str, sector: str = "side_back",
-                 pick=main_views) -> dict[str, float]:
+    def __call__(
+        self, measure: str, variant: str, sector: str = "side_back", pick=main_views
+    ) -> dict[str, float]:
         return by_person(self.people, variant, sector, pick).get(measure, {})
 
     def rng(self) -> np.random.Generator:
@@ -113,8 +117,9 @@ class _Columns:
         return ratio_interval(100 * novel, own, self.rng())
 
     def kid_percent(self) -> dict | None:
-        (first, true), (second, _) = (kid_features(self.people, v, "side_back", main_views)
-                                      for v in ("coarse", REFINED))
+        (first, true), (second, _) = (
+            kid_features(self.people, v, "side_back", main_views) for v in ("coarse", REFINED)
+        )
         return kid_change_percent(first, second, true, self.rng())
 
 
@@ -137,7 +142,8 @@ def misalignment(people: People, *, seed: int) -> dict[str, dict]:
                 found[measure] = {
                     "estimated": interval([first[n] for n in names], np.random.default_rng(seed)),
                     "true": interval([second[n] for n in names], np.random.default_rng(seed)),
-                    "from_body": paired(first, second, np.random.default_rng(seed))}
+                    "from_body": paired(first, second, np.random.default_rng(seed)),
+                }
         if found:
             result[variant] = dict(sorted(found.items()))
     return result

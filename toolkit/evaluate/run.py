@@ -7,12 +7,10 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from toolkit import report
 from toolkit.errors import MissingFileError, fail
 from toolkit.evaluate.findings import is_success, misalignment, targets
-from toolkit.evaluate.lpips import why_no_lpips
-from toolkit.evaluate.person import ScoreConfig, Source, read_person, score_person
 from toolkit.evaluate.scenes import CLIPS
+from toolkit.evaluate.score_person import ScoreConfig, Source, read_person, score_person
 from toolkit.evaluate.summary import (
     evaluation,
     face_scale,
@@ -24,9 +22,11 @@ from toolkit.evaluate.summary import (
 )
 from toolkit.evaluate.table import draw_figure, write_markdown
 from toolkit.evaluate.variants import FRAMES, MEANING, VARIANTS, why_not
-from toolkit.profiles import load_profile
-from toolkit.progress import Progress, silent
-from toolkit.runfolder import write_json
+from toolkit.measure.lpips import why_no_lpips
+from toolkit.profiles.base import load_profile
+from toolkit.run import report
+from toolkit.run.folder import write_json
+from toolkit.run.progress import Progress, silent
 
 FEATURES = "EfficientNet-Lite0, block 14, mean over the picture (192 numbers), crops of 224 px"
 
@@ -54,11 +54,19 @@ class EvaluateConfig:
     def __post_init__(self):
         unknown = sorted(set(self.score.variants) - set(VARIANTS))
         if unknown or not self.score.variants:
-            fail("variants", got=unknown or "none", wanted=f"some of {', '.join(VARIANTS)}",
-                 fix="Separate names by commas.")
+            fail(
+                "variants",
+                got=unknown or "none",
+                wanted=f"some of {', '.join(VARIANTS)}",
+                fix="Separate names by commas.",
+            )
         if self.num < 1 or self.workers < 1:
-            fail("evaluate", got=f"num {self.num}, workers {self.workers}",
-                 wanted="1 or more of each", fix="Check the numbers.")
+            fail(
+                "evaluate",
+                got=f"num {self.num}, workers {self.workers}",
+                wanted="1 or more of each",
+                fix="Check the numbers.",
+            )
 
 
 def find_people(config: EvaluateConfig) -> list[Source]:
@@ -68,13 +76,19 @@ def find_people(config: EvaluateConfig) -> list[Source]:
         MissingFileError: the folder has no `person_*`.
     """
     if config.people is None:
-        return [Source(f"{config.split}_{seed:07d}", config.split, seed)
-                for seed in range(config.num)]
+        return [
+            Source(f"{config.split}_{seed:07d}", config.split, seed) for seed in range(config.num)
+        ]
     folders = sorted(p for p in Path(config.people).glob("person_*") if p.is_dir())
     if not folders:
-        fail(f"{config.people}", got="no folder person_*", wanted="one folder a person",
-             fix="See toolkit.evaluate.cases.from_folder.", kind=MissingFileError)
-    return [Source(folder.name, folder=folder) for folder in folders[:config.num]]
+        fail(
+            f"{config.people}",
+            got="no folder person_*",
+            wanted="one folder a person",
+            fix="See toolkit.evaluate.cases.from_folder.",
+            kind=MissingFileError,
+        )
+    return [Source(folder.name, folder=folder) for folder in folders[: config.num]]
 
 
 def evaluate(out_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
@@ -91,11 +105,14 @@ def evaluate(out_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
     """
     config, out_dir = config or EvaluateConfig(), Path(out_dir)
     sources = find_people(config)
-    reasons = {name: why_not(name, posable=config.people is None)
-               for name in config.score.variants}
+    reasons = {name: why_not(name, posable=config.people is None) for name in config.score.variants}
     skipped = {name: reason for name, reason in reasons.items() if reason}
-    score = ScoreConfig(**{**vars(config.score), "variants": tuple(
-        name for name in config.score.variants if name not in skipped)})
+    score = ScoreConfig(
+        **{
+            **vars(config.score),
+            "variants": tuple(name for name in config.score.variants if name not in skipped),
+        }
+    )
     fingerprint = load_profile(score.pipeline.profile).fingerprint
     task = partial(score_person, out_dir=out_dir / "people", config=score, fingerprint=fingerprint)
     with Progress("people", len(sources)) as tick, silent():
@@ -105,8 +122,12 @@ def evaluate(out_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
     failed = {name: r["failed"]["error"] for name, r in found.items() if "failed" in r}
     people = {name: r for name, r in found.items() if name not in failed}
     if not people:
-        fail("evaluate", got=f"{len(failed)} people, all failed: {next(iter(failed.values()))}",
-             wanted="at least one that the pipeline can work on", fix="Look at the photos.")
+        fail(
+            "evaluate",
+            got=f"{len(failed)} people, all failed: {next(iter(failed.values()))}",
+            wanted="at least one that the pipeline can work on",
+            fix="Look at the photos.",
+        )
     notes = skipped | ({"lpips": reason} if (reason := why_no_lpips()) else {})
     return _write(out_dir, config, score, people, {"skipped": notes, "failed": failed})
 
@@ -134,24 +155,30 @@ def _quietly(task: Callable[[Source], str], source: Source) -> str:
         return task(source)
 
 
-def _write(out_dir: Path, config: EvaluateConfig, score: ScoreConfig, people: dict,
-           notes: dict) -> dict:
+def _write(
+    out_dir: Path, config: EvaluateConfig, score: ScoreConfig, people: dict, notes: dict
+) -> dict:
     """Tables, details and the figure."""
     posed = [v for v in score.variants if v not in FRAMES]
     table = evaluation(people, score.variants, main_views, seed=config.seed)
     details = notes | {
-        "people": sorted(people), "source": str(config.people or config.split),
-        "meaning": {v: MEANING[v] for v in score.variants}, "kid_features": FEATURES,
+        "people": sorted(people),
+        "source": str(config.people or config.split),
+        "meaning": {v: MEANING[v] for v in score.variants},
+        "kid_features": FEATURES,
         "clips": score.clips if config.people is None else [],
         "tests": tests(people, score.variants, main_views, seed=config.seed),
         "novel_poses": evaluation(people, posed, pose_views, seed=config.seed),
         "novel_poses_tests": tests(people, posed, pose_views, seed=config.seed),
         "targets": (found := targets(people, seed=config.seed)),
-        "success": is_success(found), "misalignment": misalignment(people, seed=config.seed),
+        "success": is_success(found),
+        "misalignment": misalignment(people, seed=config.seed),
         "face_distance_of_different_people": face_scale(people),
         "seconds": mean_seconds(people, ("truth", *score.variants)),
         "cpu_seconds": mean_seconds(people, ("truth", *score.variants), "cpu_seconds"),
-        "pipeline": asdict(score.pipeline), "versions": report.versions()}
+        "pipeline": asdict(score.pipeline),
+        "versions": report.versions(),
+    }
     result = with_refined(table)
     write_json(out_dir / "evaluation.json", result)
     write_json(out_dir / "details.json", details)

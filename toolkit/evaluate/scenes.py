@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose, load_clip
+from toolkit.body.npz import load_body
 from toolkit.body.rig import Avatar
 from toolkit.cameras import Cameras
 from toolkit.evaluate.align import fit_similarity
@@ -49,7 +49,7 @@ class Scene:
 
 
 def _joints(betas: Tensor, pose: Tensor, transl: Tensor) -> Float[Tensor, "17 3"]:
-    return coco_joints(BodyModel.load()(betas, pose, transl).vertices)
+    return coco_joints(load_body()(betas, pose, transl).vertices)
 
 
 def photo_scene(case: Case, body: PhotoBody) -> Scene:
@@ -65,7 +65,7 @@ def for_body(scene: Scene, body: PhotoBody) -> Scene:
     if scene.name == "photo":
         pose, transl = body.pose, body.transl
     else:
-        pose, transl = scene.pose, -BodyModel.load().rest_joints(body.betas)[0]
+        pose, transl = scene.pose, -load_body().rest_joints(body.betas)[0]
     joints = _joints(body.betas, pose, transl)
     similarity = fit_similarity(joints, scene.views.joints)
     cameras = similarity.into_estimated(scene.views.cameras)
@@ -82,7 +82,7 @@ def pose_scenes(case: Case, body: PhotoBody, names=CLIPS) -> list[Scene]:
     """The true person and the estimated body in poses that the photo does not show."""
     scenes, side = [], case.views.cameras.height
     for index, (name, pose) in enumerate(clip_poses(names).items()):
-        person, model = case.person, BodyModel.load()
+        person, model = case.person, load_body()
         true_transl = -model.rest_joints(person.betas)[0]
         azimuths = np.array(POSE_AZIMUTHS_DEG) * (-1) ** index
         cameras = around(azimuths, middle(person, pose, true_transl)).resized(side, side)
@@ -90,20 +90,31 @@ def pose_scenes(case: Case, body: PhotoBody, names=CLIPS) -> list[Scene]:
         transl = -model.rest_joints(body.betas)[0]
         joints = _joints(body.betas, pose, transl)
         similarity = fit_similarity(joints, views.joints)
-        scenes.append(Scene(name, pose, transl, similarity.into_estimated(cameras), views, joints,
-                            similarity.scale))
+        scenes.append(
+            Scene(
+                name,
+                pose,
+                transl,
+                similarity.into_estimated(cameras),
+                views,
+                joints,
+                similarity.scale,
+            )
+        )
     return scenes
 
 
 def turntable_scene(case: Case, body: PhotoBody, cameras: Cameras, azimuths) -> Scene:
     """The A pose from the turntable's cameras: here the prior's frames can be scored."""
-    model, pose = BodyModel.load(), a_pose()
+    model, pose = load_body(), a_pose()
     transl = -model.rest_joints(body.betas)[0]
     joints = _joints(body.betas, pose, transl)
     true_transl = -model.rest_joints(case.person.betas)[0]
-    true_joints = coco_joints(model(case.person.betas, pose, true_transl,
-                                    case.person.expression).vertices)
+    true_joints = coco_joints(
+        model(case.person.betas, pose, true_transl, case.person.expression).vertices
+    )
     similarity = fit_similarity(joints, true_joints)
-    views = true_views(case.person, similarity.into_true(cameras), azimuths, pose=pose,
-                       transl=true_transl)
+    views = true_views(
+        case.person, similarity.into_true(cameras), azimuths, pose=pose, transl=true_transl
+    )
     return Scene("turntable", pose, transl, cameras, views, joints, similarity.scale)

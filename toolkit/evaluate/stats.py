@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import bootstrap, permutation_test
 
-from toolkit.diagnostics.sectors import sector_of
+from toolkit.measure.sectors import sector_of
 
 SECTORS = ("front", "three_quarter", "side", "back", "side_back", "all")
 NUM_DRAWS, LEVEL = 2000, 0.95  # of the bootstrap
@@ -45,8 +45,10 @@ def person_values(views: dict, sector: str) -> dict[str, float]:
     if fine.any():
         ours, true = ours[fine].sum(0), true[fine].sum(0)
         values["sharpness"] = float(ours[:2].sum() / max(true[:2].sum(), 1e-12))
-        values |= {f"sharpness_octave_{k + 1}": float(ours[k] / max(true[k], 1e-12))
-                   for k in range(len(ours))}
+        values |= {
+            f"sharpness_octave_{k + 1}": float(ours[k] / max(true[k], 1e-12))
+            for k in range(len(ours))
+        }
     return values
 
 
@@ -59,14 +61,22 @@ def interval(values, generator: np.random.Generator) -> dict[str, float]:
     return {"mean": float(values.mean()), **_bootstrap((values,), np.mean, generator)}
 
 
-def _bootstrap(columns: tuple, statistic: Callable, generator: np.random.Generator
-               ) -> dict[str, float]:
+def _bootstrap(
+    columns: tuple, statistic: Callable, generator: np.random.Generator
+) -> dict[str, float]:
     """Ends of the percentile interval; the columns' people are drawn together."""
     if len(columns[0]) < 2:  # scipy refuses to resample one person; the interval is a point
         value = float(statistic(*columns, axis=0))
         return {"low": value, "high": value}
-    found = bootstrap(columns, statistic, n_resamples=NUM_DRAWS, confidence_level=LEVEL,
-                      method="percentile", paired=True, rng=generator).confidence_interval
+    found = bootstrap(
+        columns,
+        statistic,
+        n_resamples=NUM_DRAWS,
+        confidence_level=LEVEL,
+        method="percentile",
+        paired=True,
+        rng=generator,
+    ).confidence_interval
     return {"low": float(found.low), "high": float(found.high)}
 
 
@@ -80,24 +90,36 @@ def sign_flip_p(differences, generator: np.random.Generator) -> float:
 
     Source: Fisher 1935; the +1 for random flips is that of Phipson & Smyth 2010.
     """
-    test = permutation_test((np.asarray(differences, np.float64),), np.mean, vectorized=True,
-                            permutation_type="samples", n_resamples=NUM_FLIPS, rng=generator)
+    test = permutation_test(
+        (np.asarray(differences, np.float64),),
+        np.mean,
+        vectorized=True,
+        permutation_type="samples",
+        n_resamples=NUM_FLIPS,
+        rng=generator,
+    )
     return float(test.pvalue)
 
 
-def paired(first: dict[str, float], second: dict[str, float],
-           generator: np.random.Generator) -> dict | None:
+def paired(
+    first: dict[str, float], second: dict[str, float], generator: np.random.Generator
+) -> dict | None:
     """`second - first` over the people that both have: mean, interval, p and their number."""
     people = sorted(first.keys() & second.keys())
     if len(people) < 2:
         return None
     change = np.array([second[p] - first[p] for p in people])
-    return interval(change, generator) | {"p": sign_flip_p(change, generator),
-                                          "people": len(people)}
+    return interval(change, generator) | {
+        "p": sign_flip_p(change, generator),
+        "people": len(people),
+    }
 
 
-def kid(ours: list[Float[np.ndarray, "V D"]], true: list[Float[np.ndarray, "V D"]],
-        generator: np.random.Generator) -> dict[str, float] | None:
+def kid(
+    ours: list[Float[np.ndarray, "V D"]],
+    true: list[Float[np.ndarray, "V D"]],
+    generator: np.random.Generator,
+) -> dict[str, float] | None:
     """Kernel distance of renders and truth, times 1000, with a bootstrap interval over people.
 
     Unbiased, so it may be below zero. Only views of different people are compared: one person's
@@ -114,8 +136,9 @@ def kid(ours: list[Float[np.ndarray, "V D"]], true: list[Float[np.ndarray, "V D"
     return {"mean": float(mean[0]), **_ends(draws[:, 0])}
 
 
-def kid_change_percent(before: list, after: list, true: list,
-                       generator: np.random.Generator) -> dict[str, float] | None:
+def kid_change_percent(
+    before: list, after: list, true: list, generator: np.random.Generator
+) -> dict[str, float] | None:
     """Change of KID in percent; the same people are drawn for both. None if there is no gap."""
     if not len(before) == len(after) == len(true) or len(before) < 2:
         return None
@@ -142,6 +165,7 @@ def _resampled(pairs: Float[np.ndarray, "K P P"], generator: np.random.Generator
 def ratio_interval(numerator, denominator, generator: np.random.Generator) -> dict[str, float]:
     """Ratio of two means over the same people with its percentile bootstrap interval."""
     top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+
     def ratio(a, b, axis):
         return a.mean(axis) / b.mean(axis)
 

@@ -8,10 +8,22 @@ from toolkit.evaluate.stats import SECTORS, in_sector, interval, kid, paired, pe
 from toolkit.evaluate.variants import BASE, FRAMES, REFINED
 
 People = dict[str, dict[str, dict]]  # person -> variant (and "truth") -> record
-HIGHER_IS_BETTER = {"psnr": True, "psnr_common": True, "ssim": True, "perceptual": False,
-                    "lpips": False, "iou": True, "keypoint_percent": False, "face_distance": False,
-                    "consistency": False, "kid": False, "pa_mpjpe_mm": False,
-                    "texture_offset_px": False, "photo_iou": True, "photo_psnr": True}
+HIGHER_IS_BETTER = {
+    "psnr": True,
+    "psnr_common": True,
+    "ssim": True,
+    "perceptual": False,
+    "lpips": False,
+    "iou": True,
+    "keypoint_percent": False,
+    "face_distance": False,
+    "consistency": False,
+    "kid": False,
+    "pa_mpjpe_mm": False,
+    "texture_offset_px": False,
+    "photo_iou": True,
+    "photo_psnr": True,
+}
 
 
 def joined(parts: list[dict]) -> dict:
@@ -32,12 +44,14 @@ def pose_views(record: dict) -> dict | None:
 def true_features(truth: dict, variant: str, *, posed: bool) -> list:
     """The truth's features for the views of a variant."""
     found = truth["features"]
-    return sum(found["poses"], []) if posed else found[
-        "turntable" if variant in FRAMES else "photo"]
+    return (
+        sum(found["poses"], []) if posed else found["turntable" if variant in FRAMES else "photo"]
+    )
 
 
-def by_person(people: People, variant: str, sector: str,
-              pick: Callable[[dict], dict | None]) -> dict[str, dict[str, float]]:
+def by_person(
+    people: People, variant: str, sector: str, pick: Callable[[dict], dict | None]
+) -> dict[str, dict[str, float]]:
     """Measure -> person -> value."""
     table: dict[str, dict[str, float]] = {}
     for name, records in people.items():
@@ -50,8 +64,9 @@ def by_person(people: People, variant: str, sector: str,
     return table
 
 
-def kid_features(people: People, variant: str, sector: str,
-                 pick: Callable[[dict], dict | None]) -> tuple[list, list]:
+def kid_features(
+    people: People, variant: str, sector: str, pick: Callable[[dict], dict | None]
+) -> tuple[list, list]:
     """Features of a variant's views in a sector and of the truth's, one array a person."""
     ours, true = [], []
     for records in people.values():
@@ -73,8 +88,10 @@ def evaluation(people: People, variants, pick, *, seed: int) -> dict:
         rows = {}
         for sector in SECTORS:
             generator = np.random.default_rng(seed)  # the same people are drawn for every number
-            values = {measure: interval(list(column.values()), generator) for measure, column
-                      in sorted(by_person(people, variant, sector, pick).items())}
+            values = {
+                measure: interval(list(column.values()), generator)
+                for measure, column in sorted(by_person(people, variant, sector, pick).items())
+            }
             distance = kid(*kid_features(people, variant, sector, pick), generator)
             if distance is not None:
                 values["kid"] = distance
@@ -95,8 +112,10 @@ def tests(people: People, variants, pick, *, seed: int) -> dict:
         rows = {}
         for sector in SECTORS:
             first, second = (by_person(people, name, sector, pick) for name in (base, variant))
-            found = {m: paired(first[m], second[m], np.random.default_rng(seed))
-                     for m in sorted(first.keys() & second.keys())}
+            found = {
+                m: paired(first[m], second[m], np.random.default_rng(seed))
+                for m in sorted(first.keys() & second.keys())
+            }
             rows[sector] = {m: value for m, value in found.items() if value is not None}
         if any(rows.values()):
             table[variant] = rows
@@ -110,8 +129,9 @@ def with_refined(table: dict) -> dict:
 
 def face_scale(people: People) -> float | None:
     """Mean face distance of *different* true people, to hold `face_distance` against."""
-    faces = [np.array(r["truth"]["face"]) for r in people.values()
-             if r.get("truth", {}).get("face")]
+    faces = [
+        np.array(r["truth"]["face"]) for r in people.values() if r.get("truth", {}).get("face")
+    ]
     if len(faces) < 2:
         return None
     unit = np.stack([f / np.linalg.norm(f) for f in faces])
@@ -120,5 +140,8 @@ def face_scale(people: People) -> float | None:
 
 def mean_seconds(people: People, names, clock: str = "seconds") -> dict[str, float]:
     """Mean seconds a person of every record: by the wall's clock or `cpu_seconds`."""
-    return {name: round(float(np.mean(found)), 2) for name in names
-            if (found := [r[name][clock] for r in people.values() if name in r])}
+    return {
+        name: round(float(np.mean(found)), 2)
+        for name in names
+        if (found := [r[name][clock] for r in people.values() if name in r])
+    }

@@ -5,15 +5,17 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from toolkit import show
 from toolkit.errors import fail
 from toolkit.evaluate.clip_scores import ClipExam, measure, summarise
 from toolkit.prior.sdedit import SDEditConfig, Velocity, start_sigma
+from toolkit.show import figures as show
 
 PAPER = ((0.8, 50, 3.0), (0.8, 50, 5.0))  # its strength and steps; its shift is not told: 3 or 5
 MOST_LOST_DB = 0.5  # of PSNR where the photo saw
-RULE = ("lowest perceptual distance to the truth on side and back, among settings that lose at "
-        f"most {MOST_LOST_DB} dB of PSNR where the photo saw, against the coarse clip")
+RULE = (
+    "lowest perceptual distance to the truth on side and back, among settings that lose at "
+    f"most {MOST_LOST_DB} dB of PSNR where the photo saw, against the coarse clip"
+)
 
 
 @dataclass(frozen=True)
@@ -42,28 +44,45 @@ class Setting:
     @property
     def name(self) -> str:
         how = "" if self.edit.sampler == "ode" else f", {self.edit.sampler}"
-        return (f"{self.prior}, strength {self.edit.strength:g}, shift {self.edit.shift:g}, "
-                f"{self.steps} step{'s' * (self.steps > 1)}{how}")
+        return (
+            f"{self.prior}, strength {self.edit.strength:g}, shift {self.edit.shift:g}, "
+            f"{self.steps} step{'s' * (self.steps > 1)}{how}"
+        )
 
     def describe(self) -> dict:
         """The setting with its start sigma, for a report."""
-        return {"prior": self.prior, **asdict(self.edit), "start_sigma": round(self.sigma, 4),
-                "steps": self.steps,
-                "paper": (self.edit.strength, self.edit.num_inference_steps,
-                          self.edit.shift) in PAPER}
+        return {
+            "prior": self.prior,
+            **asdict(self.edit),
+            "start_sigma": round(self.sigma, 4),
+            "steps": self.steps,
+            "paper": (self.edit.strength, self.edit.num_inference_steps, self.edit.shift) in PAPER,
+        }
 
 
-def grid(prior: str, strengths, *, steps=(1, 6), length: int = 20, shift: float = 1.0,
-         sampler: str = "ode", paper: bool = True) -> list[Setting]:
+def grid(
+    prior: str,
+    strengths,
+    *,
+    steps=(1, 6),
+    length: int = 20,
+    shift: float = 1.0,
+    sampler: str = "ode",
+    paper: bool = True,
+) -> list[Setting]:
     """Strengths on a linear grid, each in few and in more steps, and the paper's two points."""
-    found = [Setting(prior, SDEditConfig(round(float(s), 4), length, shift, sampler, max_steps=n))
-             for n in steps for s in strengths]
+    found = [
+        Setting(prior, SDEditConfig(round(float(s), 4), length, shift, sampler, max_steps=n))
+        for n in steps
+        for s in strengths
+    ]
     more = [Setting(prior, SDEditConfig(*point, max_steps=max(steps))) for point in PAPER]
     return found + more * paper
 
 
-def score_settings(exam: ClipExam, priors: dict[str, Velocity], settings: list[Setting], *,
-                   tick=lambda: None) -> dict[str, dict]:
+def score_settings(
+    exam: ClipExam, priors: dict[str, Velocity], settings: list[Setting], *, tick=lambda: None
+) -> dict[str, dict]:
     """Scores of one person's coarse clip and of every setting, by name.
 
     Args:
@@ -74,8 +93,9 @@ def score_settings(exam: ClipExam, priors: dict[str, Velocity], settings: list[S
     """
     scores = {"coarse": exam.score_clip(exam.bench.turntable.rgb)}
     for s in settings:
-        clip, seconds = measure(partial(exam.edit, priors[s.prior], s.edit,
-                                        repair=s.prior == "repairer"))
+        clip, seconds = measure(
+            partial(exam.edit, priors[s.prior], s.edit, repair=s.prior == "repairer")
+        )
         scores[s.name] = exam.score_clip(clip) | {"seconds": seconds}
         tick()
     return scores
@@ -86,8 +106,9 @@ def sweep_rows(people: list[dict[str, dict]], settings: list[Setting]) -> dict[s
 
     The setting itself is in each row under `setting`.
     """
-    rows = summarise({name: [scores[name] for scores in people] for name in people[0]},
-                     baseline="coarse")
+    rows = summarise(
+        {name: [scores[name] for scores in people] for name in people[0]}, baseline="coarse"
+    )
     for setting in settings:
         rows[setting.name]["setting"] = setting.describe()
     return rows
@@ -106,10 +127,16 @@ def sweep_figure(rows: dict[str, dict], chosen: str) -> Figure:
     """Three panels: faithfulness against realism, and realism and sharpness over start sigma."""
     fig = show.figure(1500, 500)
     axes = fig.subplots(1, 3)
-    panels = [("kept_psnr", "perceptual", "PSNR to the coarse clip where the photo saw, dB",
-               "perceptual distance, side + back"),
-              (None, "perceptual", "start sigma", "perceptual distance, side + back"),
-              (None, "sharpness", "start sigma", "sharpness, 1 = truth")]
+    panels = [
+        (
+            "kept_psnr",
+            "perceptual",
+            "PSNR to the coarse clip where the photo saw, dB",
+            "perceptual distance, side + back",
+        ),
+        (None, "perceptual", "start sigma", "perceptual distance, side + back"),
+        (None, "sharpness", "start sigma", "sharpness, 1 = truth"),
+    ]
     for ax, (across, up, xlabel, ylabel) in zip(axes, panels, strict=True):
         _curves(ax, rows, chosen, across, up)
         ax.set_xlabel(xlabel, color=show.INK)
@@ -143,11 +170,25 @@ def _curves(ax, rows: dict[str, dict], chosen: str, across: str | None, up: str)
         label = f"{prior}, {'one step' if most == 1 else f'up to {most} steps'}"
         label += "" if sampler == "ode" else f", {sampler} renoising"
         style = (0, (3, 2)) if most == 1 else "-" if sampler == "ode" else "-."
-        ax.plot([p[0] for p in points], [p[1] for p in points], color=color, lw=1.6, ms=4,
-                marker="o", ls=style, label=label)
-        for x, y, setting in (points[::3] if across and most > 1 else []):
-            ax.annotate(f"{setting['strength']:g}", (x, y), xytext=(4, 4), fontsize=8.5,
-                        textcoords="offset points", color=color)
+        ax.plot(
+            [p[0] for p in points],
+            [p[1] for p in points],
+            color=color,
+            lw=1.6,
+            ms=4,
+            marker="o",
+            ls=style,
+            label=label,
+        )
+        for x, y, setting in points[::3] if across and most > 1 else []:
+            ax.annotate(
+                f"{setting['strength']:g}",
+                (x, y),
+                xytext=(4, 4),
+                fontsize=8.5,
+                textcoords="offset points",
+                color=color,
+            )
     if across is None:
         ax.axhline(rows["coarse"][up]["mean"], color=show.STAGE_COLORS[0], lw=1.2)
         low, high = (start_sigma(*point) for point in PAPER)

@@ -1,12 +1,21 @@
 """Numbers as a reader sees them: heads of columns, digits, intervals."""
 
 COLUMNS = {  # measure: head of its column, digits
-    "psnr": ("PSNR dB", 2), "psnr_common": ("PSNR common dB", 2), "ssim": ("SSIM", 3),
-    "perceptual": ("perceptual", 3), "lpips": ("LPIPS", 3),
-    "sharpness": ("sharpness /truth", 2), "kid": ("KID x1000", 1),
-    "iou": ("IoU", 3), "keypoint_percent": ("keypoints %", 2), "face_distance": ("face", 3),
-    "consistency": ("consistency %", 2), "drift_mm": ("drift mm", 1),
-    "pa_mpjpe_mm": ("PA-MPJPE mm", 1), "texture_offset_px": ("offset in the photo px", 2)}
+    "psnr": ("PSNR dB", 2),
+    "psnr_common": ("PSNR common dB", 2),
+    "ssim": ("SSIM", 3),
+    "perceptual": ("perceptual", 3),
+    "lpips": ("LPIPS", 3),
+    "sharpness": ("sharpness /truth", 2),
+    "kid": ("KID x1000", 1),
+    "iou": ("IoU", 3),
+    "keypoint_percent": ("keypoints %", 2),
+    "face_distance": ("face", 3),
+    "consistency": ("consistency %", 2),
+    "drift_mm": ("drift mm", 1),
+    "pa_mpjpe_mm": ("PA-MPJPE mm", 1),
+    "texture_offset_px": ("offset in the photo px", 2),
+}
 
 
 def cell(value: dict | None, digits: int) -> str:

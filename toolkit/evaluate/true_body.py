@@ -10,20 +10,25 @@ from dataclasses import replace
 import torch
 
 from toolkit.body.rig import Avatar
-from toolkit.diagnostics.misalignment import measure_misalignment
 from toolkit.evaluate.cases import Case
 from toolkit.evaluate.variants import Bench
+from toolkit.measure.misalignment import measure_misalignment
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.pipeline import Job
 from toolkit.render.api import render
-from toolkit.runfolder import RunFolder
+from toolkit.run.folder import RunFolder
 
 
 def true_photo_body(case: Case, estimated: PhotoBody) -> PhotoBody:
     """The body and camera of the photo as they were; mask and points stay the pipeline's own."""
     person = case.person
-    return replace(estimated, betas=person.betas, pose=person.pose, transl=person.transl,
-                   camera=case.photo_camera)
+    return replace(
+        estimated,
+        betas=person.betas,
+        pose=person.pose,
+        transl=person.transl,
+        camera=case.photo_camera,
+    )
 
 
 def on_true_body(bench: Bench) -> Bench:
@@ -46,6 +51,10 @@ def photo_misalignment(bench: Bench, avatar: Avatar) -> dict[str, float]:
     with torch.no_grad():
         drawn = render(avatar.posed(body.pose, body.transl), body.camera)
     found, _ = measure_misalignment(drawn.rgb[0], drawn.alpha[0], bench.job.photo.rgb, body.mask)
-    values = {"texture_offset_px": found.shift_px, "texture_offset_percent": found.shift_percent,
-              "photo_iou": found.iou, "photo_psnr": found.psnr_db}
+    values = {
+        "texture_offset_px": found.shift_px,
+        "texture_offset_percent": found.shift_percent,
+        "photo_iou": found.iou,
+        "photo_psnr": found.psnr_db,
+    }
     return {name: value for name, value in values.items() if value == value}

@@ -14,22 +14,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toolkit.body.rig import Avatar
-from toolkit.diagnostics.sectors import azimuths_deg
 from toolkit.evaluate import esrgan
 from toolkit.evaluate.cases import Case
 from toolkit.evaluate.scenes import Scene, photo_scene, turntable_scene
-from toolkit.fit import FitTarget
+from toolkit.measure.sectors import azimuths_deg
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.pipeline import Job
-from toolkit.prior.turntable import PAPER_POINT, load_turntable, plain_velocity
-from toolkit.refine import (
-    Turntable,
-    clip_target,
-    matte,
-    pose_for_turntable,
-    progressive_refit,
-    refine_clip,
-)
+from toolkit.prior.turntable.model import PAPER_POINT, load_turntable, plain_velocity
+from toolkit.refine.edit import refine_clip
+from toolkit.refine.iterate import progressive_refit
+from toolkit.refine.target import FitTarget, clip_target, matte
+from toolkit.refine.turntable import Turntable, pose_for_turntable
 from toolkit.render.api import Render, render
 
 REACHES_DEG = (60.0, 120.0, 180.0)  # rounds of the progressive refit
@@ -81,8 +76,12 @@ class Bench:
 
 def paper_recipe(bench: Bench) -> Avatar:
     """SDEdit in the strict sense: strength 0.8 under a prior that never saw a coarse render."""
-    clip = refine_clip(plain_velocity(load_turntable("plain")), bench.turntable, PAPER_POINT,
-                       generator=torch.Generator().manual_seed(bench.job.config.seed))
+    clip = refine_clip(
+        plain_velocity(load_turntable("plain")),
+        bench.turntable,
+        PAPER_POINT,
+        generator=torch.Generator().manual_seed(bench.job.config.seed),
+    )
     return bench.refit(clip)
 
 
@@ -90,9 +89,13 @@ def progressive(bench: Bench) -> Avatar:
     """Rounds from the front to the back; all rounds together have one refit's steps."""
     steps = -(-bench.job.config.fit_steps // len(REACHES_DEG))
     return progressive_refit(
-        bench.coarse, bench.turntable.orbit, bench.job.visible(bench.body), bench.job.edit,
+        bench.coarse,
+        bench.turntable.orbit,
+        bench.job.visible(bench.body),
+        bench.job.edit,
         lambda avatar, target: bench.job.fit_to(avatar, [target, bench.photo_target], steps),
-        reaches_deg=REACHES_DEG)
+        reaches_deg=REACHES_DEG,
+    )
 
 
 def upper_bound(bench: Bench) -> Avatar:
@@ -100,11 +103,22 @@ def upper_bound(bench: Bench) -> Avatar:
     scene, views = bench.scene, bench.scene.views
     zoom = min(1.0, TRUE_FIT_PX / max(views.cameras.height, views.cameras.width))
     size = (round(views.cameras.height * zoom), round(views.cameras.width * zoom))
-    rgb, alpha = (F.interpolate(v.permute(0, 3, 1, 2), size, mode="bilinear", antialias=True,
-                                align_corners=False).permute(0, 2, 3, 1).clamp(0, 1)
-                  for v in (views.rgb, views.alpha))
-    target = FitTarget(scene.pose, scene.transl, scene.cameras.resized(size[1], size[0]), rgb,
-                       alpha, torch.ones_like(alpha))
+    rgb, alpha = (
+        F.interpolate(
+            v.permute(0, 3, 1, 2), size, mode="bilinear", antialias=True, align_corners=False
+        )
+        .permute(0, 2, 3, 1)
+        .clamp(0, 1)
+        for v in (views.rgb, views.alpha)
+    )
+    target = FitTarget(
+        scene.pose,
+        scene.transl,
+        scene.cameras.resized(size[1], size[0]),
+        rgb,
+        alpha,
+        torch.ones_like(alpha),
+    )
     return bench.job.fit_to(bench.coarse, [target, bench.photo_target])
 
 
@@ -152,15 +166,19 @@ VARIANTS: dict[str, Callable[[Bench], Avatar | Render]] = {
     "refined_true_body": lambda bench: bench.refit(bench.clip),
 }
 MEANING = {
-    "coarse": "coarse avatar", "self_refit": "coarse, refitted to its own renders",
-    "unsharp_refit": "unsharp mask + refit", "esrgan_refit": "per-frame Real-ESRGAN + refit",
+    "coarse": "coarse avatar",
+    "self_refit": "coarse, refitted to its own renders",
+    "unsharp_refit": "unsharp mask + refit",
+    "esrgan_refit": "per-frame Real-ESRGAN + refit",
     "paper_recipe": "plain prior, strength 0.8 + refit",
     "one_shot": "prior + one-shot refit (what `avatar` does)",
     "progressive": "prior + progressive refit",
-    "coarse_frames": "coarse frames (A pose)", "prior_frames": "the prior's frames (A pose)",
+    "coarse_frames": "coarse frames (A pose)",
+    "prior_frames": "the prior's frames (A pose)",
     "upper_bound": "upper bound: refit to the true views",
     "coarse_true_body": "coarse avatar on the true body",
-    "refined_true_body": "prior + one-shot refit on the true body"}
+    "refined_true_body": "prior + one-shot refit on the true body",
+}
 FRAMES = ("coarse_frames", "prior_frames")
 TRUE_BODY = ("coarse_true_body", "refined_true_body")
 # what a variant is compared with, if not with "coarse": the same without what it adds
@@ -175,4 +193,3 @@ def why_not(name: str, *, posable: bool) -> str | None:
     if name in TRUE_BODY and not posable:
         return "the true body of foreign people is not known"
     return esrgan.why_not() if name == "esrgan_refit" else None
-

@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from scipy.interpolate import RBFInterpolator
 
-from toolkit.assets import model_path
 from toolkit.body.model import BodyModel
+from toolkit.body.npz import load_body
+from toolkit.run.files import model_path
 
 HEAD_JOINT = 15
 EYE_LAYER = 1  # in body.npz's vertex_layer
@@ -54,8 +55,9 @@ def _layer_faces(body: BodyModel) -> dict[str, np.ndarray]:
     """Our five layers from the body's meshes; the eyes are apart from the skin."""
     seen = body.faces_body.numpy().astype(np.int32)
     eye = body.extra["vertex_layer"][seen[:, 0]] == EYE_LAYER
-    layers = {name: body.layers[name].numpy().astype(np.int32)
-              for name in ("tights", "skirt", "hair")}
+    layers = {
+        name: body.layers[name].numpy().astype(np.int32) for name in ("tights", "skirt", "hair")
+    }
     return {"skin": seen[~eye], "eyes": seen[eye], **layers}
 
 
@@ -74,7 +76,7 @@ def rest_points(template: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
 @cache
 def load_figure() -> Figure:
     """The figure of `data/models/body.npz`, read once."""
-    body = BodyModel.load()
+    body = load_body()
     points = rest_points(body.v_template.numpy().astype(np.float64))
     weights = body.lbs_weights.numpy()
     layers = _layer_faces(body)
@@ -85,7 +87,7 @@ def load_figure() -> Figure:
 
 def pose_figure(betas, pose, transl, expression=None) -> PosedFigure:
     """Pose every layer of the figure; `transl` in metres moves the result."""
-    body, figure = BodyModel.load(), load_figure()
+    body, figure = load_body(), load_figure()
     with torch.no_grad():
         extra = {} if expression is None else {"expression": expression}
         out = body(betas, pose, transl, **extra)
@@ -95,12 +97,14 @@ def pose_figure(betas, pose, transl, expression=None) -> PosedFigure:
     return PosedFigure(vertices, normals, out.transforms.numpy(), shaped.numpy())
 
 
-def vertex_normals(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
-                   ) -> Float[np.ndarray, "V 3"]:
+def vertex_normals(
+    vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
+) -> Float[np.ndarray, "V 3"]:
     """Unit vertex normals, faces weighted by their area; 0 where a vertex has no face."""
     total = np.zeros(vertices.shape, np.float32)
-    _add_face_normals(np.ascontiguousarray(vertices, np.float32),
-                      np.ascontiguousarray(faces, np.int32), total)
+    _add_face_normals(
+        np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32), total
+    )
     return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
 
 
@@ -108,10 +112,16 @@ def vertex_normals(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F
 def _add_face_normals(vertices, faces, total):
     for f in range(faces.shape[0]):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-        ax, ay, az = (vertices[j, 0] - vertices[i, 0], vertices[j, 1] - vertices[i, 1],
-                      vertices[j, 2] - vertices[i, 2])
-        bx, by, bz = (vertices[k, 0] - vertices[i, 0], vertices[k, 1] - vertices[i, 1],
-                      vertices[k, 2] - vertices[i, 2])
+        ax, ay, az = (
+            vertices[j, 0] - vertices[i, 0],
+            vertices[j, 1] - vertices[i, 1],
+            vertices[j, 2] - vertices[i, 2],
+        )
+        bx, by, bz = (
+            vertices[k, 0] - vertices[i, 0],
+            vertices[k, 1] - vertices[i, 1],
+            vertices[k, 2] - vertices[i, 2],
+        )
         nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
         for corner in (i, j, k):
             total[corner, 0] += nx

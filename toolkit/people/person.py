@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toolkit.cameras import Cameras
+from toolkit.people.draw.light import Light
+from toolkit.people.dress.assemble import DressedMesh, dress
+from toolkit.people.dress.outfit import Outfit
 from toolkit.people.figure import load_figure
-from toolkit.people.light import Light
-from toolkit.people.mesh import DressedMesh, dress
-from toolkit.people.outfit import Outfit
 
 
 @dataclass(frozen=True)

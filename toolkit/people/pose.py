@@ -46,6 +46,7 @@ def _clip_frame(rng: np.random.Generator) -> np.ndarray | None:
     """A frame of a walking-like clip, or None while no motion file is there."""
     try:
         from toolkit.body.motion import clip_names, load_clip
+
         kind = ("walk", "idle", "stroll") if rng.random() < 0.75 else ("run", "dance", "jump")
         names = [n for n in clip_names() if any(k in n for k in kind)]
         clip = load_clip(names[rng.integers(len(names))])

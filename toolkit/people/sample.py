@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toolkit.body.model import BodyModel
+from toolkit.body.npz import load_body
 from toolkit.cameras import Cameras, intrinsics
 from toolkit.errors import fail
 from toolkit.people.attributes import check_attributes, sample_attributes
-from toolkit.people.light import sample_light
-from toolkit.people.outfit import build_outfit
+from toolkit.people.draw.light import sample_light
+from toolkit.people.dress.outfit import build_outfit
 from toolkit.people.person import Person
 from toolkit.people.pose import sample_pose
 
@@ -53,12 +53,21 @@ def person_from_attributes(attributes: dict, seed: int, *, split: str = "train")
     rng = np.random.default_rng([seed, 1])
     attributes = {**sample_attributes(rng), **check_attributes(attributes)}
     betas = _betas(attributes, np.random.default_rng([seed, 2]))
-    transl = -BodyModel.load().rest_joints(betas)[0]
+    transl = -load_body().rest_joints(betas)[0]
     pose = sample_pose(np.random.default_rng([seed, 3]))
     face = _expression(np.random.default_rng([seed, 7]))
-    person = Person(seed, split, attributes, betas, pose, transl, face,
-                    build_outfit(attributes, seed, split),
-                    sample_light(np.random.default_rng([seed, 4])), _placeholder_camera())
+    person = Person(
+        seed,
+        split,
+        attributes,
+        betas,
+        pose,
+        transl,
+        face,
+        build_outfit(attributes, seed, split),
+        sample_light(np.random.default_rng([seed, 4])),
+        _placeholder_camera(),
+    )
     camera = _photo_camera(person, np.random.default_rng([seed, 6]))
     return replace(person, photo_camera=camera)
 
@@ -69,20 +78,28 @@ def _absolute_seed(seed: int, split: str) -> int:
     first = FIRST_SEED[split]
     seed = int(seed) + (first if 0 <= seed < SEEDS_PER_SPLIT else 0)
     if not first <= seed < first + SEEDS_PER_SPLIT:
-        fail("seed", got=seed, wanted=f"0..{SEEDS_PER_SPLIT - 1} or {first}.. for {split!r}",
-             fix="A seed belongs to one split only.")
+        fail(
+            "seed",
+            got=seed,
+            wanted=f"0..{SEEDS_PER_SPLIT - 1} or {first}.. for {split!r}",
+            fix="A seed belongs to one split only.",
+        )
     return seed
 
 
 def _betas(attributes: dict, rng: np.random.Generator) -> Tensor:
     """Body shape: the named directions of the attributes plus individual variation."""
-    body = BodyModel.load()
+    body = load_body()
     weight = {"slim": 0.2, "average": 0.38, "athletic": 0.38, "heavy": 0.72}[attributes["build"]]
     muscle = {"slim": 0.4, "average": 0.5, "athletic": 0.8, "heavy": 0.5}[attributes["build"]]
     muscle -= 0.1 * (attributes["gender"] == "woman")
-    named = {"gender": float(attributes["gender"] == "man") * 0.9 + 0.05,
-             "age": (attributes["age"] - 25) / 65, "muscle": muscle + rng.normal(0, 0.08),
-             "weight": weight + rng.normal(0, 0.06), "height": 0.5 + rng.normal(0, 0.14)}
+    named = {
+        "gender": float(attributes["gender"] == "man") * 0.9 + 0.05,
+        "age": (attributes["age"] - 25) / 65,
+        "muscle": muscle + rng.normal(0, 0.08),
+        "weight": weight + rng.normal(0, 0.06),
+        "height": 0.5 + rng.normal(0, 0.14),
+    }
     named = {name: float(np.clip(value, 0, 1)) for name, value in named.items()}
     betas = body.named_betas(**named)
     noise = torch.from_numpy(rng.normal(0, 0.45, body.num_betas).astype(np.float32))
@@ -91,10 +108,15 @@ def _betas(attributes: dict, rng: np.random.Generator) -> Tensor:
 
 def _expression(rng: np.random.Generator) -> Tensor:
     """A friendly face: a smile of some size, open eyes, raised brows."""
-    names = [str(name) for name in BodyModel.load().extra["expression_names"]]
+    names = [str(name) for name in load_body().extra["expression_names"]]
     face = np.zeros(len(names), np.float32)
-    for name, low, high in (("smile", 0.0, 0.6), ("eye_wide", 0.15, 0.6), ("brow_up", 0.1, 0.5),
-                            ("brow_outer_up", 0.0, 0.4), ("press", 0.0, 0.15)):
+    for name, low, high in (
+        ("smile", 0.0, 0.6),
+        ("eye_wide", 0.15, 0.6),
+        ("brow_up", 0.1, 0.5),
+        ("brow_outer_up", 0.0, 0.4),
+        ("press", 0.0, 0.15),
+    ):
         face[names.index(name)] = rng.uniform(low, high)
     return torch.from_numpy(face)
 
@@ -107,7 +129,7 @@ def _placeholder_camera() -> Cameras:
 
 def _photo_camera(person: Person, rng: np.random.Generator) -> Cameras:
     """A square camera on +z, axis-parallel, that frames the body or the upper body."""
-    posed = BodyModel.load()(person.betas, person.pose, person.transl)
+    posed = load_body()(person.betas, person.pose, person.transl)
     points = posed.vertices[:13380]
     low, high = points.amin(0), points.amax(0)
     if person.attributes["framing"] == "upper":

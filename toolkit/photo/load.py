@@ -63,26 +63,47 @@ def load_photo(path: str | os.PathLike) -> Float[np.ndarray, "H W 3"]:
 def _open(path: Path) -> Image.Image:
     """Decode the whole file, so that a truncated one fails here and not later."""
     if path.is_dir() or not path.exists():
-        fail(f"Photo {path}", got="a folder" if path.is_dir() else "no such file",
-             wanted="an image file", fix="Check the path.", kind=MissingFileError)
+        fail(
+            f"Photo {path}",
+            got="a folder" if path.is_dir() else "no such file",
+            wanted="an image file",
+            fix="Check the path.",
+            kind=MissingFileError,
+        )
     if not path.is_file():
         fail(f"Photo {path}", got="a device or pipe", wanted="an image file", fix="Save it first.")
     if path.stat().st_size == 0:
-        fail(f"Photo {path}", got="an empty file", wanted="an image file",
-             fix="Copy or download it again.")
+        fail(
+            f"Photo {path}",
+            got="an empty file",
+            wanted="an image file",
+            fix="Copy or download it again.",
+        )
     try:
         return _decode(path)
     except ToolkitError:
         raise
     except UnidentifiedImageError:
-        fail(f"Photo {path}", got="a file that is not a picture", wanted="PNG, JPEG or WebP",
-             fix="Convert it (HEIC, SVG, RAW and PDF are not read).")
+        fail(
+            f"Photo {path}",
+            got="a file that is not a picture",
+            wanted="PNG, JPEG or WebP",
+            fix="Convert it (HEIC, SVG, RAW and PDF are not read).",
+        )
     except PermissionError:
-        fail(f"Photo {path}", got="no permission to read", wanted="a readable file",
-             fix=f"Try: chmod u+r {path.name}")
+        fail(
+            f"Photo {path}",
+            got="no permission to read",
+            wanted="a readable file",
+            fix=f"Try: chmod u+r {path.name}",
+        )
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        fail(f"Photo {path}", got=f"a damaged file ({error})", wanted="a complete picture",
-             fix="Copy or download it again.")
+        fail(
+            f"Photo {path}",
+            got=f"a damaged file ({error})",
+            wanted="a complete picture",
+            fix="Copy or download it again.",
+        )
 
 
 def _decode(path: Path) -> Image.Image:
@@ -90,11 +111,19 @@ def _decode(path: Path) -> Image.Image:
         warnings.simplefilter("ignore")  # Pillow warns about odd EXIF; the pixels are what counts
         image = Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS)
         if math.prod(image.size) > MAX_FILE_PIXELS:
-            fail(f"Photo {path}", got=f"{image.width} x {image.height} pixels",
-                 wanted="at most 100 megapixels", fix="Scale it down.")
+            fail(
+                f"Photo {path}",
+                got=f"{image.width} x {image.height} pixels",
+                wanted="at most 100 megapixels",
+                fix="Scale it down.",
+            )
         if getattr(image, "n_frames", 1) > 1:
-            fail(f"Photo {path}", got=f"{image.n_frames} frames or pages",
-                 wanted="one still picture", fix="Save one frame as PNG.")
+            fail(
+                f"Photo {path}",
+                got=f"{image.n_frames} frames or pages",
+                wanted="one still picture",
+                fix="Save one frame as PNG.",
+            )
         image.load()
     return image
 
@@ -143,16 +172,28 @@ def _to_arrays(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 def _check_shape(path, size: tuple[int, int]):
     width, height = size
     if min(size) < MIN_SIDE_PX:
-        fail(f"Photo {path}", got=f"{width} x {height} pixels",
-             wanted=f"at least {MIN_SIDE_PX} pixels on each side", fix="Use a larger picture.")
+        fail(
+            f"Photo {path}",
+            got=f"{width} x {height} pixels",
+            wanted=f"at least {MIN_SIDE_PX} pixels on each side",
+            fix="Use a larger picture.",
+        )
     if max(size) > MAX_ASPECT * min(size):
-        fail(f"Photo {path}", got=f"{width} x {height} pixels",
-             wanted=f"sides within 1:{MAX_ASPECT:.0f}", fix="Crop it around the person.")
+        fail(
+            f"Photo {path}",
+            got=f"{width} x {height} pixels",
+            wanted=f"sides within 1:{MAX_ASPECT:.0f}",
+            fix="Crop it around the person.",
+        )
 
 
 def _check_content(path, rgb: np.ndarray):
     """Blank pictures (lens cap, failed export) are refused before any net sees them."""
     if float(rgb.std(axis=(0, 1)).max()) < 0.01:
         colour = np.round(rgb.mean(axis=(0, 1)), 2).tolist()
-        fail(f"Photo {path}", got=f"one flat colour {colour}", wanted="a photo of a person",
-             fix="Check that the picture was saved correctly.")
+        fail(
+            f"Photo {path}",
+            got=f"one flat colour {colour}",
+            wanted="a photo of a person",
+            fix="Check that the picture was saved correctly.",
+        )

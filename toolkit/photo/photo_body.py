@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from toolkit.assets import atomic_path
 from toolkit.cameras import Cameras
 from toolkit.errors import MissingFileError, fail
+from toolkit.run.files import atomic_path
 
 FORMAT = "toolkit-photo-body-1"
 
@@ -44,8 +44,12 @@ class PhotoBody:
         shapes = tuple(map(tuple, (self.pose.shape, self.transl.shape, self.seen.shape)))
         size = (self.camera.height, self.camera.width)
         if shapes != ((55, 3), (3,), (55,)) or len(self.camera) != 1 or self.mask.shape != size:
-            fail("PhotoBody", got=f"pose, transl, seen {shapes}, mask {self.mask.shape}",
-                 wanted=f"(55, 3), (3,), (55,) and a mask of {size}", fix="Fit the photo again.")
+            fail(
+                "PhotoBody",
+                got=f"pose, transl, seen {shapes}, mask {self.mask.shape}",
+                wanted=f"(55, 3), (3,), (55,) and a mask of {size}",
+                fix="Fit the photo again.",
+            )
 
     def save_json(self, path: str | os.PathLike) -> None:
         """Write `path` and, beside it, the mask as `<stem>_mask.png` (16 bit)."""
@@ -54,11 +58,20 @@ class PhotoBody:
         with atomic_path(path.with_name(mask_name)) as file:
             Image.fromarray(np.round(self.mask * 65535).astype(np.uint16)).save(file)
         record = {
-            "format": FORMAT, "betas": self.betas.tolist(), "pose": self.pose.tolist(),
-            "transl": self.transl.tolist(), "keypoints": self.keypoints.tolist(),
-            "seen": self.seen.tolist(), "mask": mask_name, "camera": {
-                "viewmat": self.camera.viewmats[0].tolist(), "K": self.camera.Ks[0].tolist(),
-                "width": self.camera.width, "height": self.camera.height}}
+            "format": FORMAT,
+            "betas": self.betas.tolist(),
+            "pose": self.pose.tolist(),
+            "transl": self.transl.tolist(),
+            "keypoints": self.keypoints.tolist(),
+            "seen": self.seen.tolist(),
+            "mask": mask_name,
+            "camera": {
+                "viewmat": self.camera.viewmats[0].tolist(),
+                "K": self.camera.Ks[0].tolist(),
+                "width": self.camera.width,
+                "height": self.camera.height,
+            },
+        }
         with atomic_path(path) as file:
             file.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -88,8 +101,14 @@ def _from_record(record: dict, folder: Path) -> PhotoBody:
     camera = record["camera"]
     with Image.open(folder / record["mask"]) as image:
         mask = np.asarray(image, dtype=np.float32) / 65535
-    arrays = {name: torch.tensor(record[name], dtype=torch.float32)
-              for name in ("betas", "pose", "transl", "keypoints")}
-    cameras = Cameras(torch.tensor([camera["viewmat"]]), torch.tensor([camera["K"]]),
-                      camera["width"], camera["height"])
+    arrays = {
+        name: torch.tensor(record[name], dtype=torch.float32)
+        for name in ("betas", "pose", "transl", "keypoints")
+    }
+    cameras = Cameras(
+        torch.tensor([camera["viewmat"]]),
+        torch.tensor([camera["K"]]),
+        camera["width"],
+        camera["height"],
+    )
     return PhotoBody(**arrays, camera=cameras, mask=mask, seen=torch.tensor(record["seen"]))

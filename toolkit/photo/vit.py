@@ -61,18 +61,26 @@ class VitConfig:
         names = (re.match(r"blocks\.(\d+)\.mlp\.fc1\.weight", key) for key in state)
         blocks = [int(name[1]) for name in names if name]
         if not blocks or not {"cls_token", "pos_embed", "patch_embed.proj.weight"} <= set(state):
-            fail("Vision transformer", got=f"{len(state)} keys, e.g. {sorted(state)[:3]}",
-                 wanted="cls_token, pos_embed, patch_embed.proj, blocks.N.{attn,mlp}.*, norm",
-                 fix="Take a ViT-S, B or L of torch.hub's dinov2; the giant's SwiGLU is not read.")
+            fail(
+                "Vision transformer",
+                got=f"{len(state)} keys, e.g. {sorted(state)[:3]}",
+                wanted="cls_token, pos_embed, patch_embed.proj, blocks.N.{attn,mlp}.*, norm",
+                fix="Take a ViT-S, B or L of torch.hub's dinov2; the giant's SwiGLU is not read.",
+            )
         dim = state["cls_token"].shape[-1]
         num_registers = state["register_tokens"].shape[1] if "register_tokens" in state else 0
-        sizes = {"dim": dim, "depth": max(blocks) + 1,
-                 "patch": state["patch_embed.proj.weight"].shape[-1],
-                 "grid": math.isqrt(state["pos_embed"].shape[1] - 1),
-                 "mlp_ratio": state[f"blocks.{blocks[0]}.mlp.fc1.weight"].shape[0] / dim,
-                 "num_registers": num_registers, "mask_token": "mask_token" in state,
-                 "scaled": f"blocks.{blocks[0]}.ls1.gamma" in state,
-                 "offset": None if num_registers else 0.1, "antialias": num_registers > 0}
+        sizes = {
+            "dim": dim,
+            "depth": max(blocks) + 1,
+            "patch": state["patch_embed.proj.weight"].shape[-1],
+            "grid": math.isqrt(state["pos_embed"].shape[1] - 1),
+            "mlp_ratio": state[f"blocks.{blocks[0]}.mlp.fc1.weight"].shape[0] / dim,
+            "num_registers": num_registers,
+            "mask_token": "mask_token" in state,
+            "scaled": f"blocks.{blocks[0]}.ls1.gamma" in state,
+            "offset": None if num_registers else 0.1,
+            "antialias": num_registers > 0,
+        }
         return VitConfig(**sizes | changes)
 
 
@@ -117,14 +125,18 @@ class VisionTransformer(nn.Module):
         for index, block in enumerate(self.blocks):
             tokens = block(tokens)
             if index in layers:
-                kept.append(self.norm(tokens)[:, 1 + self.config.num_registers:])
+                kept.append(self.norm(tokens)[:, 1 + self.config.num_registers :])
         return kept
 
     def _embed(self, image: Tensor) -> Tensor:
         rows, cols = (side // self.config.patch for side in image.shape[-2:])
         if (rows * self.config.patch, cols * self.config.patch) != tuple(image.shape[-2:]):
-            fail("Encoder picture", got=tuple(image.shape[-2:]),
-                 wanted=f"sides in multiples of {self.config.patch}", fix="Resize or pad it.")
+            fail(
+                "Encoder picture",
+                got=tuple(image.shape[-2:]),
+                wanted=f"sides in multiples of {self.config.patch}",
+                fix="Resize or pad it.",
+            )
         patches = self.patch_embed.proj(image.to(self.norm.weight.dtype)).flatten(2).mT
         tokens = torch.cat([self.cls_token.expand(len(image), -1, -1), patches], dim=1)
         tokens = tokens + self._positions(rows, cols)
@@ -140,8 +152,11 @@ class VisionTransformer(nn.Module):
             return self.pos_embed
         table = self.pos_embed[:, 1:].float().mT.reshape(1, -1, grid, grid)
         # With an offset torch keeps the given scale instead of output / input: other samples.
-        target = ({"size": (rows, cols)} if offset is None else
-                  {"scale_factor": ((rows + offset) / grid, (cols + offset) / grid)})
+        target = (
+            {"size": (rows, cols)}
+            if offset is None
+            else {"scale_factor": ((rows + offset) / grid, (cols + offset) / grid)}
+        )
         table = F.interpolate(table, mode="bicubic", antialias=self.config.antialias, **target)
         return torch.cat([self.pos_embed[:, :1], table.flatten(2).mT.to(self.pos_embed)], dim=1)
 
@@ -162,8 +177,7 @@ class Block(nn.Module):
         dim = config.dim
         self.norm1, self.norm2 = nn.LayerNorm(dim, eps=EPS), nn.LayerNorm(dim, eps=EPS)
         self.attn, self.mlp = Attention(dim), Mlp(dim, round(config.mlp_ratio * dim))
-        self.ls1, self.ls2 = (LayerScale(dim) if config.scaled else nn.Identity()
-                              for _ in range(2))
+        self.ls1, self.ls2 = (LayerScale(dim) if config.scaled else nn.Identity() for _ in range(2))
 
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = tokens + self.ls1(self.attn(self.norm1(tokens)))

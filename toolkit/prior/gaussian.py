@@ -29,9 +29,13 @@ class GaussianPrior:
 
     def __post_init__(self):
         if self.basis.shape != (len(self.mean), len(self.variances)) or (self.variances < 0).any():
-            fail("GaussianPrior", got=f"mean {tuple(self.mean.shape)}, basis "
-                 f"{tuple(self.basis.shape)}, variances {tuple(self.variances.shape)}",
-                 wanted="(D,), (D,K), (K,) with variances >= 0", fix="Use GaussianPrior.fit.")
+            fail(
+                "GaussianPrior",
+                got=f"mean {tuple(self.mean.shape)}, basis "
+                f"{tuple(self.basis.shape)}, variances {tuple(self.variances.shape)}",
+                wanted="(D,), (D,K), (K,) with variances >= 0",
+                fix="Use GaussianPrior.fit.",
+            )
 
     @classmethod
     def fit(cls, samples: Float[Tensor, "N ..."], num_components: int = 32) -> "GaussianPrior":

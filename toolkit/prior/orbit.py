@@ -35,12 +35,19 @@ class Orbit:
         azimuths = torch.as_tensor(self.azimuths_deg, dtype=torch.float32).reshape(-1)
         elevations = torch.as_tensor(self.elevations_deg, dtype=torch.float32).reshape(-1)
         if len(azimuths) == 0 or len(elevations) not in (1, len(azimuths)):
-            fail("Orbit", got=f"{len(azimuths)} azimuths and {len(elevations)} elevations",
-                 wanted="as many elevations as azimuths (or one), at least one view",
-                 fix="Give two lists of equal length, in degrees.")
+            fail(
+                "Orbit",
+                got=f"{len(azimuths)} azimuths and {len(elevations)} elevations",
+                wanted="as many elevations as azimuths (or one), at least one view",
+                fix="Give two lists of equal length, in degrees.",
+            )
         if not (azimuths.isfinite().all() and (elevations.abs() < 90).all()):
-            fail("Orbit", got="an angle that is not finite or an elevation beyond 90 degrees",
-                 wanted="finite azimuths, elevations in (-90, 90)", fix="Check the angles.")
+            fail(
+                "Orbit",
+                got="an angle that is not finite or an elevation beyond 90 degrees",
+                wanted="finite azimuths, elevations in (-90, 90)",
+                fix="Check the angles.",
+            )
         object.__setattr__(self, "azimuths_deg", azimuths)
         object.__setattr__(self, "elevations_deg", elevations.expand_as(azimuths).clone())
 
@@ -71,10 +78,14 @@ def static_orbit(num_views: int = 13, *, elevation_deg: float = 0.0) -> Orbit:
     return Orbit(torch.arange(num_views) * 360.0 / num_views, torch.tensor([float(elevation_deg)]))
 
 
-def dynamic_orbit(num_views: int = 21, *, elevation_deg: float = 0.0,
-                  max_amplitude_deg: float | None = None,
-                  clip_deg: tuple[float, float] = (-10.0, 30.0),
-                  generator: torch.Generator | None = None) -> Orbit:
+def dynamic_orbit(
+    num_views: int = 21,
+    *,
+    elevation_deg: float = 0.0,
+    max_amplitude_deg: float | None = None,
+    clip_deg: tuple[float, float] = (-10.0, 30.0),
+    generator: torch.Generator | None = None,
+) -> Orbit:
     """SV3D's dynamic orbit; redrawn until no camera passes a pole.
 
     Args:
@@ -90,8 +101,12 @@ def dynamic_orbit(num_views: int = 21, *, elevation_deg: float = 0.0,
     """
     _check_num_views(num_views)
     if not abs(elevation_deg) < 90:
-        fail("elevation_deg", got=elevation_deg, wanted="a value in (-90, 90)",
-             fix="Pick the elevation of the front view.")
+        fail(
+            "elevation_deg",
+            got=elevation_deg,
+            wanted="a value in (-90, 90)",
+            fix="Pick the elevation of the front view.",
+        )
     while True:
         waves = _sum_of_sines(generator)
         if (elevation_deg + waves).abs().max() < 90:
@@ -100,8 +115,10 @@ def dynamic_orbit(num_views: int = 21, *, elevation_deg: float = 0.0,
     if max_amplitude_deg is not None:
         waves = waves * min(1.0, max_amplitude_deg / float(waves.abs().max()))
         waves = (elevation_deg + waves).clamp(*clip_deg) - elevation_deg
-    return Orbit(_pick(azimuths, num_views, end=360.0),
-                 elevation_deg + _pick(waves, num_views, end=float(waves[0])))
+    return Orbit(
+        _pick(azimuths, num_views, end=360.0),
+        elevation_deg + _pick(waves, num_views, end=float(waves[0])),
+    )
 
 
 def orbit(config: OrbitConfig) -> Orbit:
@@ -109,15 +126,29 @@ def orbit(config: OrbitConfig) -> Orbit:
     if config.kind == "static":
         return static_orbit(config.num_views, elevation_deg=config.elevation_deg)
     if config.kind != "dynamic":
-        fail("OrbitConfig.kind", got=repr(config.kind), wanted='"dynamic" or "static"',
-             fix="For a list of your own build Orbit(azimuths_deg, elevations_deg).")
-    return dynamic_orbit(config.num_views, elevation_deg=config.elevation_deg,
-                         max_amplitude_deg=config.max_amplitude_deg, clip_deg=config.clip_deg,
-                         generator=torch.Generator().manual_seed(config.seed))
+        fail(
+            "OrbitConfig.kind",
+            got=repr(config.kind),
+            wanted='"dynamic" or "static"',
+            fix="For a list of your own build Orbit(azimuths_deg, elevations_deg).",
+        )
+    return dynamic_orbit(
+        config.num_views,
+        elevation_deg=config.elevation_deg,
+        max_amplitude_deg=config.max_amplitude_deg,
+        clip_deg=config.clip_deg,
+        generator=torch.Generator().manual_seed(config.seed),
+    )
 
 
-def turntable_cameras(orbit: Orbit, *, size: tuple[int, int] = (192, 96), fov_y_deg: float = 25.0,
-                      covered_m: float = COVERED_M, target=TARGET_M) -> Cameras:
+def turntable_cameras(
+    orbit: Orbit,
+    *,
+    size: tuple[int, int] = (192, 96),
+    fov_y_deg: float = 25.0,
+    covered_m: float = COVERED_M,
+    target=TARGET_M,
+) -> Cameras:
     """Cameras of the turntable: the A-posed body, pelvis at the origin, head and feet inside.
 
     Args:
@@ -129,8 +160,14 @@ def turntable_cameras(orbit: Orbit, *, size: tuple[int, int] = (192, 96), fov_y_
         target: point all cameras look at, metres.
     """
     radius_m = 0.5 * covered_m / float(torch.tan(torch.deg2rad(torch.tensor(fov_y_deg / 2))))
-    return orbit_cameras(orbit.azimuths_deg, orbit.elevations_deg, radius_m=radius_m,
-                         fov_y_deg=fov_y_deg, size=size, target=target)
+    return orbit_cameras(
+        orbit.azimuths_deg,
+        orbit.elevations_deg,
+        radius_m=radius_m,
+        fov_y_deg=fov_y_deg,
+        size=size,
+        target=target,
+    )
 
 
 def _sum_of_sines(generator) -> Float[Tensor, " L"]:

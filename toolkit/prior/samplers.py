@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toolkit.errors import fail
+from toolkit.prior.prior import Condition
 from toolkit.prior.sdedit import Velocity
-from toolkit.prior.turntable import Condition
 
 Weight = Callable[[Tensor], Tensor | float]
 
@@ -27,13 +27,16 @@ def self_ensemble(velocity: Velocity) -> Velocity:
 
     Source: Timofte et al. 2016 (Seven ways to improve example-based super resolution), Sec. 3.5.
     """
+
     def mean(x: Float[Tensor, "B 3 T H W"], sigma: Tensor, condition: Condition) -> Tensor:
         clips = {name: getattr(condition, name) for name in ("coarse", "seen", "through")}
         mirrored = replace(
-            condition, azimuths_deg=-condition.azimuths_deg, reference=condition.reference.flip(-1),
-            **{name: None if clip is None else clip.flip(-1) for name, clip in clips.items()})
-        return (velocity(x, sigma, condition)
-                + velocity(x.flip(-1), sigma, mirrored).flip(-1)) / 2
+            condition,
+            azimuths_deg=-condition.azimuths_deg,
+            reference=condition.reference.flip(-1),
+            **{name: None if clip is None else clip.flip(-1) for name, clip in clips.items()},
+        )
+        return (velocity(x, sigma, condition) + velocity(x.flip(-1), sigma, mirrored).flip(-1)) / 2
 
     return mean
 
@@ -46,6 +49,7 @@ def pulled(velocity: Velocity, guide: Tensor, weight: Weight) -> Velocity:
         guide: clip of the loop's shape.
         weight: sigma -> in [0, 1], a number or broadcast to the clip.
     """
+
     def mixed(x: Tensor, sigma: Tensor, condition) -> Tensor:
         v = velocity(x, sigma, condition)
         return v + weight(sigma) * ((x - guide) / sigma - v)
@@ -53,8 +57,9 @@ def pulled(velocity: Velocity, guide: Tensor, weight: Weight) -> Velocity:
     return mixed
 
 
-def h_transform(velocity: Velocity, guide: Tensor, alpha: float | Tensor = 4.0, *,
-                scale: float = 1.0) -> Velocity:
+def h_transform(
+    velocity: Velocity, guide: Tensor, alpha: float | Tensor = 4.0, *, scale: float = 1.0
+) -> Velocity:
     """Weighted h-transform: run it from pure noise (strength 1), for it needs no start level.
 
     The guide is a poor stand-in for the clean clip where little noise is left, so its weight
@@ -69,8 +74,12 @@ def h_transform(velocity: Velocity, guide: Tensor, alpha: float | Tensor = 4.0, 
     Source: Wang et al. 2026 (2603.12057), in flow form as in their released code.
     """
     if not 0 <= scale <= 1 or (torch.as_tensor(alpha) < 0).any():
-        fail("h_transform", got=f"alpha {alpha}, scale {scale}", wanted="alpha >= 0, scale in "
-             "[0, 1]", fix="The paper uses 4 to 20, higher where less is to be kept.")
+        fail(
+            "h_transform",
+            got=f"alpha {alpha}, scale {scale}",
+            wanted="alpha >= 0, scale in [0, 1]",
+            fix="The paper uses 4 to 20, higher where less is to be kept.",
+        )
     return pulled(velocity, guide, lambda sigma: scale * sigma**alpha)
 
 
@@ -90,9 +99,14 @@ def held(velocity: Velocity, guide: Tensor, levels: Tensor) -> Velocity:
     return pulled(velocity, guide, lambda sigma: (sigma > levels + 1e-6).to(guide))
 
 
-def start_levels(seen: Float[Tensor, "B 1 T H W"], alpha: Float[Tensor, "B 1 T H W"],
-                 sigma: float, *, trust: float = 1.0, band_px: int = 6
-                 ) -> Float[Tensor, "B 1 T H W"]:
+def start_levels(
+    seen: Float[Tensor, "B 1 T H W"],
+    alpha: Float[Tensor, "B 1 T H W"],
+    sigma: float,
+    *,
+    trust: float = 1.0,
+    band_px: int = 6,
+) -> Float[Tensor, "B 1 T H W"]:
     """How noisy each pixel of a coarse clip deserves to be, for `held`.
 
     What the photo saw is known, and so is the white far from the person; the body's unseen sides,
@@ -107,6 +121,7 @@ def start_levels(seen: Float[Tensor, "B 1 T H W"], alpha: Float[Tensor, "B 1 T H
 
     Source: ours, after the opacity mixing of ArtiFixer (de Lutio et al. 2026, 2603.00492).
     """
-    near = F.max_pool3d(alpha, (1, 2 * band_px + 1, 2 * band_px + 1), stride=1,
-                        padding=(0, band_px, band_px))
+    near = F.max_pool3d(
+        alpha, (1, 2 * band_px + 1, 2 * band_px + 1), stride=1, padding=(0, band_px, band_px)
+    )
     return sigma * near * (1 - trust * seen)

@@ -53,8 +53,12 @@ def sigmas_for(num_inference_steps: int, shift: float = 1.0) -> Float[Tensor, " 
     The smallest level 1/1000 is shifted twice, as diffusers 0.42 does (their issue 13243).
     """
     if num_inference_steps < 1 or shift <= 0:
-        fail("noise schedule", got=f"{num_inference_steps} steps, shift {shift}",
-             wanted="at least one step and shift > 0", fix="Typical: 20 to 50 steps, shift 1 to 8.")
+        fail(
+            "noise schedule",
+            got=f"{num_inference_steps} steps, shift {shift}",
+            wanted="at least one step and shift > 0",
+            fix="Typical: 20 to 50 steps, shift 1 to 8.",
+        )
     last = float(shift_sigma(torch.tensor(1e-3, dtype=torch.float64), shift))
     even = torch.linspace(1.0, last, num_inference_steps, dtype=torch.float64)
     return torch.cat([shift_sigma(even, shift), torch.zeros(1, dtype=torch.float64)]).float()
@@ -70,8 +74,12 @@ def start_index(strength: float, num_inference_steps: int) -> int:
         fail("strength", got=strength, wanted="a value in [0, 1]", fix="The paper uses 0.8.")
     kept = int(num_inference_steps * strength)
     if kept == 0 and strength > 0:
-        fail("strength", got=f"{strength} of {num_inference_steps} steps, which keeps none",
-             wanted="at least one step", fix=f"Use strength >= {1 / num_inference_steps:.3g}.")
+        fail(
+            "strength",
+            got=f"{strength} of {num_inference_steps} steps, which keeps none",
+            wanted="at least one step",
+            fix=f"Use strength >= {1 / num_inference_steps:.3g}.",
+        )
     return num_inference_steps - kept
 
 
@@ -80,10 +88,17 @@ def start_sigma(strength: float, num_inference_steps: int = 50, shift: float = 1
     return float(sigmas_for(num_inference_steps, shift)[start_index(strength, num_inference_steps)])
 
 
-def sdedit(velocity: Velocity, x0: Tensor, condition: Any = None, *,
-           config: SDEditConfig = SDEditConfig(), keep: Tensor | None = None,  # noqa: B008
-           project: Project | None = None, generator: torch.Generator | None = None,
-           callback: Callback | None = None) -> Tensor:
+def sdedit(
+    velocity: Velocity,
+    x0: Tensor,
+    condition: Any = None,
+    *,
+    config: SDEditConfig = SDEditConfig(),
+    keep: Tensor | None = None,  # noqa: B008
+    project: Project | None = None,
+    generator: torch.Generator | None = None,
+    callback: Callback | None = None,
+) -> Tensor:
     """Noise `x0` to the start level of `config.strength` and denoise it under a prior.
 
     Args:
@@ -92,7 +107,7 @@ def sdedit(velocity: Velocity, x0: Tensor, condition: Any = None, *,
         condition: handed to the prior untouched.
         keep: in [0, 1], broadcast to `x0`: where the photo saw, used with `config.guidance`.
         project: (index, sigma, clean estimate) -> what to go on with instead, e.g. renders of
-            Gaussians fitted to it (`toolkit.rounds.RefitInLoop`).
+            Gaussians fitted to it (`toolkit.refine.iterate.RefitInLoop`).
         generator: of all noise; drawn on the CPU.
         callback: called after each step with (index, next sigma, clean estimate).
 
@@ -101,7 +116,7 @@ def sdedit(velocity: Velocity, x0: Tensor, condition: Any = None, *,
     Source: Meng et al. 2022 (SDEdit), Alg. 1, in flow form; guidance: Ani3DHuman, 2602.19089.
     """
     sigmas = sigmas_for(config.num_inference_steps, config.shift)
-    sigmas = sigmas[start_index(config.strength, config.num_inference_steps):]
+    sigmas = sigmas[start_index(config.strength, config.num_inference_steps) :]
     _check(config)
     if config.max_steps is not None and config.max_steps < len(sigmas) - 1:
         sigmas = sigmas[torch.linspace(0, len(sigmas) - 1, config.max_steps + 1).round().long()]
@@ -125,11 +140,18 @@ def sdedit(velocity: Velocity, x0: Tensor, condition: Any = None, *,
 
 def _check(config: SDEditConfig) -> None:
     if config.sampler not in RENOISE:
-        fail("sampler", got=repr(config.sampler), wanted=f"one of {sorted(RENOISE)}",
-             fix="The paper's solver is 'ode'.")
+        fail(
+            "sampler",
+            got=repr(config.sampler),
+            wanted=f"one of {sorted(RENOISE)}",
+            fix="The paper's solver is 'ode'.",
+        )
     if config.max_steps is not None and config.max_steps < 1:
         fail("max_steps", got=config.max_steps, wanted="at least 1, or None", fix="Try None.")
     if not (0 <= config.stochasticity <= 1 and 0 <= config.guidance <= 1):
-        fail("SDEditConfig", wanted="both in [0, 1]",
-             got=f"stochasticity {config.stochasticity}, guidance {config.guidance}",
-             fix="Use guidance 0 to switch the pull off.")
+        fail(
+            "SDEditConfig",
+            wanted="both in [0, 1]",
+            got=f"stochasticity {config.stochasticity}, guidance {config.guidance}",
+            fix="Use guidance 0 to switch the pull off.",
+        )

@@ -1,0 +1,11 @@
+"""Gaussians and meshes to pictures: gsplat's signature on a CPU, and a z-buffer for meshes."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "api": ["Render", "rasterization", "render"],
+        "mesh": ["MeshBuffers", "rasterize_mesh"],
+    },
+)

@@ -20,19 +20,34 @@ def sh_bases(degree: int, directions: Float[Tensor, "... 3"]) -> Float[Tensor, "
     if degree >= 2:
         xx_yy, xy2 = x * x - y * y, 2 * x * y
         c, d = 0.5462742152960395, -1.092548430592079
-        bases += [c * xy2, d * z * y, 0.9461746957575601 * z * z - 0.3153915652525201, d * z * x,
-                  c * xx_yy]
+        bases += [
+            c * xy2,
+            d * z * y,
+            0.9461746957575601 * z * z - 0.3153915652525201,
+            d * z * x,
+            c * xx_yy,
+        ]
     if degree >= 3:
         c, d = -0.5900435899266435, 1.445305721320277 * z
         e = -2.285228997322329 * z * z + 0.4570457994644658
-        bases += [c * (x * xy2 + y * xx_yy), d * xy2, e * y,
-                  z * (1.865881662950577 * z * z - 1.119528997770346), e * x, d * xx_yy,
-                  c * (x * xx_yy - y * xy2)]
+        bases += [
+            c * (x * xy2 + y * xx_yy),
+            d * xy2,
+            e * y,
+            z * (1.865881662950577 * z * z - 1.119528997770346),
+            e * x,
+            d * xx_yy,
+            c * (x * xx_yy - y * xy2),
+        ]
     return torch.stack(bases, -1)
 
 
-def spherical_harmonics(degree: int, means: Float[Tensor, "B N 3"], views: Float[Tensor, "I 4 4"],
-                        coeffs: Float[Tensor, "F N K 3"]) -> Float[Tensor, "G N 3"]:
+def spherical_harmonics(
+    degree: int,
+    means: Float[Tensor, "B N 3"],
+    views: Float[Tensor, "I 4 4"],
+    coeffs: Float[Tensor, "F N K 3"],
+) -> Float[Tensor, "G N 3"]:
     """Colours max(0.5 + sum_k b_k c_k, 0) seen from every camera.
 
     Args:
@@ -47,5 +62,5 @@ def spherical_harmonics(degree: int, means: Float[Tensor, "B N 3"], views: Float
     centers = torch.linalg.inv(views)[:, :3, 3]
     offsets = means.repeat_interleave(images // len(means), 0) - centers[:, None]
     bases = sh_bases(degree, torch.nn.functional.normalize(offsets, dim=-1))
-    coeffs = coeffs[:, :, :bases.shape[-1]].repeat_interleave(images // len(coeffs), 0)
+    coeffs = coeffs[:, :, : bases.shape[-1]].repeat_interleave(images // len(coeffs), 0)
     return (0.5 + (bases[..., None] * coeffs).sum(-2)).clamp_min(0.0)

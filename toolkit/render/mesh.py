@@ -36,8 +36,9 @@ class MeshBuffers:
         return self.face_id >= 0
 
 
-def project_vertices(vertices: Float[np.ndarray, "V 3"], cameras: Cameras
-                     ) -> Float[np.ndarray, "V 3"]:
+def project_vertices(
+    vertices: Float[np.ndarray, "V 3"], cameras: Cameras
+) -> Float[np.ndarray, "V 3"]:
     """Pixel x, pixel y and camera z (metres) of vertices, for the first camera, in float64."""
     view = cameras.viewmats[0].detach().cpu().numpy().astype(np.float64)
     K = cameras.Ks[0].detach().cpu().numpy().astype(np.float64)
@@ -48,9 +49,13 @@ def project_vertices(vertices: Float[np.ndarray, "V 3"], cameras: Cameras
     return np.stack([homogeneous[:, 0] / safe, homogeneous[:, 1] / safe, z], axis=1)
 
 
-def rasterize_mesh(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"],
-                   cameras: Cameras, *, discard: Float[np.ndarray, "V *K"] | None = None
-                   ) -> MeshBuffers:
+def rasterize_mesh(
+    vertices: Float[np.ndarray, "V 3"],
+    faces: Int[np.ndarray, "F 3"],
+    cameras: Cameras,
+    *,
+    discard: Float[np.ndarray, "V *K"] | None = None,
+) -> MeshBuffers:
     """Draw a mesh into one camera's picture; both sides of a face are seen.
 
     Args:
@@ -64,8 +69,12 @@ def rasterize_mesh(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F
         InputError: if `cameras` holds another number of cameras than one.
     """
     if len(cameras) != 1:
-        fail("rasterize_mesh", got=f"{len(cameras)} cameras", wanted="one",
-             fix="Call it once a camera: cameras[i].")
+        fail(
+            "rasterize_mesh",
+            got=f"{len(cameras)} cameras",
+            wanted="one",
+            fix="Call it once a camera: cameras[i].",
+        )
     corners = np.ascontiguousarray(project_vertices(vertices, cameras), np.float32)
     fields = np.zeros((len(corners), 0)) if discard is None else np.asarray(discard)
     fields = np.ascontiguousarray(fields.reshape(len(corners), -1), np.float32)

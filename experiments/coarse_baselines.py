@@ -1,0 +1,86 @@
+"""What a coarse avatar has to beat: the front mirrored to the back, and the nearest neighbour."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from scipy.spatial import cKDTree
+from torch import Tensor
+from tqdm import tqdm
+
+from toolkit.body.motion import a_pose
+from toolkit.coarse.observe import AnchorLayout
+from toolkit.gaussians import Gaussians
+from toolkit.people.draw.render import render_person
+from toolkit.people.sample import sample_person
+from tools.train.people import Sample
+
+DEPTH_WEIGHT = 0.2  # in the search for a mirrored anchor, place in the picture counts first
+
+
+def mirror_front(
+    gaussians: Gaussians, visible: Bool[Tensor, " N"], layout: AnchorLayout
+) -> Gaussians:
+    """Unseen Gaussians in the colour of the seen anchor at their front-back reflection (T pose)."""
+    points, middle = layout.points, layout.points[:, 2].median()
+    squeeze = torch.tensor([1.0, 1.0, DEPTH_WEIGHT])
+    mirrored = points * torch.tensor([1.0, 1, -1]) + torch.stack(
+        [0 * middle, 0 * middle, 2 * middle]
+    )
+    tree = cKDTree((points[visible] * squeeze).numpy())
+    place = torch.from_numpy(tree.query((mirrored * squeeze).numpy())[1])
+    colors = gaussians.colors
+    return gaussians.recolored(torch.where(visible[:, None], colors, colors[visible][place]))
+
+
+@dataclass(frozen=True)
+class FrontLibrary:
+    """Frontal pictures of training people, halved, in the A-pose.
+
+    Attributes:
+        fronts: on white, in [0, 1].
+        seeds: of the people.
+    """
+
+    fronts: Float[np.ndarray, "P h w 3"]
+    seeds: list[int]
+
+    @classmethod
+    def load(cls, paths: list[Path]) -> "FrontLibrary":
+        """Frame 0 of each file of `make_people`."""
+        fronts = []
+        for path in tqdm(paths, desc="training fronts"):
+            with np.load(path, allow_pickle=False) as data:
+                fronts.append(halved(data["turn"][0, ..., :3].astype(np.float32) / 255))
+        return cls(np.stack(fronts), [int(p.stem) for p in paths])
+
+    def nearest(self, front: Float[Tensor, "H W 3"], rows: int) -> int:
+        """Seed of the person whose front differs least in the first `rows` rows of pixels."""
+        query = halved(front.numpy())[: rows // 2]
+        errors = [float(((f[: rows // 2] - query) ** 2).sum()) for f in self.fronts]
+        return self.seeds[int(np.argmin(errors))]
+
+
+def halved(picture: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 pixels."""
+    h, w, c = picture.shape
+    return picture.reshape(h // 2, 2, w // 2, 2, c).mean((1, 3))
+
+
+def dress_like(seed: int, sample: Sample) -> tuple:
+    """The true body in a training person's hair, clothes and light: photo's view and turntable."""
+    person = replace(sample_person(seed, "train"), betas=sample.betas)
+    front = render_person(
+        person, sample.crop.camera, pose=sample.pose, transl=sample.transl, supersample=2
+    )
+    return front, render_person(
+        person, sample.turn_cameras, pose=a_pose(), transl=sample.transl, supersample=2
+    )
+
+
+def rows_seen(posed: Gaussians, visible: Bool[Tensor, " N"], sample: Sample) -> int:
+    """Rows of the A-posed front picture down to the lowest anchor that the photo shows."""
+    (pixels,), _ = sample.turn_cameras[0].project(posed.means[visible])
+    return int(pixels[:, 1].max().clamp(8, sample.turn_cameras.height)) + 1

@@ -1,0 +1,179 @@
+"""LHM's image encoders: pictures to tokens, by two plain vision transformers.
+
+head crop --DINOv2 with registers--> four depths, fused --> 1024 tokens    HeadEncoder
+person    --Sapiens----------------> last depth        --> 4096 tokens    BodyEncoder
+
+Both are `photo.vit`, with DINOv2's published names; Sapiens' are translated on loading.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from toolkit.errors import InputError, MissingFileError, fail
+from toolkit.photo.vit import VisionTransformer, VitConfig
+
+RESIZE = {"offset": None, "antialias": True}  # of the position table, should a picture need it
+DINOV2_L = VitConfig(num_registers=4, mask_token=False, **RESIZE)
+SAPIENS_1B = VitConfig(1536, 40, patch=16, grid=64, scaled=False, mask_token=False, **RESIZE)
+
+
+class _Fusion(nn.Module):
+    """1x1 convolutions: one a depth, then one over all of them."""
+
+    def __init__(self, dim: int, widths: Sequence[int], out: int):
+        super().__init__()
+        self.projects = nn.ModuleList(nn.Conv2d(dim, width, 1) for width in widths)
+        self.output_conv = nn.Conv2d(sum(widths), out, 1)
+
+    def forward(self, tokens: list[Float[Tensor, "B T D"]]) -> Float[Tensor, "B T E"]:
+        maps = [p(t.mT[..., None]) for p, t in zip(self.projects, tokens, strict=True)]
+        return self.output_conv(torch.cat(maps, dim=1))[..., 0].mT
+
+
+class HeadEncoder(nn.Module):
+    """DINOv2 with registers, four depths fused; the checkpoint's keys below `encoder.`."""
+
+    def __init__(self, config: VitConfig, widths: Sequence[int], out: int):
+        super().__init__()
+        self.model = VisionTransformer(config)
+        self.fusion_head = _Fusion(config.dim, widths, out)
+
+    @torch.no_grad()
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B T E"]:
+        """Tokens of head crops in [0, 1], not normalised, e.g. 448 x 448 pixels."""
+        depths = fused_depths(self.model.config.depth)
+        return self.fusion_head(self.model.intermediate(images, depths))
+
+
+class BodyEncoder(nn.Module):
+    """Sapiens: tokens of the whole person."""
+
+    def __init__(self, config: VitConfig):
+        super().__init__()
+        self.model = VisionTransformer(config)
+
+    @torch.no_grad()
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B T D"]:
+        """Tokens of normalised pictures, e.g. 1024 x 1024 pixels; see `lhm_images.body_input`."""
+        return self.model(images)
+
+
+def fused_depths(depth: int) -> list[int]:
+    """Indices of the four blocks that are fused. Source: DINOv2's multi-layer heads."""
+    return [4, 11, 17, 23] if depth == 24 else [depth * (i + 1) // 4 - 1 for i in range(4)]
+
+
+def load_head_encoder(
+    state_dict: Mapping[str, Tensor], *, device="cpu", dtype: torch.dtype = torch.float32
+) -> HeadEncoder:
+    """The head encoder inside an LHM checkpoint; all keys but `encoder.*` are left out.
+
+    Raises:
+        InputError: no complete DINOv2 with its fusion head under `encoder.`.
+    """
+    state = {
+        k.removeprefix("encoder."): v
+        for k, v in state_dict.items()
+        if k.startswith("encoder.") and not k.endswith("mask_token")
+    }
+
+    def build() -> HeadEncoder:
+        config = VitConfig.of_state(_without_prefix(state), **RESIZE)
+        widths = [state[f"fusion_head.projects.{i}.weight"].shape[0] for i in range(4)]
+        return HeadEncoder(config, widths, state["fusion_head.output_conv.weight"].shape[0])
+
+    return _fill(build, state, "LHM's head encoder", device, dtype)
+
+
+# Sapiens' (mmpretrain's) names in ours; its prefix differs between files.
+SAPIENS_NAMES = (
+    (r"^patch_embed\.projection\.", "patch_embed.proj."),
+    (r"^layers\.", "blocks."),
+    (r"^ln1\.", "norm."),
+    (r"\.ln1\.", ".norm1."),
+    (r"\.ln2\.", ".norm2."),
+    (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
+    (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
+)
+
+
+def load_body_encoder(
+    state_dict: Mapping[str, Tensor], *, device="cpu", dtype: torch.dtype = torch.float32
+) -> BodyEncoder:
+    """Sapiens from its state dict, whatever the prefix of its keys.
+
+    Raises:
+        InputError: not a complete Sapiens backbone.
+    """
+    prefix = next((k[: -len("pos_embed")] for k in state_dict if k.endswith("pos_embed")), "")
+    state = {}
+    for key, value in state_dict.items():
+        name = key.removeprefix(prefix)
+        if key.startswith(prefix) and re.match(r"cls_token|pos_embed|patch_embed|layers|ln1", name):
+            for pattern, ours in SAPIENS_NAMES:
+                name = re.sub(pattern, ours, name)
+            state[f"model.{name}"] = value
+
+    def build() -> BodyEncoder:
+        return BodyEncoder(VitConfig.of_state(_without_prefix(state), **RESIZE))
+
+    return _fill(build, state, "Sapiens", device, dtype)
+
+
+def read_sapiens(path: str | os.PathLike) -> dict[str, Tensor]:
+    """Tensors of a Sapiens file: safetensors, a plain state dict, or the released TorchScript.
+
+    A TorchScript archive holds code besides tensors. `torch.jit.load` compiles it and runs the
+    archive's own unpickler, restricted to TorchScript types; we then take the tensors and never
+    call the code. Still, open such files only from a source you trust, or convert them once to
+    safetensors.
+
+    Raises:
+        MissingFileError, InputError: no such file, or none of the three.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise MissingFileError(f"{path} is missing. Get Sapiens-1B (see notebooks/03_lhm_coarse).")
+    try:
+        if path.endswith(".safetensors"):
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        if path.endswith((".pt2", "torchscript.pt")):
+            return dict(torch.jit.load(path, map_location="cpu").state_dict())
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return state.get("state_dict", state)
+    except Exception as error:  # noqa: BLE001  three readers, many kinds; all mean the same here
+        fail(
+            path,
+            got=f"{type(error).__name__}: {str(error).splitlines()[0][:120]}",
+            wanted="Sapiens as .safetensors, weights-only .pth or TorchScript .pt2",
+            fix="Get the file again, or convert it to safetensors.",
+        )
+
+
+def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix("model."): v for k, v in state.items()}
+
+
+def _fill(build, state: Mapping[str, Tensor], name: str, device, dtype: torch.dtype):
+    """Build on the meta device and take the tensors over."""
+    try:
+        with torch.device("meta"):
+            module = build()
+        module.load_state_dict(
+            {k: v.detach().to(device, dtype) for k, v in state.items()}, assign=True
+        )
+    except (KeyError, RuntimeError, InputError) as error:
+        fail(
+            name,
+            got=" ".join(str(error).split())[:200],
+            wanted="every tensor of the encoder, of matching shapes",
+            fix="Is it the right file, and complete?",
+        )
+    return module.eval().requires_grad_(False)

@@ -1,0 +1,225 @@
+"""One person, scored: every variant's numbers in a file of their own, so that a kill costs one."""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from toolkit.body.anchors import Anchors
+from toolkit.body.rig import Avatar
+from toolkit.errors import InputError
+from toolkit.evaluate.align import joint_errors_mm
+from toolkit.evaluate.cases import Case, from_folder, from_seed
+from toolkit.evaluate.scenes import for_body, pose_scenes
+from toolkit.evaluate.scores import Reference, crop_square, round_floats, score_views
+from toolkit.evaluate.true_body import on_true_body, photo_misalignment
+from toolkit.evaluate.variants import FRAMES, TRUE_BODY, VARIANTS, Bench
+from toolkit.measure.drift import measure_drift
+from toolkit.measure.lpips import load_lpips
+from toolkit.measure.perceptual import pooled
+from toolkit.pipeline import open_job
+from toolkit.profiles.base import PipelineConfig, load_profile
+from toolkit.run.folder import digest, read_json, write_json
+from toolkit.show.export import write_image
+
+VERSION = 3  # raise it when a measure changes: old records are then made anew
+SHOWN_DEG = (0.0, 90.0, 180.0)  # views in the pictures beside the records
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a person comes from: one of our own by seed, or somebody's folder."""
+
+    name: str
+    split: str = ""
+    seed: int = -1
+    folder: Path | None = None
+
+    def key(self) -> str:
+        """Changes when the photo or the truth does."""
+        if self.folder is None:
+            return digest(self.split, str(self.seed))
+        files = sorted(p for p in self.folder.rglob("*") if p.is_file())
+        return digest(*(part for p in files for part in (p.name, p.read_bytes())))
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """What a person's numbers depend on besides the person.
+
+    Attributes:
+        variants: keys of `variants.VARIANTS`.
+        clips: novel poses, names of motion clips; only for our own people.
+        pipeline: how avatars are made.
+        photo_px, view_px, num_views: of our own people's photo and truth.
+    """
+
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    clips: tuple[str, ...] = ()
+    pipeline: PipelineConfig = PipelineConfig()
+    photo_px: int = 512
+    view_px: int = 256
+    num_views: int = 12
+
+    def key(self, source: Source, fingerprint: str) -> str:
+        """Identity of a record; the list of variants is no part of it."""
+        clips = self.clips if source.folder is None else ()
+        has_lpips = load_lpips() is not None
+        return digest(
+            str(VERSION),
+            source.key(),
+            repr(self.pipeline),
+            fingerprint,
+            repr((clips, self.photo_px, self.view_px, self.num_views, has_lpips)),
+        )
+
+
+@dataclass
+class Exam:
+    """A person's truth in all scenes, prepared when first asked for."""
+
+    bench: Bench
+    clips: tuple[str, ...]
+
+    @cached_property
+    def photo(self) -> Reference:
+        return Reference(self.bench.scene)
+
+    @cached_property
+    def turntable(self) -> Reference:
+        return Reference(self.bench.turntable_scene)
+
+    @cached_property
+    def poses(self) -> list[Reference]:
+        if self.bench.case.person is None or not self.clips:
+            return []
+        return [Reference(s) for s in pose_scenes(self.bench.case, self.bench.body, self.clips)]
+
+    @cached_property
+    def on_true_body(self) -> "Exam":
+        """The same truth, looked at by an avatar on the true body."""
+        other = Exam(on_true_body(self.bench), self.clips)
+        other.photo, *other.poses = (
+            ref.with_scene(for_body(ref.scene, other.bench.body))
+            for ref in (self.photo, *self.poses)
+        )
+        return other
+
+    def score(self, name: str) -> tuple[dict, np.ndarray]:
+        """Numbers of a variant, and three of its views as one picture."""
+        return (self.on_true_body if name in TRUE_BODY else self)._score(name)
+
+    def _score(self, name: str) -> tuple[dict, np.ndarray]:
+        made = VARIANTS[name](self.bench)
+        if not isinstance(made, Avatar):
+            return {"views": score_views(made, self.turntable)}, _strip(made.rgb, self.turntable)
+        drawn = self.photo.scene.draw(made)
+        joints = joint_errors_mm(self.photo.scene.joints, self.photo.scene.views.joints)
+        drift = measure_drift(self.bench.coarse.gaussians, made.gaussians)
+        record = {
+            "views": score_views(drawn, self.photo),
+            "poses": [score_views(ref.scene.draw(made), ref) for ref in self.poses],
+            "person": joints
+            | photo_misalignment(self.bench, made)
+            | {"drift_mm": drift.mean_mm, "drift_p95_mm": drift.p95_mm},
+        }
+        return record, _strip(drawn.rgb, self.photo)
+
+    def truth(self) -> tuple[dict, np.ndarray]:
+        """Features of the true views: one half of KID, and how far apart true faces are."""
+        turntable = {} if self.bench.case.person is None else {"turntable": self.turntable}
+        scenes = {"photo": self.photo, **turntable}
+        features = {name: round_floats(pooled(ref.look.features)) for name, ref in scenes.items()}
+        features["poses"] = [round_floats(pooled(ref.look.features)) for ref in self.poses]
+        faces = list(self.photo.look.faces.values())
+        record = {"features": features, "face": round_floats(faces[0]) if faces else None}
+        return record, _strip(self.photo.scene.views.rgb, self.photo)
+
+
+def _strip(rgb, reference: Reference) -> np.ndarray:
+    """Front, side and back crops side by side."""
+    azimuths = reference.scene.views.azimuths_deg
+    nearest = [int(np.argmin(np.abs((azimuths - a + 180) % 360 - 180))) for a in SHOWN_DEG]
+    plain = torch.zeros(*rgb.shape[1:3], 1)
+    return torch.cat(
+        [crop_square(rgb[i], plain, reference.boxes[i], 224)[..., :3] for i in nearest], dim=1
+    ).numpy()
+
+
+@lru_cache(maxsize=1)
+def shared_anchors(profile: str, num: int) -> Anchors:
+    """The same for everybody, and a second's work."""
+    return load_profile(profile).make_anchors(num)
+
+
+def load_case(source: Source, folder: Path, config: ScoreConfig) -> Case:
+    """The case, with its photo on disk."""
+    if source.folder is not None:
+        return from_folder(source.folder)
+    return from_seed(
+        source.seed,
+        source.split,
+        folder,
+        photo_px=config.photo_px,
+        view_px=config.view_px,
+        num_views=config.num_views,
+    )
+
+
+def read_record(path: Path, key: str) -> dict | None:
+    """A finished record of the same inputs, else None."""
+    record = read_json(path) if path.is_file() else {}
+    return record if record.get("key") == key else None
+
+
+def score_person(source: Source, out_dir: Path, config: ScoreConfig, fingerprint: str) -> str:
+    """Make what is missing of a person's records; returns its name.
+
+    A photo in which the pipeline finds nobody, or cannot go on, is a result too: `failed.json`.
+    """
+    folder, key = Path(out_dir) / source.name, config.key(source, fingerprint)
+    ours_alone = FRAMES + TRUE_BODY
+    wanted = (
+        "truth",
+        *(v for v in config.variants if source.folder is None or v not in ours_alone),
+    )
+    missing = [v for v in wanted if read_record(folder / f"{v}.json", key) is None]
+    if not missing or read_record(folder / "failed.json", key) is not None:
+        return source.name
+    case = load_case(source, folder, config)  # a folder that is not as documented stops the run
+    try:
+        job = open_job(case.photo, folder / "job", config.pipeline, resume=True)
+        job.anchors = shared_anchors(config.pipeline.profile, job.config.num_gaussians)
+        exam = Exam(Bench(job, case), config.clips)
+        for name in missing:
+            _score(exam, name, folder, key)
+    except InputError as error:
+        write_json(folder / "failed.json", {"key": key, "error": str(error)})
+    return source.name
+
+
+def _score(exam: Exam, name: str, folder: Path, key: str) -> None:
+    """One record and the picture beside it."""
+    start, cpu_start = time.perf_counter(), time.process_time()
+    record, picture = exam.truth() if name == "truth" else exam.score(name)
+    write_image(folder / f"{name}.png", picture)
+    write_json(
+        folder / f"{name}.json",
+        {
+            "key": key,
+            "seconds": round(time.perf_counter() - start, 2),
+            "cpu_seconds": round(time.process_time() - cpu_start, 2),
+            **record,
+        },
+    )
+
+
+def read_person(source: Source, out_dir: Path, config: ScoreConfig, fingerprint: str) -> dict:
+    """All of a person's records by variant; `{"failed": ...}` if it failed."""
+    folder, key = Path(out_dir) / source.name, config.key(source, fingerprint)
+    names = ("failed", "truth", *config.variants)
+    found = {name: read_record(folder / f"{name}.json", key) for name in names}
+    return {name: record for name, record in found.items() if record is not None}

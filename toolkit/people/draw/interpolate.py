@@ -1,0 +1,89 @@
+"""Loops over visible samples that numpy would do slowly: interpolation and normals."""
+
+import numba
+import numpy as np
+from jaxtyping import Float, Int
+
+
+def interpolate(
+    values: Float[np.ndarray, "V K"],
+    faces: Int[np.ndarray, "F 3"],
+    face: Int[np.ndarray, "N"],
+    bary: Float[np.ndarray, "N 3"],
+) -> Float[np.ndarray, "N K"]:
+    """Per-vertex values at samples on faces."""
+    out = np.empty((len(face), values.shape[1]), np.float32)
+    _interpolate(np.ascontiguousarray(values, np.float32), faces, face, bary, out)
+    return out
+
+
+@numba.njit(cache=True)
+def _interpolate(values, faces, face, bary, out):
+    for n in range(face.shape[0]):
+        i, j, k = faces[face[n], 0], faces[face[n], 1], faces[face[n], 2]
+        for c in range(values.shape[1]):
+            out[n, c] = (
+                bary[n, 0] * values[i, c] + bary[n, 1] * values[j, c] + bary[n, 2] * values[k, c]
+            )
+
+
+def unit(vectors: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
+    """Vectors of length 1; zero stays zero."""
+    length = np.sqrt(np.einsum("nc,nc->n", vectors, vectors))
+    return vectors / np.maximum(length, 1e-8)[:, None]
+
+
+def surface_frame(
+    packed: Float[np.ndarray, "N 7"],
+    centers: Float[np.ndarray, "N 3"],
+    turn: Float[np.ndarray, "F 3 3"],
+    face: Int[np.ndarray, "N"],
+    bump: Float[np.ndarray, "N 3"],
+):
+    """Direction to the camera, bumped normal and openness of every sample.
+
+    Args:
+        packed: world point, smooth normal, openness.
+        centers: the camera each sample is seen by.
+        turn: rotation of each face from rest to the pose; carries the bump along.
+        face: the sample's face.
+        bump: rest-space gradient of the surface's height.
+    """
+    view, normal = np.empty((2, len(packed), 3), np.float32)
+    openness = packed[:, 6].copy()
+    _frame(
+        packed,
+        centers.astype(np.float32),
+        turn.astype(np.float32),
+        face,
+        np.ascontiguousarray(bump, np.float32),
+        view,
+        normal,
+        openness,
+    )
+    return view, normal, openness
+
+
+@numba.njit(cache=True)
+def _frame(packed, centers, turn, face, bump, view, normal, openness):
+    for n in range(packed.shape[0]):
+        length = before = 0.0
+        for c in range(3):
+            view[n, c] = centers[n, c] - packed[n, c]
+            length += view[n, c] ** 2
+            before += packed[n, 3 + c] ** 2
+        length, before = np.sqrt(length) + 1e-8, np.sqrt(before) + 1e-8
+        size = facing = 0.0
+        for c in range(3):
+            view[n, c] /= length
+            moved = 0.0
+            for d in range(3):
+                moved += turn[face[n], c, d] * bump[n, d]
+            normal[n, c] = packed[n, 3 + c] / before - moved
+            size += normal[n, c] ** 2
+            facing += packed[n, 3 + c] / before * view[n, c]
+        sign = -1.0 if facing < -0.1 else 1.0  # the inside of a cloth
+        if sign < 0:
+            openness[n] *= 0.35
+        for c in range(3):
+            normal[n, c] *= sign / (np.sqrt(size) + 1e-8)

@@ -1,0 +1,188 @@
+"""Draw a person: z-buffer first, then every visible sample is painted and lit once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from toolkit.cameras import Cameras
+from toolkit.people.draw.interpolate import interpolate, surface_frame, unit
+from toolkit.people.draw.light import occlusion_at, shade
+from toolkit.people.draw.shadow import shadow_map
+from toolkit.people.dress.assemble import DressedMesh, pose_mesh
+from toolkit.people.dress.outfit import Outfit
+from toolkit.people.figure import load_figure, pose_figure
+from toolkit.people.paint.cloth import paint_cloth, paint_shoes
+from toolkit.people.paint.skin import paint_eyes, paint_hair, paint_plain, paint_skin
+from toolkit.people.paint.surface import Surface
+from toolkit.people.person import Person
+from toolkit.render.mesh import rasterize_mesh
+
+GLOSS = {
+    "skin": 0.35,
+    "eyes": 1.0,
+    "hair": 0.5,
+    "beard": 0.3,
+    "shoes": 0.5,
+    "glasses": 1.0,
+    "lenses": 2.0,
+}
+
+
+@dataclass(frozen=True)
+class PersonViews:
+    """C pictures of a person.
+
+    Attributes:
+        rgb: sRGB in [0, 1], composited on white.
+        alpha: coverage.
+        depth: mean camera z in metres of the covered samples, 0 where empty.
+        normals: world, unit, 0 where empty.
+    """
+
+    rgb: Float[Tensor, "C H W 3"]
+    alpha: Float[Tensor, "C H W 1"]
+    depth: Float[Tensor, "C H W"]
+    normals: Float[Tensor, "C H W 3"]
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Visible samples of all views, flattened."""
+
+    face: np.ndarray
+    bary: np.ndarray
+    depth: np.ndarray
+    pixel: np.ndarray
+    view: np.ndarray
+
+
+def render_person(
+    person: Person,
+    cameras: Cameras,
+    *,
+    pose: Tensor | None = None,
+    transl: Tensor | None = None,
+    supersample: int = 3,
+) -> PersonViews:
+    """Render a person from any cameras; deterministic.
+
+    Args:
+        person: from `sample_person`.
+        cameras: C views of one size.
+        pose: (55,3) axis-angle in radians; the person's own if None.
+        transl: metres; if None the pelvis joint stays at the origin.
+        supersample: samples a pixel along each axis, 1..4.
+    """
+    figure, mesh = load_figure(), person.mesh
+    posed = pose_figure(
+        person.betas,
+        person.pose if pose is None else pose,
+        person.transl if transl is None else transl,
+        person.expression,
+    )
+    vertices, normals = pose_mesh(mesh, figure, posed)
+    fine = cameras.resized(cameras.width * supersample, cameras.height * supersample)
+    samples = _visible(mesh, vertices, fine)
+    open_sky = occlusion_at(vertices, normals)
+    rotations = posed.transforms[:, :3, :3]
+    color, normal = _shade_samples(
+        person, samples, (vertices, normals, open_sky, rotations), cameras.centers.numpy()
+    )
+    return _resolve(samples, color, normal, cameras, supersample)
+
+
+def _visible(mesh: DressedMesh, vertices, cameras: Cameras) -> _Samples:
+    """Rasterise every view and keep the covered samples."""
+    parts = []
+    for view in range(len(cameras)):
+        buffers = rasterize_mesh(vertices, mesh.faces, cameras[view], discard=mesh.fields)
+        pixel = np.flatnonzero(buffers.mask)
+        parts.append(
+            (
+                buffers.face_id.ravel()[pixel],
+                buffers.bary.reshape(-1, 3)[pixel],
+                buffers.depth.ravel()[pixel],
+                pixel,
+                np.full(len(pixel), view),
+            )
+        )
+    return _Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _shade_samples(person: Person, samples: _Samples, posed, centers):
+    """Colours and world normals of all samples."""
+    vertices, normals, open_sky, rotations = posed
+    mesh = person.mesh
+    albedo, bump, gloss = _paint(mesh, person.outfit, samples)
+    packed = np.column_stack([vertices, normals, open_sky])
+    packed = interpolate(packed, mesh.faces, samples.face, samples.bary)
+    turn = rotations[mesh.joint[mesh.faces[:, 0]]]
+    view, normal, occlusion = surface_frame(packed, centers[samples.view], turn, samples.face, bump)
+    shadow = shadow_map(vertices, mesh.faces, mesh.fields, person.light)
+    lit = shadow.lit(packed[:, :3] + 0.004 * normal)
+    color = shade(albedo, normal, view, (occlusion, lit), person.light, gloss=gloss)
+    return color, normal
+
+
+def _paint(mesh: DressedMesh, outfit: Outfit, samples: _Samples):
+    """Albedo, rest-space bump and gloss of every sample, painter by painter."""
+    material = mesh.face_material[samples.face]
+    albedo = np.empty((len(material), 3), np.float32)
+    bump, gloss = np.zeros_like(albedo), np.zeros(len(material), np.float32)
+    packed = np.column_stack([mesh.points, mesh.normals, mesh.arm, mesh.fields])
+    packed = interpolate(packed, mesh.faces, samples.face, samples.bary)
+    for index, name in enumerate(mesh.materials):
+        chosen = np.flatnonzero(material == index)
+        if not len(chosen):
+            continue
+        at = packed[chosen]
+        surface = Surface(at[:, :3], unit(at[:, 3:6]), at[:, 6], at[:, 7:])
+        albedo[chosen], bump[chosen] = paint(name, surface, outfit)
+        gloss[chosen] = GLOSS.get(name, 0.05)
+    return albedo, bump, gloss
+
+
+def paint(material: str, surface: Surface, outfit: Outfit):
+    """Albedo (N,3) sRGB and bump (N,3) of one material."""
+    skin = outfit.skin
+    if material == "skin":
+        return paint_skin(surface, skin)
+    if material == "eyes":
+        return paint_eyes(surface, skin)
+    if material == "beard":
+        return paint_hair(surface, 0.8 * skin.hair, skin.skin, **outfit.hair, thin=0.014)
+    if material == "hair":
+        return paint_hair(surface, skin.hair, skin.skin, **outfit.hair)
+    style = outfit.cloth[material]
+    if material == "shoes":
+        return paint_shoes(surface, style)
+    if material in ("glasses", "lenses", "under_top", "under_bottom"):
+        return paint_plain(surface, style.color)
+    return paint_cloth(surface, style)
+
+
+def _resolve(samples: _Samples, color, normal, cameras: Cameras, factor: int) -> PersonViews:
+    """Average samples into pixels, colours over white."""
+    height, width, num = cameras.height, cameras.width, len(cameras)
+    row, col = np.divmod(samples.pixel, width * factor)
+    pixel = (samples.view * height + row // factor) * width + col // factor
+    total = num * height * width
+
+    def add(values):
+        return np.bincount(pixel, values, minlength=total).astype(np.float32)
+
+    count = add(None)
+    alpha = count / factor**2
+    rgb = np.stack([add(color[:, c]) for c in range(3)], 1) / factor**2 + (1 - alpha)[:, None]
+    depth = add(samples.depth) / np.maximum(count, 1)
+    normals = unit(np.stack([add(normal[:, c]) for c in range(3)], 1))
+    shape = (num, height, width)
+    return PersonViews(
+        torch.from_numpy(rgb.clip(0, 1)).reshape(*shape, 3),
+        torch.from_numpy(alpha).reshape(*shape, 1),
+        torch.from_numpy(depth).reshape(shape),
+        torch.from_numpy(normals.astype(np.float32)).reshape(*shape, 3),
+    )

@@ -1,0 +1,193 @@
+"""Skin, hair and clothes as shells: a layer's faces, pushed outwards, cut by scalar fields.
+
+A piece keeps a fragment only where all its fields are >= 0, so hems are clean at any resolution.
+Lengths are rest-space metres of the template: waist y = 0.13, crotch -0.1, knee -0.37, ankle
+-0.75, neck 0.53, brows 0.70, top of the head 0.79, elbow |x| = 0.39, wrist 0.60.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from toolkit.people.figure import Figure
+from toolkit.people.paint.noise import noise
+
+WAIST_Y, KNEE_Y, ANKLE_Y = 0.13, -0.37, -0.745
+NUM_FIELDS = 3
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One shell: which figure vertices it follows, how far out, and where it is kept.
+
+    Attributes:
+        material: which painter colours it.
+        source: figure vertices.
+        faces: rows of `source`.
+        offset: metres along the posed normal.
+        fields: kept where all are >= 0.
+    """
+
+    material: str
+    source: Int[np.ndarray, "N"]
+    faces: Int[np.ndarray, "F 3"]
+    offset: Float[np.ndarray, "N"]
+    fields: Float[np.ndarray, "N K"]
+
+
+def make_piece(material: str, faces, offset, keep, *, num_vertices: int) -> Piece:
+    """Compact one shell and drop the faces that a field removes entirely.
+
+    Args:
+        material: painter's name.
+        faces: figure faces.
+        offset: metres, for every figure vertex or one number.
+        keep: list of fields over all figure vertices.
+        num_vertices: how many vertices the figure has.
+    """
+    fields = np.ones((num_vertices, NUM_FIELDS), np.float32)
+    for k, field in enumerate(keep):
+        fields[:, k] = field
+    gone = (fields[faces] < 0).all(axis=1).any(axis=1)
+    source, local = np.unique(faces[~gone], return_inverse=True)
+    offset = np.broadcast_to(np.asarray(offset, np.float32), (num_vertices,))
+    return Piece(material, source, local.reshape(-1, 3), offset[source], fields[source])
+
+
+def bump(value, centre, width):
+    """1 at `centre`, falling smoothly to 0 over about `width`."""
+    return np.exp(-(((value - centre) / width) ** 2))
+
+
+def ramp(value, start, stop):
+    """0 before `start`, 1 after `stop`, smooth between."""
+    t = np.clip((value - start) / (stop - start), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def neckline(points, style: str):
+    """Positive below the collar's edge. Styles: crew, v, high (shirt, hoodie, coat), wide."""
+    x, y, z = points.T
+    height = {"crew": 0.537, "v": 0.522, "high": 0.555, "wide": 0.505, "turtle": 0.575}[style]
+    slope = {"high": 0.15, "turtle": 0.1}.get(style, 0.42)
+    edge = height - slope * (z - 0.02)
+    if style == "v":
+        edge = edge - np.where(z > 0.04, np.clip(0.075 - 1.2 * np.abs(x), 0, None), 0)
+    if style == "wide":
+        edge = edge + 0.12 * np.abs(x)
+    return np.where(np.abs(x) < 0.16, edge - y, 0.1)
+
+
+def skin_pieces(figure: Figure, cover) -> list[Piece]:
+    """Skin that clothes leave free, with a margin under each hem.
+
+    Args:
+        figure: the template.
+        cover: the outfit's `neck` (style), `sleeve` (|x|), `leg` (y) and `hide_ears`.
+    """
+    p, skin = figure.points, figure.layers["skin"]
+    x, y = np.abs(p[:, 0]), p[:, 1]
+    num = len(p)
+    ears = (x > 0.066) & (y > 0.618) & (y < 0.692)
+    seen_ears = np.where(ears & bool(cover["hide_ears"]), -1.0, 1.0)
+    neck = [0.03 - neckline(p, cover["neck"]), 0.17 - x, seen_ears]
+    head = skin[(y[skin] > 0.38).all(axis=1)]
+    arms = [x - (cover["sleeve"] - 0.03), figure.arm - 0.4]
+    legs = [cover["leg"] + 0.03 - y, y - (ANKLE_Y - 0.02)]
+    return [
+        make_piece("skin", head, 0.0, neck, num_vertices=num),
+        make_piece("skin", skin[(x[skin] > 0.18).all(axis=1)], 0.0, arms, num_vertices=num),
+        make_piece("skin", skin[(y[skin] < 0.0).all(axis=1)], 0.0, legs, num_vertices=num),
+        make_piece("eyes", figure.layers["eyes"], 0.0, [], num_vertices=num),
+    ]
+
+
+def under_pieces(figure: Figure, cover) -> list[Piece]:
+    """A thin suit below the clothes, so no gap between them ever shows the body."""
+    p, num = figure.points, len(figure.points)
+    x, y = np.abs(p[:, 0]), p[:, 1]
+    tights = figure.layers["tights"]
+    top = [neckline(p, cover["neck"]) - 0.004, min(cover["sleeve"], 0.3) - 0.01 - x, y - WAIST_Y]
+    low = max(cover["leg"] + 0.01, -0.22)
+    return [
+        make_piece("under_top", tights, 0.001, top, num_vertices=num),
+        make_piece("under_bottom", tights, 0.001, [WAIST_Y + 0.004 - y, y - low], num_vertices=num),
+    ]
+
+
+def top_piece(figure: Figure, cut) -> Piece:
+    """Shirt, jumper or hoodie: tights above the hem.
+
+    Args:
+        figure: the template.
+        cut: `material`, `neck`, `sleeve` (m), `hem` (y), `thick` and `loose` (m), `hood`, `seed`.
+    """
+    p = figure.points
+    x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
+    torso = 1 - figure.arm
+    drape = cut["loose"] * torso * (bump(y, 0.2, 0.12) + 0.7 * bump(y, 0.02, 0.1))
+    sleeve_end = ramp(x, cut["sleeve"] - 0.15, cut["sleeve"])
+    sleeve = cut["loose"] * figure.arm * (0.35 + 0.9 * sleeve_end * (cut["sleeve"] < 0.5))
+    fold = 0.25 * cut["loose"] * noise(p, (9, 13, 9), cut["seed"]) * ramp(0.47 - y, 0, 0.2)
+    offset = cut["thick"] + drape + sleeve + fold
+    if cut.get("hood"):
+        back = np.where(z < 0.05, 1.0, 0.35) * torso
+        offset = offset + 0.04 * bump(y, 0.515, 0.035) * ramp(0.13 - x, 0, 0.05) * back
+    keep = [y - cut["hem"], cut["sleeve"] - x, neckline(p, cut["neck"])]
+    return make_piece(cut["material"], figure.layers["tights"], offset, keep, num_vertices=len(p))
+
+
+def bottom_piece(figure: Figure, cut) -> Piece:
+    """Trousers or shorts: tights below the waist; `leg` (y of the hem), `flare` and `thick` (m)."""
+    p = figure.points
+    x, y = np.abs(p[:, 0]), p[:, 1]
+    down = ramp(-y, 0.15, -cut["leg"])
+    fold = 0.003 * noise(p, (10, 16, 10), cut["seed"]) * ramp(-y, 0.05, 0.3)
+    offset = cut["thick"] + cut["flare"] * down + fold + 0.003 * ramp(-y, -0.1, 0.1)
+    keep = [WAIST_Y - y, y - cut["leg"], 0.4 - x]
+    return make_piece("bottom", figure.layers["tights"], offset, keep, num_vertices=len(p))
+
+
+def skirt_piece(figure: Figure, cut) -> Piece:
+    """Skirt, dress or coat tail from the helper tube; `opening` > 0 leaves the front open."""
+    p = figure.points
+    x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
+    down = ramp(-y, -0.12, 0.6)
+    angle = np.arctan2(p[:, 0], z - 0.03)
+    pleats = 0.012 * np.sin(cut["pleats"] * angle) * ramp(-y, -0.08, 0.3)
+    offset = cut["thick"] + cut["flare"] * down + pleats
+    keep = [y - cut["leg"], cut["top"] - y]
+    if cut.get("opening", 0) > 0:
+        keep.append(np.where(z > 0.03, x - _opening(y, cut["opening"]), 1.0))
+    return make_piece(cut["material"], figure.layers["skirt"], offset, keep, num_vertices=len(p))
+
+
+def _opening(y, width):
+    """Half-width of an open front at height y: wider at the collar and at the bottom."""
+    return width * (0.55 + 1.0 * ramp(y, 0.3, 0.5) + 0.5 * ramp(-y, -0.1, 0.5))
+
+
+def coat_piece(figure: Figure, cut) -> Piece:
+    """Jacket or coat body, open in front; `hem` (y), `opening` (half-width, m), `thick` (m)."""
+    p = figure.points
+    x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
+    torso = 1 - figure.arm
+    drape = torso * (0.014 * bump(y, 0.2, 0.12) + 0.010 * bump(y, 0.0, 0.12))
+    offset = cut["thick"] + drape + 0.003 * noise(p, (9, 13, 9), cut["seed"])
+    front = np.where((z > 0.03) & (y < 0.58), x - _opening(y, cut["opening"]), 1.0)
+    sides = np.minimum(cut["sleeve"] - x, neckline(p, "high"))
+    return make_piece(
+        "coat", figure.layers["tights"], offset, [y - cut["hem"], sides, front], num_vertices=len(p)
+    )
+
+
+def shoe_piece(figure: Figure, cut) -> Piece:
+    """Shoes or boots: the tights' feet, thicker at the sole; `top` is the shaft's height (y)."""
+    p = figure.points
+    y = p[:, 1]
+    sole = ramp(-y, 0.79, 0.815)
+    offset = cut["thick"] + 0.010 * sole + cut.get("shaft", 0.0) * ramp(y, -0.76, -0.70)
+    return make_piece(
+        "shoes", figure.layers["tights"], offset, [cut["top"] - y], num_vertices=len(p)
+    )

@@ -1,0 +1,157 @@
+"""The three small nets behind `keypoints.py`: detector, 33 landmarks, selfie mask (LiteRT, CPU).
+
+Layouts follow MediaPipe's published graphs (Bazarevsky et al. 2020, arxiv.org/abs/2006.10204).
+Crops are square pictures cut by a similarity transform; `Roi` holds it.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from toolkit.run.files import model_path
+
+DETECTOR_SIZE, LANDMARK_SIZE, SELFIE_SIZE = 224, 256, 256
+MADE_BY = "python -m tools.bake.photo_nets"
+
+
+@dataclass(frozen=True)
+class Roi:
+    """A rotated square in the picture.
+
+    Attributes:
+        center: x, y in pixels.
+        size: side in pixels.
+        angle_rad: clockwise turn of the square (y points down); 0 is upright.
+    """
+
+    center: Float[np.ndarray, " 2"]
+    size: float
+    angle_rad: float = 0.0
+
+    @property
+    def rotation(self) -> Float[np.ndarray, "2 2"]:
+        c, s = np.cos(self.angle_rad), np.sin(self.angle_rad)
+        return np.array([[c, -s], [s, c]])
+
+    def to_image(self, points: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "N 2"]:
+        """Crop coordinates in [0, 1] to pixels of the picture."""
+        return ((points - 0.5) * self.size) @ self.rotation.T + self.center
+
+    def to_crop(self, points: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "N 2"]:
+        """Pixels of the picture to crop coordinates in [0, 1]."""
+        return ((points - self.center) @ self.rotation) / self.size + 0.5
+
+
+def crop(image: Float[np.ndarray, "H W 3"], roi: Roi, size: int) -> Float[np.ndarray, "S S 3"]:
+    """Cut a square of `size` pixels out; outside is black; shrinking averages, so no aliasing."""
+    shrink = max(1, int(roi.size / size / 2))  # at most ~2 source pixels a sample are left
+    oversample = 2 if roi.size / shrink > 1.2 * size else 1
+    grid = (np.arange(size * oversample) + 0.5) / (size * oversample)
+    points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    planes = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)).permute(2, 0, 1)[None]
+    if shrink > 1:
+        planes = functional.avg_pool2d(planes, shrink)
+    fine = _sample(planes, roi.to_image(points) / shrink).reshape(1, 3, size * oversample, -1)
+    return functional.avg_pool2d(fine, oversample)[0].permute(1, 2, 0).numpy()
+
+
+def paste(
+    values: Float[np.ndarray, "S S"], roi: Roi, shape: tuple[int, int]
+) -> Float[np.ndarray, "H W"]:
+    """Lay a crop's scalar field back over the picture; outside the crop is 0."""
+    height, width = shape
+    grid = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1)
+    planes = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None, None]
+    return _sample(planes, roi.to_crop(grid.reshape(-1, 2)) * len(values)).reshape(shape).numpy()
+
+
+def _sample(
+    planes: Float[Tensor, "1 C H W"], points: Float[np.ndarray, "N 2"]
+) -> Float[Tensor, "C N"]:
+    """Bilinear values at x, y in pixels (centres at +0.5); 0 outside."""
+    height, width = planes.shape[2:]
+    grid = torch.from_numpy((points / [width, height] * 2 - 1).astype(np.float32))
+    return functional.grid_sample(planes, grid[None, None], align_corners=False)[0, :, 0]
+
+
+@cache
+def _interpreter(name: str):
+    """The loaded net; one thread, because two on a busy machine are far slower than one."""
+    from ai_edge_litert.interpreter import Interpreter  # costs 0.2 s, so only when a photo comes
+
+    net = Interpreter(str(model_path(name, made_by=MADE_BY)), num_threads=1)
+    net.allocate_tensors()
+    return net
+
+
+def _run(name: str, picture: Float[np.ndarray, "S S 3"]) -> list[np.ndarray]:
+    """Outputs of a net in the order it declares them, without the batch axis."""
+    net = _interpreter(name)
+    net.set_tensor(net.get_input_details()[0]["index"], picture[None].astype(np.float32))
+    net.invoke()
+    return [net.get_tensor(output["index"])[0].copy() for output in net.get_output_details()]
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
+
+
+@cache
+def detector_anchors() -> Float[np.ndarray, "2254 2"]:
+    """Anchor centres in [0, 1]: two a cell at stride 8 and 16, six a cell at stride 32."""
+    layers = []
+    for stride, repeats in ((8, 2), (16, 2), (32, 6)):
+        grid = (np.arange(DETECTOR_SIZE // stride) + 0.5) * stride / DETECTOR_SIZE
+        centers = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+        layers.append(np.repeat(centers, repeats, axis=0))
+    return np.concatenate(layers)
+
+
+def run_detector(picture: Float[np.ndarray, "224 224 3"]) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (A,) and values (A,6,2) in [0, 1]: box centre, box size, then four points.
+
+    The points are mid-hip, a point on the circle around the whole body, mid-shoulder, and a point
+    on the circle around the upper body.
+    """
+    raw, logits = _run("pose_detection.tflite", picture * 2 - 1)
+    values = raw.reshape(-1, 6, 2) / DETECTOR_SIZE
+    values[:, [0, 2, 3, 4, 5]] += detector_anchors()[:, None]
+    return sigmoid(logits[:, 0].clip(-100, 100)), values
+
+
+def run_landmarks(picture: Float[np.ndarray, "256 256 3"]) -> tuple:
+    """Points (39,5) x, y, z in [0, 1], visibility, presence; metres (39,3); mask; person score."""
+    raw, score, mask, heatmaps, world = _run("pose_landmark_full.tflite", picture)
+    points = raw.reshape(39, 5)
+    points[:, :3] /= LANDMARK_SIZE
+    points[:, 3:] = sigmoid(points[:, 3:])
+    points[:, :2] = _refined(points[:, :2], sigmoid(heatmaps))
+    return points, world.reshape(39, 3), sigmoid(mask[..., 0]), float(score[0])
+
+
+def _refined(points: np.ndarray, heatmaps: Float[np.ndarray, "64 64 39"], half: int = 3):
+    """Move each point to the centre of mass of its heatmap nearby, when that map is sure."""
+    side, refined = heatmaps.shape[0], points.copy()
+    for index, (x, y) in enumerate(points * side):
+        col, row = int(x), int(y)
+        if not (0 <= col < side and 0 <= row < side):
+            continue
+        rows, cols = (slice(max(0, v - half), v + half + 1) for v in (row, col))
+        patch = heatmaps[rows, cols, index]
+        if patch.max() >= 0.5:
+            grid_y, grid_x = np.mgrid[rows, cols][:, : patch.shape[0], : patch.shape[1]]
+            # MediaPipe uses the cell's index, not its centre; the net was tuned with that.
+            mean = np.array([(patch * grid_x).sum(), (patch * grid_y).sum()]) / patch.sum()
+            refined[index] = mean / side
+    return refined
+
+
+def run_selfie(picture: Float[np.ndarray, "256 256 3"]) -> Float[np.ndarray, "256 256"]:
+    """Probability of being a person, a pixel."""
+    return _run("selfie_segmentation.tflite", picture)[0][..., 0]

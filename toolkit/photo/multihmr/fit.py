@@ -1,0 +1,211 @@
+"""From a photo to the body that every later stage reads, by Multi-HMR and a short refinement.
+
+    photo --square--> Multi-HMR --our world--> body --Adam on points and mask--> PhotoBody
+
+The net's body lies some pixels beside the photo. The refinement is the last part of our SMPLify
+(`photo.smplify.fit`) with the net's answer, not the average person, as what is usual.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from toolkit.body.model import BodyModel
+from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
+from toolkit.errors import fail
+from toolkit.photo.detection.detect import KEYPOINT_NAMES, Detection
+from toolkit.photo.multihmr.model import Human, MultiHMR, default_camera
+from toolkit.photo.photo_body import PhotoBody
+from toolkit.photo.smplify import energy, fit
+from toolkit.photo.smplify.energy import Usual
+from toolkit.photo.smplify.fit import VIEW, Evidence, Stage, Unknowns
+from toolkit.photo.smplify.reduced_body import NUM_BODY_JOINTS, ReducedBody
+
+HEAD_JOINT = 15
+BORDER = 0.2  # black around the photo, as LHM gives it to the net: people who fill it are found too
+FACE = [KEYPOINT_NAMES.index(name) for name in ("nose", "left_ear", "right_ear")]
+SPREAD_DEG = 8.0  # how far off a joint of the net's answer commonly is
+
+STAGES = (
+    Stage(steps=40, lr=0.02, points=8.0, sigma=0.1, prior=1e-3, shape=2e-3),
+    Stage(steps=80, lr=0.01, points=8.0, sigma=0.05, prior=1e-3, shape=2e-3, inside=4.0, cover=0.7),
+)
+
+
+def fit_body_multihmr(
+    model: MultiHMR,
+    rgb: Float[np.ndarray, "H W 3"],
+    detection: Detection,
+    body: BodyModel,
+    *,
+    focal_px: float | None = None,
+    stages: tuple[Stage, ...] = STAGES,
+) -> PhotoBody:
+    """The body of the detected person; what `fit_body` is in the embedded profile.
+
+    Args:
+        rgb: the photo in [0, 1].
+        detection: points and mask of the person, in pixels of the photo.
+        body: a licensed SMPL-X body; with ours the net's pose is used and its shape is not.
+        focal_px: focal length if known; else 60 deg over the longer side, as the net assumes.
+        stages: runs of Adam; none leaves the net's answer, placed in the photo.
+
+    Raises:
+        InputError: the net sees nobody where the detector did.
+    """
+    size = rgb.shape[:2]
+    picture, scale, corner = square_picture(rgb, model.config.size_px)
+    human = nearest_human(
+        model(picture.to(next(model.parameters()).device)),
+        detection,
+        lambda pixel: (pixel - corner) / scale,
+    )
+    net_K = default_camera(model.config.size_px)
+    K = fit.photo_intrinsics(size, focal_px or float(net_K[0, 0]) / scale)
+    evidence, small = fit.gather_evidence(detection, K), ReducedBody.of(body)
+    head_px = (human.head_px - corner) / scale
+    start = start_from(
+        human, head_px, K, body, focal_ratio=float(K[0, 0]) * scale / float(net_K[0, 0])
+    )
+    unknowns = better_placed(small, evidence, start)
+    usual = Usual.near(start.pose, start.betas, SPREAD_DEG)
+    for stage in stages:
+        unknowns = fit.minimise(small, evidence, unknowns, stage, usual)
+    found = fit.to_photo_body(unknowns, evidence, detection, body, size)
+    return replace(
+        found, pose=torch.cat([found.pose[:NUM_BODY_JOINTS], human.pose[NUM_BODY_JOINTS:]])
+    )
+
+
+def square_picture(
+    rgb: Float[np.ndarray, "H W 3"], size_px: int, border: float = BORDER
+) -> tuple[Float[Tensor, "3 S S"], float, Float[Tensor, " 2"]]:
+    """The photo in the middle of a black square, and where: net pixel = scale * photo + corner.
+
+    Args:
+        border: black added to the longer side, as a share of it.
+    """
+    height, width = rgb.shape[:2]
+    scale = size_px / ((1 + border) * max(height, width))
+    small = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image = Image.fromarray((np.clip(rgb, 0, 1) * 255).round().astype(np.uint8))
+    image = image.resize(small, Image.Resampling.BICUBIC)
+    left, top = (size_px - small[0]) // 2, (size_px - small[1]) // 2
+    square = Image.new("RGB", (size_px, size_px))
+    square.paste(image, (left, top))
+    picture = torch.from_numpy(np.asarray(square, np.float32) / 255).permute(2, 0, 1)
+    return picture, scale, torch.tensor([float(left), float(top)])
+
+
+def nearest_human(humans: list[Human], detection: Detection, to_photo) -> Human:
+    """The one whose head lies nearest to the detected head.
+
+    Args:
+        to_photo: from the net's pixels to the photo's.
+
+    Raises:
+        InputError: nobody, or nobody within half a person's size.
+    """
+    points = torch.from_numpy(np.asarray(detection.keypoints[FACE], np.float32))
+    weights = points[:, 2:] + 1e-3
+    face = (weights * points[:, :2]).sum(0) / weights.sum()
+    near = [float((to_photo(human.head_px) - face).norm()) for human in humans]
+    most = 0.5 * float(np.hypot(*(detection.box[2:] - detection.box[:2])))
+    if not near or min(near) > most:
+        fail(
+            "Multi-HMR",
+            got=f"{len(humans)} people, none at the detected head",
+            wanted="the person whose points were found",
+            fix="Use a photo with a visible head.",
+        )
+    return humans[int(np.argmin(near))]
+
+
+def start_from(
+    human: Human,
+    head_px: Float[Tensor, " 2"],
+    K: Float[Tensor, "3 3"],
+    body: BodyModel,
+    *,
+    focal_ratio: float = 1.0,
+) -> Unknowns:
+    """The net's answer as the unknowns of our fit: pose in the photo's world, pelvis as camera.
+
+    Args:
+        head_px: the head joint in pixels of the photo; K is the photo's.
+        focal_ratio: focal length of the photo over the one the net assumed; a longer lens sees
+            the same person from further away.
+    """
+    ours = "named_betas" in body.extra  # another shape space than SMPL-X's
+    betas = torch.zeros(body.num_betas)
+    if not ours:
+        betas[: len(human.betas)] = human.betas[: body.num_betas]
+    pose = human.pose[:NUM_BODY_JOINTS].clone()
+    turn = VIEW @ rodrigues(human.rotvec[0])
+    pose[0] = torch.from_numpy(matrix_to_axis_angle(turn.numpy()))
+    head = torch.cat([head_px, torch.ones(1)])
+    head = torch.linalg.inv(K) @ head * human.head[2].clamp_min(0.3) * focal_ratio
+    x, y, z = pelvis_of(human.pose, betas, head, body, None if ours else human.expression)
+    z = z.clamp_min(0.3)
+    return Unknowns(pose, betas, torch.stack([x / z, y / z, z.log()]))
+
+
+def pelvis_of(
+    pose: Float[Tensor, "55 3"],
+    betas: Float[Tensor, " S"],
+    head: Float[Tensor, " 3"],
+    body: BodyModel,
+    expression: Tensor | None = None,
+) -> Float[Tensor, " 3"]:
+    """The pelvis joint of a body whose head joint lies at `head`; same axes, metres.
+
+    This is `transl_pelvis` in NAVER's repository; see `body_transl` for LHM's.
+    """
+    joints = body(betas, pose, None, expression).joints
+    return head - (joints[HEAD_JOINT] - joints[0])
+
+
+def body_transl(
+    transl_pelvis: Float[Tensor, " 3"],
+    betas: Float[Tensor, " S"],
+    body: BodyModel,
+    *,
+    convention: str,
+) -> Float[Tensor, " 3"]:
+    """The body model's translation from a stored `transl_pelvis`.
+
+    Args:
+        convention: "naver": the posed pelvis joint, so the rest pelvis comes off; "lhm": LHM's
+            fork stores the translation itself. Mixing them up shifts a body by about 0.35 m.
+
+    Raises:
+        InputError: another convention.
+    """
+    if convention == "lhm":
+        return transl_pelvis
+    if convention != "naver":
+        fail(
+            "transl_pelvis",
+            got=repr(convention),
+            wanted='"naver" or "lhm"',
+            fix="naver/multi-hmr writes the joint, LHM's fork the translation.",
+        )
+    return transl_pelvis - body.rest_joints(betas)[0]
+
+
+def better_placed(small: ReducedBody, evidence: Evidence, start: Unknowns) -> Unknowns:
+    """The net's camera, or the one that puts its body on the points by least squares."""
+
+    def error(unknowns: Unknowns) -> Tensor:
+        points = small.posed(unknowns.betas, unknowns.pose, surface=False)[0]
+        pixels = fit.project(points, unknowns, evidence.K) / evidence.scale_px
+        return energy.keypoint_term(
+            pixels, evidence.keypoints / evidence.scale_px, evidence.weights, sigma=0.1
+        )
+
+    placed = fit.place_camera(small, evidence, start)
+    return min((start, placed), key=lambda unknowns: float(error(unknowns)))

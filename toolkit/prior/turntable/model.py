@@ -1,0 +1,277 @@
+"""Our small turntable video prior: one network for two settings.
+
+*Plain*: given the front picture and the view angles, it knows what turning people look like and
+nothing of coarse renders (the paper's setting). *Repairer*: it also sees the coarse clip, and
+predicts what to change in it. Both answer `velocity(x, sigma, condition)` for the one SDEdit loop.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from toolkit.errors import MissingFileError, fail
+from toolkit.prior.prior import Condition
+from toolkit.prior.sdedit import SDEditConfig, Velocity
+from toolkit.prior.turntable.unet import NUM_ANGLES, ViewUNet, view_features
+from toolkit.run.files import atomic_path, model_path
+
+MADE_BY = "python -m tools.train.clips && python -m tools.train.turntable"
+
+# Where the shipped weights do best on validation people, side and back: the repairer in one step.
+PAPER_POINT = SDEditConfig(strength=0.8, num_inference_steps=20, shift=3.0)  # for the plain prior
+OPERATING_POINT = SDEditConfig(strength=1.0, num_inference_steps=20, shift=1.0, max_steps=1)
+
+
+@dataclass(frozen=True)
+class TurntableConfig:
+    """Size of the network and scale of the data."""
+
+    channels: tuple[int, int, int] = (32, 64, 128)  # of the three levels, multiples of 8
+    embedding: int = 128  # width of the conditioning vector
+    heads: int = 4  # of the attentions; divides channels[2]
+    data_std: float = 0.65  # rms of clip - white
+    residual_std: float = 0.2  # rms of clip - coarse
+    through: bool = False  # whether it looks at `Condition.through`
+
+
+class TurntablePrior(nn.Module):
+    """Karras preconditioning in flow notation around a U-Net over views.
+
+    With `base` = coarse clip or white, d = rms of (x0 - base), y = x - (1-s) base and
+    n^2 = (1-s)^2 d^2 + s^2, the clean estimate is `base + (1-s) d^2 / n^2 y + s d / n net(y / n)`:
+    it is x itself at s = 0, and nothing divides by s or 1 - s.
+
+    Source: Karras et al. 2022, table 1 (EDM), with t = s / (1 - s).
+    """
+
+    def __init__(self, config: TurntableConfig = TurntableConfig()):  # noqa: B008
+        super().__init__()
+        self.config = config
+        width = config.embedding
+        self.embed = nn.Sequential(
+            nn.Linear(16 + NUM_ANGLES + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
+        # noisy, coarse, reference, mirrored reference (whose silhouette fits the back view), seen
+        # with `through`, three more, and two more answers: how much of it to copy
+        inputs, outputs = (16, 5) if config.through else (13, 3)
+        self.net = ViewUNet(inputs, config.channels, width, config.heads, outputs)
+
+    @torch.no_grad()
+    def velocity(
+        self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float, condition: Condition
+    ) -> Float[Tensor, "B 3 T H W"]:
+        """Flow velocity `E[eps - x0 | x]`; `sigma` in [0, 1], one value or one a clip."""
+        s, d, base, n, y, out = self._answer(x, sigma, condition)
+        return (s - (1 - s) * d**2) / n**2 * y - base - d / n * out
+
+    def clean(
+        self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float, condition: Condition
+    ) -> Float[Tensor, "B 3 T H W"]:
+        """The clean clip expected behind `x`, with gradients."""
+        s, d, base, n, y, out = self._answer(x, sigma, condition)
+        return base + (1 - s) * d**2 / n**2 * y + s * d / n * out
+
+    def loss(
+        self,
+        x0: Float[Tensor, "B 3 T H W"],
+        sigma: Float[Tensor, " S"],
+        condition: Condition,
+        noise: Tensor,
+    ) -> Float[Tensor, ""]:
+        """Mean squared error of the network's own output, flat over noise levels (c_out units)."""
+        s, d, base = self._scales(x0, sigma, condition)
+        n = ((1 - s) ** 2 * d**2 + s**2).sqrt()
+        y = (1 - s) * (x0 - base) + s * noise
+        # solve clean = x0 for the output: (x0 - base) n / (s d) - (1-s) d y / (s n), without 1/s
+        target = (s * (x0 - base) - (1 - s) * d**2 * noise) / (n * d)
+        out = self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
+        return (out - target).square().mean()
+
+    def _answer(self, x: Tensor, sigma: Tensor | float, condition: Condition) -> tuple:
+        """s, d, base, n and y of the class's formula, and what the network says."""
+        s, d, base = self._scales(x, sigma, condition)
+        n = ((1 - s) ** 2 * d**2 + s**2).sqrt()
+        y = x - (1 - s) * base
+        return s, d, base, n, y, self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
+
+    def one_step(self, condition: Condition) -> Float[Tensor, "B 3 T H W"]:
+        """The clean clip that pure noise (s = 1) stands for: what the repairer trains on.
+
+        It does not depend on the noise, as in single-step refiners (Difix, Wu et al. 2025).
+        """
+        base = condition.coarse
+        if base is None:
+            fail(
+                "one_step",
+                got="no coarse clip",
+                wanted="the repairer's condition",
+                fix="Give Condition.coarse.",
+            )
+        return self.clean(torch.zeros_like(base), 1.0, condition)
+
+    def forward(
+        self, scaled: Float[Tensor, "B 3 T H W"], sigma: Float[Tensor, " S"], condition: Condition
+    ) -> Float[Tensor, "B 3 T H W"]:
+        """The bare network; `scaled` is the noisy offset from the base at unit variance or less."""
+        batch, _, frames, height, width = scaled.shape
+        angles = [
+            a.to(scaled).expand(batch, frames)
+            for a in (condition.azimuths_deg, condition.elevations_deg)
+        ]
+        views = view_features(*angles)
+        embedding = self.embed(
+            torch.cat(
+                [
+                    _noise_features(sigma.expand(batch))[:, None].expand(-1, frames, -1),
+                    views,
+                    torch.full_like(views[..., :1], float(condition.coarse is not None)),
+                ],
+                dim=-1,
+            )
+        )
+        front = (condition.reference - 1)[:, :, None].expand(-1, -1, frames, -1, -1)
+        coarse = torch.zeros_like(scaled) if condition.coarse is None else condition.coarse - 1
+        known = torch.zeros_like(scaled[:, :1]) if condition.seen is None else condition.seen
+        parts = [scaled, coarse, front, front.flip(-1), known]
+        if self.config.through:
+            given = condition.through
+            parts.append(torch.zeros_like(scaled) if given is None else given - 1)
+        stacked = torch.cat(parts, dim=1).transpose(1, 2)
+        out = self.net(
+            stacked.flatten(0, 1), embedding.flatten(0, 1), views, condition.reference - 1
+        )
+        out = out.reshape(batch, frames, -1, height, width).transpose(1, 2)
+        if not self.config.through or condition.through is None or condition.coarse is None:
+            return out[:, :3]
+        return out[:, :3] + self._copied(out[:, 3:], condition.through - condition.coarse)
+
+    def _copied(
+        self, shares: Float[Tensor, "B S T H W"], offset: Float[Tensor, "B 3 T H W"]
+    ) -> Float[Tensor, "B 3 T H W"]:
+        """What `through` adds to the coarse clip, fine and broad, each in the share asked for."""
+        broad = F.avg_pool3d(offset, (1, 9, 9), stride=1, padding=(0, 4, 4))
+        return (shares[:, :1] * (offset - broad) + shares[:, 1:] * broad) / self.config.residual_std
+
+    def looking_through(self) -> "TurntablePrior":
+        """A copy that also looks at `Condition.through`, and until trained answers the same."""
+        wider = TurntablePrior(replace(self.config, through=True))
+        weights, stem = self.state_dict(), self.net.stem.weight.detach()
+        # the stem's channels are 4 pixels of each picture channel, and last 2 of place
+        new = torch.zeros(len(stem), 12, *stem.shape[2:])
+        weights["net.stem.weight"] = torch.cat([stem[:, :-2], new, stem[:, -2:]], dim=1)
+        for part in ("weight", "bias"):
+            head = weights[f"net.head.{part}"]
+            weights[f"net.head.{part}"] = torch.cat([head, torch.zeros(8, *head.shape[1:])])
+        wider.load_state_dict(weights)
+        return wider
+
+    def save(self, path, **notes: str) -> None:
+        """Weights with the configuration (and string notes) in the file's metadata."""
+        with atomic_path(path) as tmp:
+            save_file(
+                {k: v.contiguous() for k, v in self.state_dict().items()},
+                tmp,
+                metadata={"config": json.dumps(asdict(self.config)), **notes},
+            )
+
+    @classmethod
+    def load(cls, path) -> "TurntablePrior":
+        """Read `save`'s file; the model comes back in eval mode.
+
+        Raises:
+            MissingFileError, InputError: no such file, or not a turntable prior.
+        """
+        if not Path(path).is_file():
+            raise MissingFileError(f"{path} is missing. Make it with: {MADE_BY}")
+        with safe_open(str(path), "pt") as file:
+            config = json.loads((file.metadata() or {}).get("config", "{}"))
+            if "channels" not in config:
+                fail(
+                    f"{path}",
+                    got="no turntable config in its metadata",
+                    wanted="a file of TurntablePrior.save",
+                    fix=f"Make it with: {MADE_BY}",
+                )
+            model = cls(TurntableConfig(**{**config, "channels": tuple(config["channels"])}))
+            model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})
+        return model.eval()
+
+    def _gain(self, s: Tensor, n: Tensor, condition: Condition) -> Tensor | float:
+        """The repairer's noisy input fades with its signal (Wiener): it need not learn to."""
+        return 1.0 if condition.coarse is None else (1 - s) * self.config.residual_std / n
+
+    def _scales(self, x: Tensor, sigma, condition: Condition) -> tuple[Tensor, float, Tensor]:
+        _check(x, condition)
+        s = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1, 1)
+        if condition.coarse is None:
+            return s, self.config.data_std, torch.ones_like(x)
+        return s, self.config.residual_std, condition.coarse
+
+
+FILES = {"repairer": "turntable.safetensors", "plain": "turntable_plain.safetensors"}
+
+
+@lru_cache(maxsize=4)
+def load_turntable(kind: str = "repairer", path: str | Path | None = None) -> TurntablePrior:
+    """A prior that ships with the repository, or the one at `path`.
+
+    Args:
+        kind: "repairer" (wants the coarse clip) or "plain" (for conditions without one).
+    """
+    if kind not in FILES:
+        fail(
+            "kind of turntable prior",
+            got=repr(kind),
+            wanted=f"one of {sorted(FILES)}",
+            fix="The pipeline runs the repairer.",
+        )
+    return TurntablePrior.load(path or model_path(FILES[kind], made_by=MADE_BY))
+
+
+def plain_velocity(prior: TurntablePrior) -> Velocity:
+    """The prior blind to the coarse clip, whatever the condition holds: the paper's setting."""
+    return lambda x, sigma, condition: prior.velocity(
+        x, sigma, replace(condition, coarse=None, seen=None, through=None)
+    )
+
+
+def _noise_features(sigma: Float[Tensor, " S"]) -> Float[Tensor, "S 16"]:
+    """Soft one-hot of log(s / (1-s)) on 16 knots from -5 to 5."""
+    level = torch.logit(sigma.clamp(1e-3, 1 - 1e-3)).clamp(-5, 5)
+    return torch.exp(-0.5 * ((level[:, None] - torch.linspace(-5, 5, 16).to(sigma)) / 0.67) ** 2)
+
+
+def _check(x: Tensor, condition: Condition) -> None:
+    wanted = f"(B,3,{condition.azimuths_deg.shape[-1]},H,W) with H and W multiples of 8"
+    if (
+        x.ndim != 5
+        or x.shape[1] != 3
+        or x.shape[2] != condition.azimuths_deg.shape[-1]
+        or x.shape[3] % 8
+        or x.shape[4] % 8
+    ):
+        fail("clip", got=tuple(x.shape), wanted=wanted, fix="Views and angles must match.")
+    for name in ("coarse", "through"):
+        given = getattr(condition, name)
+        if given is not None and given.shape != x.shape:
+            fail(
+                f"Condition.{name}",
+                got=tuple(given.shape),
+                wanted=str(tuple(x.shape)),
+                fix="Render it at the clip's size and views.",
+            )
+    if condition.reference.shape != (x.shape[0], 3, *x.shape[3:]):
+        fail(
+            "Condition.reference",
+            got=tuple(condition.reference.shape),
+            wanted=str((x.shape[0], 3, *x.shape[3:])),
+            fix="Give one front picture a clip.",
+        )

@@ -1,0 +1,107 @@
+"""Wan2.1's two encoders: UMT5 for the prompt, CLIP for the first frame of an I2V model.
+
+Each is loaded, used and let go (UMT5) or kept on the CPU (CLIP), for the GPU belongs to the
+transformer.
+"""
+
+import gc
+import html
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from toolkit.errors import MissingCapabilityError, fail
+from toolkit.prior.wan.files import read_part
+
+TEXT_TOKENS = 512  # the I2V transformer takes exactly so many for granted, whatever it is given
+
+
+def embed_text(
+    folder: Path, texts: list[str], device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "N 512 D"]:
+    """Load UMT5, embed the texts, free it again; positions after a text's end are zero.
+
+    Raises:
+        InputError: a text of more than 512 tokens, which would be cut off silently.
+    """
+    from transformers import AutoTokenizer, UMT5EncoderModel
+
+    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    tokens = tokenizer(
+        [clean_text(text) for text in texts],
+        padding="max_length",
+        max_length=TEXT_TOKENS,
+        return_tensors="pt",
+    )
+    if tokens.input_ids.shape[1] > TEXT_TOKENS:
+        fail(
+            "prompt",
+            got=f"{tokens.input_ids.shape[1]} tokens",
+            wanted=f"at most {TEXT_TOKENS}",
+            fix="Shorten it; the rest would not be seen.",
+        )
+    encoder = read_part(UMT5EncoderModel, folder / "text_encoder", dtype).to(device)
+    mask = tokens.attention_mask.to(device)
+    with torch.no_grad():
+        states = encoder(tokens.input_ids.to(device), mask).last_hidden_state
+    embedded = (states * mask[..., None]).cpu()
+    del encoder, states
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return embedded
+
+
+def clean_text(text: str) -> str:
+    """What diffusers does to a prompt: mend its encoding, resolve HTML entities, squeeze spaces."""
+    if not text.isascii():
+        try:
+            from ftfy import fix_text
+        except ImportError:
+            fail(
+                "prompt",
+                got="letters beyond ASCII",
+                wanted="the package ftfy to clean them",
+                fix="pip install ftfy",
+                kind=MissingCapabilityError,
+            )
+        text = fix_text(text)
+    return re.sub(r"\s+", " ", html.unescape(html.unescape(text))).strip()
+
+
+@dataclass(frozen=True)
+class ImageEncoder:
+    """CLIP's vision model with its preprocessing, on the CPU: it sees one picture a clip."""
+
+    model: torch.nn.Module
+    processor: object
+
+    @classmethod
+    def load(cls, folder: Path, name: str | None) -> "ImageEncoder":
+        """The encoder of an I2V checkpoint; `name` is its class in model_index.json."""
+        import transformers
+
+        if name not in ("CLIPVisionModel", "CLIPVisionModelWithProjection"):
+            fail(
+                f"{folder}/model_index.json",
+                got=f"image encoder {name}",
+                wanted="CLIP's vision model",
+                fix="Fetch the checkpoint anew.",
+            )
+        model = read_part(getattr(transformers, name), folder / "image_encoder", torch.float32)
+        return cls(
+            model, transformers.CLIPImageProcessor.from_pretrained(folder / "image_processor")
+        )
+
+    def __call__(self, picture: Float[Tensor, "1 3 H W"]) -> Float[Tensor, "1 P E"]:
+        """Tokens of a picture in [-1, 1], from the last layer but one."""
+        from PIL import Image
+
+        pixels = ((picture[0].permute(1, 2, 0).clamp(-1, 1) + 1) * 127.5).round().byte()
+        seen = self.processor(images=Image.fromarray(pixels.cpu().numpy()), return_tensors="pt")
+        with torch.no_grad():
+            return self.model(**seen, output_hidden_states=True).hidden_states[-2]

@@ -1,0 +1,32 @@
+"""Write two people in the layout that `python -m toolkit evaluate --people DIR` reads.
+
+Run: python -m tools.bake.evaluation_example [--out tests/fixtures/evaluation]
+
+The seeds lie at the far end of the test range, which no training and no evaluation reaches; their
+prints are of the test family. The folders document the layout and are what its tests read.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from toolkit.evaluate.cases import from_seed, save_case
+
+SEEDS, SPLIT = (990_003, 990_008), "test"  # two whole bodies
+PHOTO_PX, VIEW_PX, NUM_VIEWS = 256, 256, 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("tests/fixtures/evaluation"))
+    out = parser.parse_args().out
+    for index, seed in enumerate(SEEDS):
+        with tempfile.TemporaryDirectory() as folder:
+            case = from_seed(
+                seed, SPLIT, Path(folder), photo_px=PHOTO_PX, view_px=VIEW_PX, num_views=NUM_VIEWS
+            )
+            save_case(case, out / f"person_{index}")
+
+
+if __name__ == "__main__":
+    main()

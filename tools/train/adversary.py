@@ -1,0 +1,81 @@
+"""What the one-step repairer is trained against besides the truth: frozen features, and a critic.
+
+Features are those of EfficientNet-Lite1, a net that the evaluation does not measure with. The
+critic is a projected one: small heads on the frozen features of several depths, so that it learns
+in minutes.
+
+Source: Sauer et al. 2021 (Projected GANs), Sec. 3; Sauer et al. 2023 (adversarial diffusion
+distillation), eq. 2-3: hinge losses on a one-step estimate.
+"""
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+from toolkit.measure.perceptual import EfficientNetLite, compare_features
+
+LITE1 = {"strided": (1, 4, 7, 15), "stages": (0, 3, 6, 11), "num_blocks": 12}
+WIDTHS = (16, 24, 40, 112)  # channels of the four depths
+
+
+def load_lite1(path) -> EfficientNetLite:
+    """The file of `tools/bake/perceptual.py --net lite1`; frozen."""
+    return EfficientNetLite(load_file(path), **LITE1).eval()
+
+
+class Critic(nn.Module):
+    """Real or painted? One logit for every place of every depth, fakes told from truths."""
+
+    def __init__(self, width: int = 64):
+        super().__init__()
+        self.heads = nn.ModuleList(
+            [
+                nn.Sequential(
+                    spectral_norm(nn.Conv2d(channels, width, 3, padding=1)),
+                    nn.LeakyReLU(0.2),
+                    spectral_norm(nn.Conv2d(width, 1, 1)),
+                )
+                for channels in WIDTHS
+            ]
+        )
+
+    def forward(self, features: list[Tensor]) -> list[Float[Tensor, "N h w"]]:
+        return [head(normalized(f))[:, 0] for head, f in zip(self.heads, features, strict=False)]
+
+
+def normalized(features: Tensor) -> Tensor:
+    """Unit variance in all channels together, so that no depth starts blind."""
+    return features / features.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
+
+
+def pictures(views: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N H W 3"]:
+    """Model units to what the feature net reads."""
+    return (views.permute(0, 2, 3, 1) + 1) / 2
+
+
+def person(truth: Float[Tensor, "N 3 H W"], px: int = 2) -> Float[Tensor, "N H W"]:
+    """1 inside the true silhouette and a few pixels around it."""
+    return F.max_pool2d((truth.amin(1, keepdim=True) < 0.98).float(), 2 * px + 1, 1, px)[:, 0]
+
+
+def distance(net: EfficientNetLite, views: Tensor, truth: Tensor) -> Tensor:
+    """Mean perceptual distance of pictures (N,3,H,W) in [-1, 1] where there is a person."""
+    return compare_features(net(pictures(views)), net(pictures(truth)), person(truth)).mean()
+
+
+def masked_mean(logits: list[Tensor], mask: Float[Tensor, "N H W"]) -> Tensor:
+    """Mean over the places of a person, every depth alike."""
+    means = []
+    for value in logits:
+        weight = F.interpolate(mask[:, None], size=value.shape[1:], mode="area")[:, 0]
+        means.append((weight * value).sum() / weight.sum().clamp_min(1e-6))
+    return torch.stack(means).mean()
+
+
+def critic_loss(critic: Critic, fake: list[Tensor], real: list[Tensor], mask: Tensor) -> Tensor:
+    """Hinge loss; `fake` must be detached."""
+    wrong = [F.relu(1 + x) for x in critic(fake)], [F.relu(1 - x) for x in critic(real)]
+    return masked_mean(wrong[0], mask) + masked_mean(wrong[1], mask)
