@@ -13,7 +13,7 @@ CHECKED = (
     "cameras",
     "gaussians",
     "body.anchors",
-    "body.bind",
+    "body.binding",
     "body.motion",
     "body.rig",
     "body.rotations",

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import normalize
 
 from toolkit.body.anchors import sample_anchors
-from toolkit.body.bind import bind, nearest_on_surface
+from toolkit.body.binding import bind, nearest_on_surface
 from toolkit.body.motion import a_pose, load_clip
 from toolkit.body.npz import load_body
 from toolkit.body.rig import Avatar, Rig, pose_gaussians

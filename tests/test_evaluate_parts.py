@@ -287,10 +287,12 @@ def test_the_novel_poses_differ_from_each_other_and_face_the_camera():
 # --- optional rivals and nets ---
 
 
-def test_what_is_not_installed_says_so(monkeypatch):
+def test_what_is_not_installed_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(esrgan, "find_spec", lambda name: None)
     assert "pip install" in esrgan.why_not()
     monkeypatch.delenv("TOOLKIT_LPIPS", raising=False)
+    monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path))
+    assert lpips.lpips_places() == (tmp_path / "lpips-alexnet",)
     lpips.load_lpips.cache_clear()
     assert lpips.load_lpips() is None and "TOOLKIT_LPIPS" in lpips.why_no_lpips()
 

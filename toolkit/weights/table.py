@@ -53,6 +53,7 @@ class Weight:
         exclude: files of the hub repository that nobody here needs.
         recipe: the command for what does not come from the hub; `{folder}` is filled in.
         about: `bytes` is computed from parameter counts or read off a rounded listing.
+        folder_variable: an environment variable that names its folder; looked at first if set.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Weight:
     exclude: tuple[str, ...] = ()
     recipe: str = ""
     about: bool = False
+    folder_variable: str = ""
 
     @property
     def on_hub(self) -> bool:
@@ -299,11 +301,13 @@ WEIGHTS: dict[str, Weight] = {
             "lpips-alexnet",
             "metrics",
             "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-            ("alexnet-owt-7be5be79.pth",),
+            ("alexnet*.pth", "alex.pth"),
             244_400_000,
             "BSD-3-Clause",
-            note="Optional; its linear heads come with `pip install --no-deps lpips`.",
+            note="Optional. `alex.pth`, the linear heads, is `lpips/weights/v0.1/alex.pth` of the "
+            "PyPI package lpips (BSD-2-Clause): copy it into the same folder.",
             about=True,
+            folder_variable="TOOLKIT_LPIPS",
             recipe="curl --create-dirs -L {source} -o {folder}/alexnet-owt-7be5be79.pth",
         ),
     )
@@ -355,8 +359,10 @@ def missing_files(folder: Path, patterns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def locate(weight: Weight) -> Located:
-    """Look for a weight in its folder, then in the hub's cache; a complete copy wins."""
+    """Look in a weight's own folders, then in the hub's cache; the first complete copy wins."""
+    own = os.environ.get(weight.folder_variable) if weight.folder_variable else None
     looked = (weights_dir() / weight.name, *(_snapshots(weight) if weight.on_hub else ()))
+    looked = (Path(own).expanduser(), *looked) if own else looked
     partial = None
     for folder in (path for path in looked if path.is_dir()):
         missing = missing_files(folder, weight.files)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from toolkit.body.anchors import HEAD_JOINTS, Anchors
-from toolkit.body.bind import nearest_anchors
+from toolkit.body.binding import nearest_anchors
 from toolkit.body.model import BodyModel
 from toolkit.coarse.lhm import encoders
 from toolkit.coarse.lhm import images as lhm_images
