@@ -33,7 +33,7 @@ from toolkit.coarse.small import AnchorTransformer, load_coarse, predict
 from toolkit.evaluate.scores import crop_square, person_square
 from toolkit.gaussians import SH_C0
 from toolkit.measure.perceptual import compare_features, load_features
-from toolkit.photo.crop import sample
+from toolkit.photo.crop import sample_bilinear
 from toolkit.prior.orbit import OrbitConfig, orbit
 from toolkit.render.api import render
 from tools.train.people import Sample, list_people, load_sample
@@ -116,7 +116,7 @@ def score_person(path: Path, models: dict, setup, library) -> tuple[dict, list]:
         if name == "painted_through":
             (pixels,), _ = person.crop.camera.project(seen.posed)
             gaussians = gaussians.replace(
-                sh=((sample(person.crop.rgb, pixels) - 0.5) / SH_C0)[:, None]
+                sh=((sample_bilinear(person.crop.rgb, pixels) - 0.5) / SH_C0)[:, None]
             )
         front, turn = renders(gaussians, guess, person, setup.body, setup.anchors)
         add(name, front, turn)

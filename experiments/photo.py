@@ -32,7 +32,7 @@ from toolkit.errors import ToolkitError
 from toolkit.evaluate.align import fit_similarity, joint_errors_mm
 from toolkit.people.draw.photo import photo_of
 from toolkit.people.sample import sample_person
-from toolkit.photo.detection.detect import detect
+from toolkit.photo.detection.keypoints import detect
 from toolkit.photo.smplify.fit import fit_body
 from toolkit.render.mesh import rasterize_mesh
 from toolkit.run.files import atomic_path

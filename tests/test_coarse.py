@@ -18,7 +18,7 @@ from toolkit.coarse.observe import farthest_points, lay_out, observe
 from toolkit.coarse.repaint import repaint
 from toolkit.coarse.small import AnchorTransformer, load_coarse, predict, save_coarse
 from toolkit.errors import InputError, MissingFileError
-from toolkit.photo.crop import crop_photo, sample
+from toolkit.photo.crop import crop_photo, sample_bilinear
 from toolkit.render.api import render
 from toolkit.render.mesh import rasterize_mesh
 from toolkit.run.files import DATA_DIR
@@ -74,9 +74,9 @@ def test_crop_keeps_points_on_their_colours(photo, prepared):
     where = seen.visible
     (full,), _ = photo.guess.camera.project(seen.posed[where])
     (cut,), _ = crop.camera.project(seen.posed[where])
-    inside = sample(crop.mask[None], cut)[:, 0] > 0.95
+    inside = sample_bilinear(crop.mask[None], cut)[:, 0] > 0.95
     truth = full / torch.tensor([160.0, 200.0])
-    got = sample(crop.rgb, cut)[:, :2]
+    got = sample_bilinear(crop.rgb, cut)[:, :2]
     assert inside.float().mean() > 0.7
     assert (got - truth)[inside].abs().max() < 0.02
 
@@ -161,7 +161,7 @@ def test_untrained_model_paints_the_photo(photo, body, anchors, prepared):
     crop, _, seen = prepared
     assert (gaussians.means - seen.rest).norm(dim=-1)[seen.visible].max() < 0.01
     (pixels,), _ = crop.camera.project(seen.posed)
-    error = (gaussians.colors - sample(crop.rgb, pixels)).abs().max(dim=1).values
+    error = (gaussians.colors - sample_bilinear(crop.rgb, pixels)).abs().max(dim=1).values
     assert error[seen.visible].quantile(0.98) < 0.05
 
 
@@ -173,7 +173,7 @@ def test_repaint_undoes_the_blur_of_the_splats(photo, body, anchors, prepared):
     with torch.no_grad():
         posed = seen.motions.apply(fresh(crop, layout, seen))
         (pixels,), _ = crop.camera.project(posed.means)
-        posed = posed.recolored(sample(stripes, pixels))
+        posed = posed.recolored(sample_bilinear(stripes, pixels))
         errors = []
         for rounds in (0, 1, 3):
             colors = repaint(posed, crop, rounds=rounds)

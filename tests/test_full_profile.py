@@ -88,7 +88,7 @@ def test_gaussians_are_lhms_points_one_to_one(out):
     coarse, refined = (Gaussians.load_ply(out / f"{name}.ply") for name in ("coarse", "refined"))
     assert len(coarse) == len(refined) == make_tiny_weights.NUM_POINTS
     assert 0 < float((coarse.means - refined.means).norm(dim=1).mean()) < 0.05
-    body = PhotoBody.load_json(out / "body.json")
+    body = PhotoBody.load(out / "body.json")
     posed = Avatar.load(out / "avatar.npz").posed(body.pose, body.transl)
     np.testing.assert_allclose(posed.means.numpy(), refined.means.numpy(), atol=1e-5)
 

@@ -7,9 +7,10 @@ import skimage.data
 
 from toolkit.errors import InputError
 from toolkit.photo.detection.candidates import square_iou, upright_roi
-from toolkit.photo.detection.detect import KEYPOINT_NAMES, MIRROR, detect
+from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES, MIRROR
+from toolkit.photo.detection.keypoints import detect
 from toolkit.photo.detection.mask import guided_filter
-from toolkit.photo.detection.nets import Roi, crop, paste
+from toolkit.photo.detection.roi import Roi, crop, paste
 from toolkit.photo.load import load_photo
 
 

@@ -9,10 +9,11 @@ import torch
 from toolkit.body.npz import load_body
 from toolkit.errors import InputError, MissingFileError
 from toolkit.people.pose import sample_pose
-from toolkit.photo.detection.detect import MIRROR, Detection
-from toolkit.photo.smplify import energy
-from toolkit.photo.smplify.fit import STAGES, fit_body
-from toolkit.photo.smplify.lift import (
+from toolkit.photo.detection.keypoint_names import MIRROR
+from toolkit.photo.detection.keypoints import Detection
+from toolkit.photo.smplify.energy import depth_term
+from toolkit.photo.smplify.fit import fit_body
+from toolkit.photo.smplify.lifter import (
     FLIP_POINT,
     FLIP_TURN,
     HIPS,
@@ -22,6 +23,8 @@ from toolkit.photo.smplify.lift import (
     load_lifter,
     save_lifter,
 )
+from toolkit.photo.smplify.optimise import STAGES
+from toolkit.photo.smplify.pose_prior import pose_statistics
 from toolkit.photo.smplify.reduced_body import ReducedBody
 
 SIZE, FOCAL, DISTANCE_M = (400, 400), 700.0, 3.5
@@ -95,7 +98,7 @@ def test_depth_is_better_than_flat_and_than_the_net(small):
 
 
 def test_pose_is_better_than_the_average_and_the_spread_is_honest(small):
-    mean, _ = energy.pose_statistics()
+    mean, _ = pose_statistics()
     ours, usual, inside = [], [], []
     for seed in range(24):
         detection, _, pose = photographed(small, seed)
@@ -123,9 +126,9 @@ def test_untrained_lifter_repeats_the_net(small, tmp_path):
 def test_depth_term_counts_depth_alone_and_soon_no_more(small):
     lifted = lift(load_lifter(), photographed(small, 3)[0])
     z, spread = lifted.points_px[:, 2], lifted.spread_px[:, 2]
-    assert energy.depth_term(z, lifted) == 0
-    assert float(energy.depth_term(z + 0.01 * spread, lifted)) == pytest.approx(1e-4, rel=1e-2)
-    assert float(energy.depth_term(z + 1e4 * spread, lifted)) == pytest.approx(9, rel=1e-3)
+    assert depth_term(z, lifted) == 0
+    assert float(depth_term(z + 0.01 * spread, lifted)) == pytest.approx(1e-4, rel=1e-2)
+    assert float(depth_term(z + 1e4 * spread, lifted)) == pytest.approx(9, rel=1e-3)
 
 
 def test_fit_is_nearer_in_depth_with_the_lifter(small):

@@ -14,12 +14,16 @@ from toolkit.body.motion import a_pose
 from toolkit.body.npz import load_body
 from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
 from toolkit.errors import InputError, MissingFileError
-from toolkit.photo.multihmr import fit as multihmr_fit
-from toolkit.photo.multihmr.fit import body_transl, fit_body_multihmr, pelvis_of, square_picture
+from toolkit.photo.multihmr.fit import (
+    REFINE_STAGES,
+    body_transl,
+    fit_body_multihmr,
+    pelvis_of,
+    square_picture,
+)
 from toolkit.photo.multihmr.head import rotations_from_6d
 from toolkit.photo.multihmr.model import Human, MultiHMR, MultiHMRConfig, default_camera, to_pose
 from toolkit.photo.multihmr.weights import load_multihmr, save_multihmr, tiny_multihmr
-from toolkit.photo.smplify.fit import VIEW
 from toolkit.photo.smplify.points import NUM_SMPLX_VERTICES, point_regressor
 from toolkit.photo.smplify.reduced_body import (
     ReducedBody,
@@ -27,6 +31,7 @@ from toolkit.photo.smplify.reduced_body import (
     to_body_joints,
     vertex_normals,
 )
+from toolkit.photo.smplify.unknowns import VIEW
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -248,7 +253,7 @@ def test_refinement_brings_the_body_onto_the_photo(scene, body):
     _, detection, camera, truth = scene
     photo = np.zeros((*SIZE, 3), np.float32)
     focal = float(camera.Ks[0, 0, 0])
-    half = tuple(replace(stage, steps=stage.steps // 2) for stage in multihmr_fit.STAGES)
+    half = tuple(replace(stage, steps=stage.steps // 2) for stage in REFINE_STAGES)
     before, after = (
         errors(
             fit_body_multihmr(
@@ -289,7 +294,7 @@ def test_random_weights_run_to_the_end(scene, body, tmp_path):
     _, detection, _, _ = scene
     save_multihmr(tiny_multihmr(), tmp_path / "multiHMR_112_T.pt")
     photo = np.random.default_rng(0).uniform(size=(*SIZE, 3)).astype(np.float32)
-    short = tuple(replace(stage, steps=5) for stage in multihmr_fit.STAGES)
+    short = tuple(replace(stage, steps=5) for stage in REFINE_STAGES)
     found = fit_body_multihmr(load_multihmr(tmp_path), photo, detection, body, stages=short)
     assert torch.isfinite(found.pose).all() and torch.isfinite(found.camera.viewmats).all()
     assert float(found.camera.Ks[0, 0, 0]) == pytest.approx(1.2 * 256 / 2 / np.tan(np.pi / 6))

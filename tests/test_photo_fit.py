@@ -10,10 +10,13 @@ from toolkit.body.motion import a_pose, load_clip
 from toolkit.body.npz import load_body
 from toolkit.cameras import Cameras, intrinsics
 from toolkit.errors import InputError, MissingFileError
-from toolkit.photo.detection.detect import KEYPOINT_NAMES, MIRROR, Detection
+from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES, MIRROR
+from toolkit.photo.detection.keypoints import Detection
 from toolkit.photo.photo_body import PhotoBody
-from toolkit.photo.smplify import energy
-from toolkit.photo.smplify.fit import STAGES, VIEW, fit_body
+from toolkit.photo.smplify.energy import geman_mcclure
+from toolkit.photo.smplify.fit import fit_body
+from toolkit.photo.smplify.optimise import STAGES
+from toolkit.photo.smplify.pose_prior import pose_statistics, pose_term
 from toolkit.photo.smplify.reduced_body import (
     ReducedBody,
     cloth_thickness,
@@ -21,6 +24,8 @@ from toolkit.photo.smplify.reduced_body import (
     to_body_joints,
     vertex_normals,
 )
+from toolkit.photo.smplify.silhouette import Silhouette
+from toolkit.photo.smplify.unknowns import VIEW
 from toolkit.render.mesh import rasterize_mesh
 
 SIZE = (256, 192)
@@ -144,26 +149,24 @@ def test_offsets_are_mirror_images():
 
 
 def test_robust_loss_is_quadratic_then_flat():
-    small, large = energy.geman_mcclure(torch.tensor([1e-6, 100.0]), sigma=0.1)
+    small, large = geman_mcclure(torch.tensor([1e-6, 100.0]), sigma=0.1)
     assert small.item() == pytest.approx(1e-4, rel=1e-3)
     assert large.item() == pytest.approx(1, abs=1e-3)
 
 
 def test_pose_prior_is_symmetric_and_least_at_its_mean():
-    mean, spread = energy.pose_statistics()
+    mean, spread = pose_statistics()
     pose = mean + 0.2 * torch.randn(22, 3, generator=torch.Generator().manual_seed(0))
     mirror = [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20]
     flipped = pose[mirror] * torch.tensor([1.0, -1.0, -1.0])
-    torch.testing.assert_close(
-        energy.pose_term(pose, mean, spread), energy.pose_term(flipped, mean, spread)
-    )
-    assert energy.pose_term(mean, mean, spread) < energy.pose_term(pose, mean, spread)
+    torch.testing.assert_close(pose_term(pose, mean, spread), pose_term(flipped, mean, spread))
+    assert pose_term(mean, mean, spread) < pose_term(pose, mean, spread)
 
 
 def test_silhouette_terms_are_zero_inside_and_grow_outside():
     mask = np.zeros((80, 80), np.float32)
     mask[20:60, 20:60] = 1
-    silhouette = energy.Silhouette(mask, scale_px=40.0)
+    silhouette = Silhouette(mask, scale_px=40.0)
     inner = torch.tensor([[40.0, 40.0], [25.0, 55.0]])
     outer = torch.tensor([[70.0, 40.0]])
     beyond = torch.tensor([[140.0, 40.0]])  # out of the picture: not known to be wrong
@@ -179,8 +182,8 @@ def found(body, clothed, small):
 
 
 def test_json_round_trip(found, tmp_path):
-    found.save_json(tmp_path / "body.json")
-    again = PhotoBody.load_json(tmp_path / "body.json")
+    found.save(tmp_path / "body.json")
+    again = PhotoBody.load(tmp_path / "body.json")
     for name in ("betas", "pose", "transl", "keypoints", "seen"):
         assert torch.equal(getattr(found, name), getattr(again, name)), name
     assert torch.equal(found.camera.viewmats, again.camera.viewmats)
@@ -191,13 +194,13 @@ def test_json_round_trip(found, tmp_path):
 
 def test_json_errors_are_clear(found, tmp_path):
     with pytest.raises(MissingFileError, match="Fit the photo"):
-        PhotoBody.load_json(tmp_path / "body.json")
+        PhotoBody.load(tmp_path / "body.json")
     (tmp_path / "body.json").write_text("{}")
     with pytest.raises(InputError, match="toolkit-photo-body"):
-        PhotoBody.load_json(tmp_path / "body.json")
-    found.save_json(tmp_path / "body.json")
+        PhotoBody.load(tmp_path / "body.json")
+    found.save(tmp_path / "body.json")
     (tmp_path / "body_mask.png").unlink()
     with pytest.raises(MissingFileError, match="mask"):
-        PhotoBody.load_json(tmp_path / "body.json")
+        PhotoBody.load(tmp_path / "body.json")
     with pytest.raises(InputError, match="mask of"):
         replace(found, mask=found.mask[:10])

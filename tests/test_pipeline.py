@@ -17,7 +17,7 @@ from toolkit.errors import InputError
 from toolkit.gaussians import Gaussians
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.pipeline import build_avatar
-from toolkit.prior.turntable.model import OPERATING_POINT
+from toolkit.prior.turntable.shipped import OPERATING_POINT
 from toolkit.profiles.base import PipelineConfig, load_profile
 from toolkit.run import report
 from toolkit.run.files import sample_path
@@ -95,7 +95,7 @@ def test_the_folder_holds_what_the_readme_promises(done):
         "start_sigma",
     } <= summary.keys()
     assert set(summary["stages"]) == set(STAGES)  # the file is sorted by name
-    body = PhotoBody.load_json(done.out_dir / "body.json")
+    body = PhotoBody.load(done.out_dir / "body.json")
     assert body.pose.shape == (55, 3) and body.mask.max() > 0.5
 
 
@@ -104,7 +104,7 @@ def test_coarse_and_refined_are_one_to_one_and_re_posable(done):
     assert len(coarse) == len(refined) == SHORT.num_gaussians
     assert 0 < float((coarse.means - refined.means).norm(dim=-1).mean()) < 0.05
     avatar = Avatar.load(done.out_dir / "avatar.npz")
-    body = PhotoBody.load_json(done.out_dir / "body.json")
+    body = PhotoBody.load(done.out_dir / "body.json")
     posed = avatar.posed(body.pose, body.transl)
     np.testing.assert_allclose(posed.means.numpy(), refined.means.numpy(), atol=1e-5)
 
@@ -154,7 +154,7 @@ def test_a_real_kill_leaves_whole_files_only(photo, tmp_path):
     assert marker.exists()
     RunFolder(tmp_path, key="any", resume=True)
     assert not list(tmp_path.rglob(".partial-*"))
-    assert PhotoBody.load_json(tmp_path / "body.json").betas.isfinite().all()
+    assert PhotoBody.load(tmp_path / "body.json").betas.isfinite().all()
 
 
 def test_strength_zero_keeps_the_coarse_clip(done):

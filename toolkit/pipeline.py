@@ -17,7 +17,7 @@ from toolkit.body.anchors import Anchors
 from toolkit.body.rig import Avatar, Rig
 from toolkit.coarse.observe import observe
 from toolkit.photo.crop import crop_photo
-from toolkit.photo.detection.detect import Detection, detect
+from toolkit.photo.detection.keypoints import Detection, detect
 from toolkit.photo.load import Photo, read_photo
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.orbit import OrbitConfig, orbit
@@ -117,7 +117,7 @@ class Job:
                 return self.profile.fit_body(self.photo, self.person)
 
         return self.folder.stage(
-            "body", compute, lambda b: b.save_json(path), lambda: PhotoBody.load_json(path)
+            "body", compute, lambda b: b.save(path), lambda: PhotoBody.load(path)
         )
 
     def predict_coarse(self, body: PhotoBody) -> Avatar:

@@ -17,7 +17,7 @@ from torch import Tensor
 from toolkit.body.rig import Rig, RigidMotions
 from toolkit.cameras import Cameras
 from toolkit.errors import fail
-from toolkit.photo.crop import PhotoCrop, sample
+from toolkit.photo.crop import PhotoCrop, sample_bilinear
 from toolkit.render.mesh import rasterize_mesh
 
 OCCLUSION_M = 0.025  # an anchor this far behind the body's surface is hidden
@@ -124,7 +124,7 @@ def observe(crop: PhotoCrop, photo_body, body, anchors) -> Observation:
     to_camera = F.normalize(crop.camera.centers[0] - posed, dim=-1)
     facing = (torch.einsum("nab,nb->na", rotations, anchors.normals) * to_camera).sum(-1) > 0.1
     contour = _contour_metres(crop, posed)
-    known = sample(crop.known[None], crop.camera.project(posed)[0][0])[:, 0] > 0.5
+    known = sample_bilinear(crop.known[None], crop.camera.project(posed)[0][0])[:, 0] > 0.5
     near = known & (contour[:, 0].norm(dim=-1) < OUTSIDE_M)
     clear = _in_front_of(posed, out.vertices, body.faces_body, crop.camera)
     return Observation(
@@ -140,7 +140,9 @@ def observe(crop: PhotoCrop, photo_body, body, anchors) -> Observation:
 def _contour_metres(crop: PhotoCrop, posed: Tensor) -> Float[Tensor, "N 2 3"]:
     """Vectors to the silhouette (inside, outside) in the world, at the depth of each anchor."""
     (pixels,), (depth,) = crop.camera.project(posed)
-    vectors = sample(torch.cat([crop.to_inside_px, crop.to_outside_px]), pixels).reshape(-1, 2, 2)
+    vectors = sample_bilinear(torch.cat([crop.to_inside_px, crop.to_outside_px]), pixels).reshape(
+        -1, 2, 2
+    )
     metres = vectors * (depth / crop.camera.Ks[0, 0, 0]).clamp(0, 1)[:, None, None]
     metres = F.pad(metres.clamp(-0.3, 0.3), (0, 1))
     return metres @ crop.camera.viewmats[0, :3, :3]

@@ -25,7 +25,7 @@ from toolkit.body.rotations import multiply_quats
 from toolkit.coarse.observe import AnchorLayout, Observation, lay_out, observe
 from toolkit.coarse.repaint import repaint
 from toolkit.gaussians import Gaussians
-from toolkit.photo.crop import CROP_PX, PhotoCrop, crop_photo, sample
+from toolkit.photo.crop import CROP_PX, PhotoCrop, crop_photo, sample_bilinear
 from toolkit.run.files import atomic_path, model_path
 
 MAX_OFFSET_M = 0.12  # enough for hair, skirts and coats
@@ -134,13 +134,13 @@ class AnchorTransformer(nn.Module):
         """Gaussians in the T pose of the shaped body, one an anchor, in the anchors' order."""
         maps = self.stem(crop)
         (pixels,), _ = crop.camera.project(seen.posed)
-        photo = sample(crop.rgb, pixels)
+        photo = sample_bilinear(crop.rgb, pixels)
         fill = fill_unseen(photo, seen.visible, layout)
         inputs = torch.cat(
             [
                 self._features(crop, layout, seen, photo, pixels),
                 fill - 0.5,
-                *(sample(m, pixels, CROP_PX) for m in maps[:3]),
+                *(sample_bilinear(m, pixels, CROP_PX) for m in maps[:3]),
             ],
             dim=1,
         )
@@ -172,7 +172,7 @@ class AnchorTransformer(nn.Module):
                 visible[layout.mirror],
                 seen.to_camera,
                 10 * seen.contour_m.clamp(-0.3, 0.3),
-                sample(crop.mask[None], pixels),
+                sample_bilinear(crop.mask[None], pixels),
             ],
             dim=1,
         )
@@ -194,8 +194,10 @@ class AnchorTransformer(nn.Module):
     def _color(self, hidden, posed, fill, crop, fine, seen) -> Float[Tensor, "N 3"]:
         """Blend of the photo where the Gaussian now lands and of what was learned."""
         (pixels,), _ = crop.camera.project(posed.detach())
-        photo = sample(crop.rgb, pixels)
-        landed = self.landed(torch.cat([sample(fine, pixels, CROP_PX), photo - 0.5], dim=1))
+        photo = sample_bilinear(crop.rgb, pixels)
+        landed = self.landed(
+            torch.cat([sample_bilinear(fine, pixels, CROP_PX), photo - 0.5], dim=1)
+        )
         raw = self.color(torch.cat([hidden, F.silu(landed)], dim=1))
         gate = torch.sigmoid(4 * raw[:, 3:] + torch.where(seen.visible, 4.0, -4.0)[:, None])
         learned = torch.sigmoid(torch.logit(fill.clamp(0.02, 0.98)) + 2 * raw[:, :3])

@@ -68,7 +68,7 @@ def crop_photo(
     shift[0, 2], shift[1, 2] = -x0, -y0
     moved = Cameras(camera.viewmats[:1], shift.to(camera.Ks) @ camera.Ks[:1], side, side)
     frame = torch.tensor([-x0, -y0, w - x0, h - y0]) * (size / side)
-    return extend_crop(stack, moved.resized(size, size), frame)
+    return crop_from_premultiplied(stack, moved.resized(size, size), frame)
 
 
 def _checked(image, mask) -> tuple[Tensor, Tensor]:
@@ -100,7 +100,7 @@ def _square_around(mask: Tensor, margin: float) -> tuple[int, int, int]:
     return (x_low + x_high + 1 - side) // 2, (y_low + y_high + 1 - side) // 2, side
 
 
-def extend_crop(
+def crop_from_premultiplied(
     stack: Float[Tensor, "4 S S"], camera: Cameras, frame: Float[Tensor, "4"]
 ) -> PhotoCrop:
     """Make a `PhotoCrop` from premultiplied colour and coverage.
@@ -135,7 +135,7 @@ def _to_nearest(goal: np.ndarray) -> np.ndarray:
     return (nearest - np.indices(goal.shape))[::-1].astype(np.float32)
 
 
-def sample(
+def sample_bilinear(
     maps: Float[Tensor, "C h w"], pixels: Float[Tensor, "N 2"], size: int | None = None
 ) -> Float[Tensor, "N C"]:
     """Bilinear values of `maps` at pixels of a picture of side `size` (default: their own)."""

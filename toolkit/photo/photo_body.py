@@ -51,7 +51,7 @@ class PhotoBody:
                 fix="Fit the photo again.",
             )
 
-    def save_json(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike) -> None:
         """Write `path` and, beside it, the mask as `<stem>_mask.png` (16 bit)."""
         path = Path(path)
         mask_name = f"{path.stem}_mask.png"
@@ -76,8 +76,8 @@ class PhotoBody:
             file.write_text(json.dumps(record, indent=1) + "\n")
 
     @staticmethod
-    def load_json(path: str | os.PathLike) -> "PhotoBody":
-        """Read what `save_json` wrote.
+    def load(path: str | os.PathLike) -> "PhotoBody":
+        """Read what `save` wrote.
 
         Raises:
             MissingFileError: the JSON file or its mask is not there.

@@ -16,7 +16,7 @@ from toolkit.body.model import BodyModel
 from toolkit.body.npz import load_body
 from toolkit.errors import fail
 from toolkit.gaussians import Gaussians
-from toolkit.photo.detection.detect import Detection
+from toolkit.photo.detection.keypoints import Detection
 from toolkit.photo.load import Photo
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.photo.smplify.fit import fit_body
@@ -180,9 +180,9 @@ def load_profile(name: str) -> Profile:
 
 def _embedded() -> Profile:
     from toolkit.coarse.small import load_coarse, predict
-    from toolkit.photo.smplify.lift import load_lifter
+    from toolkit.photo.smplify.lifter import load_lifter
     from toolkit.prior.samplers import self_ensemble
-    from toolkit.prior.turntable.model import OPERATING_POINT, load_turntable
+    from toolkit.prior.turntable.shipped import OPERATING_POINT, load_turntable
 
     model, prior, body = load_coarse(), load_turntable(), load_body()
     weights = [w for net in (model, prior, load_lifter()) for w in net.state_dict().values()]

@@ -26,7 +26,7 @@ from toolkit.body.npz import load_body
 from toolkit.coarse.lhm import predict as lhm_photo
 from toolkit.errors import MissingCapabilityError, fail
 from toolkit.gaussians import Gaussians
-from toolkit.photo.detection.detect import Detection
+from toolkit.photo.detection.keypoints import Detection
 from toolkit.photo.load import Photo
 from toolkit.photo.multihmr.fit import fit_body_multihmr
 from toolkit.photo.multihmr.weights import load_multihmr

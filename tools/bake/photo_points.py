@@ -17,7 +17,8 @@ from toolkit.body.npz import load_body
 from toolkit.errors import ToolkitError
 from toolkit.people.draw.photo import photo_of
 from toolkit.people.sample import sample_person
-from toolkit.photo.detection.detect import KEYPOINT_NAMES, MIRROR, detect
+from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES, MIRROR
+from toolkit.photo.detection.keypoints import detect
 from toolkit.photo.smplify.reduced_body import POINT_JOINTS
 
 REFLECT = np.diag([-1.0, 1.0, 1.0])

@@ -19,10 +19,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from toolkit.body.npz import load_body
-from toolkit.photo.detection.detect import MIRROR
-from toolkit.photo.smplify.energy import pose_statistics
-from toolkit.photo.smplify.fit import VIEW
-from toolkit.photo.smplify.lift import (
+from toolkit.photo.detection.keypoint_names import MIRROR
+from toolkit.photo.smplify.lifter import (
     FLIP_POINT,
     FLIP_TURN,
     HIPS,
@@ -33,7 +31,9 @@ from toolkit.photo.smplify.lift import (
     mirrored,
     save_lifter,
 )
+from toolkit.photo.smplify.pose_prior import pose_statistics
 from toolkit.photo.smplify.reduced_body import ReducedBody
+from toolkit.photo.smplify.unknowns import VIEW
 
 ROOT = Path(__file__).resolve().parents[2]
 

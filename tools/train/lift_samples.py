@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from toolkit.people.paint.backdrop import sample_backdrop
 from toolkit.photo.detection.candidates import upright_roi
-from toolkit.photo.detection.detect import read_points
-from toolkit.photo.detection.nets import Roi
+from toolkit.photo.detection.landmarks import read_points
+from toolkit.photo.detection.roi import Roi
 from toolkit.run.files import atomic_path
 
 BORDER, BLOCK = 72, 50

@@ -28,7 +28,7 @@ from toolkit.people.dress.assemble import pose_mesh
 from toolkit.people.figure import load_figure, pose_figure
 from toolkit.people.person import Person
 from toolkit.people.sample import sample_person
-from toolkit.photo.crop import PhotoCrop, crop_photo, extend_crop
+from toolkit.photo.crop import PhotoCrop, crop_from_premultiplied, crop_photo
 from toolkit.prior.orbit import OrbitConfig, orbit, turntable_cameras
 from toolkit.render.mesh import rasterize_mesh
 from toolkit.run.files import atomic_path
@@ -152,7 +152,7 @@ def load_sample(path: Path) -> Sample:
     }
     rgb, mask = images["photo"][..., :3], images["photo"][..., 3]
     stack = torch.cat([rgb - (1 - mask[..., None]), mask[..., None]], dim=-1).permute(2, 0, 1)
-    crop = extend_crop(stack.clamp(0, 1), cameras["photo"], arrays["frame"])
+    crop = crop_from_premultiplied(stack.clamp(0, 1), cameras["photo"], arrays["frame"])
     return Sample(
         crop,
         images["photo"],

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from toolkit.photo.detection import nets
-from toolkit.photo.detection.nets import Roi
+from toolkit.photo.detection.roi import Roi, crop
 
 
 def search(image: Float[np.ndarray, "H W 3"]) -> Iterator[list[tuple[Roi, Roi]]]:
@@ -35,7 +35,7 @@ def detect_in(
     image: Float[np.ndarray, "H W 3"], window: Roi, sure: float
 ) -> list[tuple[float, Roi, Roi]]:
     """Score, head square and person square of all finds above the score `sure` in one window."""
-    scores, values = nets.run_detector(nets.crop(image, window, nets.DETECTOR_SIZE))
+    scores, values = nets.run_detector(crop(image, window, nets.DETECTOR_SIZE))
     found = []
     for index in np.flatnonzero(scores > sure):
         head, hip, ring = window.to_image(values[index, [0, 2, 3]])

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter, label, uniform_filter, zoom
 
 from toolkit.photo.detection import nets
-from toolkit.photo.detection.nets import Roi
+from toolkit.photo.detection.roi import Roi, crop, paste
 
 EDGE_GAIN = 6.0
 FILTER_SIDE_PX = 640  # the filter's line fits are made at about this size of the person's window
@@ -15,7 +15,7 @@ def agreement(
     image: Float[np.ndarray, "H W 3"], soft_mask: Float[np.ndarray, "256 256"], roi: Roi
 ) -> float:
     """Share of the landmark net's mask that the selfie net, asked alone, also calls a person."""
-    pose = nets.paste(soft_mask, roi, image.shape[:2]) > 0.5
+    pose = paste(soft_mask, roi, image.shape[:2]) > 0.5
     if pose.sum() < 16:
         return 0.0
     return float((_selfie(image, _window(pose)) > 0.5)[pose].mean())
@@ -31,7 +31,7 @@ def refine_mask(
         soft_mask: the landmark net's mask inside `roi`; knows which person is meant.
         roi: the square that `soft_mask` covers.
     """
-    pose = nets.paste(soft_mask, roi, image.shape[:2])
+    pose = paste(soft_mask, roi, image.shape[:2])
     if (pose > 0.5).sum() < 16:
         return pose
     window = _window(pose > 0.5)
@@ -54,8 +54,8 @@ def refine_mask(
 
 
 def _selfie(image: np.ndarray, window: Roi) -> Float[np.ndarray, "H W"]:
-    picture = nets.crop(image, window, nets.SELFIE_SIZE)
-    return nets.paste(nets.run_selfie(picture), window, image.shape[:2])
+    picture = crop(image, window, nets.SELFIE_SIZE)
+    return paste(nets.run_selfie(picture), window, image.shape[:2])
 
 
 def _window(mask: np.ndarray, margin: float = 1.25) -> Roi:

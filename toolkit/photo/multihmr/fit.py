@@ -17,22 +17,29 @@ from torch import Tensor
 from toolkit.body.model import BodyModel
 from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
 from toolkit.errors import fail
-from toolkit.photo.detection.detect import KEYPOINT_NAMES, Detection
+from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES
+from toolkit.photo.detection.keypoints import Detection
 from toolkit.photo.multihmr.model import Human, MultiHMR, default_camera
 from toolkit.photo.photo_body import PhotoBody
-from toolkit.photo.smplify import energy, fit
-from toolkit.photo.smplify.energy import Usual
-from toolkit.photo.smplify.fit import VIEW, Evidence, Stage, Unknowns
+from toolkit.photo.smplify.energy import keypoint_term
+from toolkit.photo.smplify.evidence import Evidence, gather_evidence, photo_intrinsics
+from toolkit.photo.smplify.fit import to_photo_body
+from toolkit.photo.smplify.optimise import FitStage, minimise
+from toolkit.photo.smplify.pose_prior import BodyPrior
 from toolkit.photo.smplify.reduced_body import NUM_BODY_JOINTS, ReducedBody
+from toolkit.photo.smplify.start import place_camera
+from toolkit.photo.smplify.unknowns import VIEW, Unknowns, project
 
 HEAD_JOINT = 15
 BORDER = 0.2  # black around the photo, as LHM gives it to the net: people who fill it are found too
 FACE = [KEYPOINT_NAMES.index(name) for name in ("nose", "left_ear", "right_ear")]
 SPREAD_DEG = 8.0  # how far off a joint of the net's answer commonly is
 
-STAGES = (
-    Stage(steps=40, lr=0.02, points=8.0, sigma=0.1, prior=1e-3, shape=2e-3),
-    Stage(steps=80, lr=0.01, points=8.0, sigma=0.05, prior=1e-3, shape=2e-3, inside=4.0, cover=0.7),
+REFINE_STAGES = (
+    FitStage(steps=40, lr=0.02, points=8.0, sigma=0.1, prior=1e-3, shape=2e-3),
+    FitStage(
+        steps=80, lr=0.01, points=8.0, sigma=0.05, prior=1e-3, shape=2e-3, inside=4.0, cover=0.7
+    ),
 )
 
 
@@ -43,7 +50,7 @@ def fit_body_multihmr(
     body: BodyModel,
     *,
     focal_px: float | None = None,
-    stages: tuple[Stage, ...] = STAGES,
+    stages: tuple[FitStage, ...] = REFINE_STAGES,
 ) -> PhotoBody:
     """The body of the detected person; what `fit_body` is in the embedded profile.
 
@@ -65,17 +72,17 @@ def fit_body_multihmr(
         lambda pixel: (pixel - corner) / scale,
     )
     net_K = default_camera(model.config.size_px)
-    K = fit.photo_intrinsics(size, focal_px or float(net_K[0, 0]) / scale)
-    evidence, small = fit.gather_evidence(detection, K), ReducedBody.of(body)
+    K = photo_intrinsics(size, focal_px or float(net_K[0, 0]) / scale)
+    evidence, small = gather_evidence(detection, K), ReducedBody.of(body)
     head_px = (human.head_px - corner) / scale
     start = start_from(
         human, head_px, K, body, focal_ratio=float(K[0, 0]) * scale / float(net_K[0, 0])
     )
     unknowns = better_placed(small, evidence, start)
-    usual = Usual.near(start.pose, start.betas, SPREAD_DEG)
+    usual = BodyPrior.near(start.pose, start.betas, SPREAD_DEG)
     for stage in stages:
-        unknowns = fit.minimise(small, evidence, unknowns, stage, usual)
-    found = fit.to_photo_body(unknowns, evidence, detection, body, size)
+        unknowns = minimise(small, evidence, unknowns, stage, usual)
+    found = to_photo_body(unknowns, evidence, detection, body, size)
     return replace(
         found, pose=torch.cat([found.pose[:NUM_BODY_JOINTS], human.pose[NUM_BODY_JOINTS:]])
     )
@@ -202,10 +209,10 @@ def better_placed(small: ReducedBody, evidence: Evidence, start: Unknowns) -> Un
 
     def error(unknowns: Unknowns) -> Tensor:
         points = small.posed(unknowns.betas, unknowns.pose, surface=False)[0]
-        pixels = fit.project(points, unknowns, evidence.K) / evidence.scale_px
-        return energy.keypoint_term(
+        pixels = project(points, unknowns, evidence.K) / evidence.scale_px
+        return keypoint_term(
             pixels, evidence.keypoints / evidence.scale_px, evidence.weights, sigma=0.1
         )
 
-    placed = fit.place_camera(small, evidence, start)
+    placed = place_camera(small, evidence, start)
     return min((start, placed), key=lambda unknowns: float(error(unknowns)))

@@ -145,7 +145,9 @@ class MultiHMR(nn.Module):
         distance = self._distance(found.camera[:, 0], K)
         homogeneous = torch.cat([head_px, torch.ones_like(head_px[:, :1])], dim=1)
         head = homogeneous @ torch.linalg.inv(K).T * distance[:, None]
-        rotvec = torch.from_numpy(matrix_to_axis_angle(found.rotmats.cpu().numpy())).to(found.rotmats)
+        rotvec = torch.from_numpy(matrix_to_axis_angle(found.rotmats.cpu().numpy())).to(
+            found.rotmats
+        )
         return [
             Human(
                 float(scores[rows[p], cols[p]]),

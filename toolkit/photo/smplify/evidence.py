@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toolkit.cameras import intrinsics
-from toolkit.photo.detection.detect import Detection
-from toolkit.photo.smplify import energy
-from toolkit.photo.smplify.energy import Silhouette
-from toolkit.photo.smplify.lift import Lifted
+from toolkit.photo.detection.keypoints import Detection
+from toolkit.photo.smplify.confidence import confidence, reliability
+from toolkit.photo.smplify.lifter import Lifted
+from toolkit.photo.smplify.silhouette import Silhouette
 
 ASSUMED_FOV_DEG = 30.0  # of the picture padded to a square
 
@@ -46,7 +46,7 @@ def photo_intrinsics(
 def gather_evidence(detection: Detection, K: Tensor) -> Evidence:
     """Points, mask and camera of a photo, with weights and the person's size."""
     keypoints = torch.tensor(np.asarray(detection.keypoints, np.float32))
-    weights = energy.confidence(keypoints[:, 2]) * energy.reliability()
+    weights = confidence(keypoints[:, 2]) * reliability()
     x0, y0, x1, y1 = detection.box
     # A cropped person's box is too small a ruler; the trunk in metres against pixels is not.
     world = torch.tensor(np.asarray(detection.world, np.float32))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toolkit.body.model import JOINT_NAMES, BodyModel
 from toolkit.errors import fail
-from toolkit.photo.detection.detect import KEYPOINT_NAMES
+from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES
 
 NUM_SMPLX_VERTICES = 10475
 # Point -> joint that lies there, without the side; as in our body's regressor.

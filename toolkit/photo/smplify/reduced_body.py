@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from toolkit.body.model import JOINT_NAMES, BodyModel, joint_transforms, lbs
 from toolkit.body.rotations import rodrigues
-from toolkit.photo.detection.detect import KEYPOINT_NAMES
+from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES
 from toolkit.photo.smplify.points import point_regressor
 
 NUM_BODY_JOINTS = 22  # pelvis and 21 more; 22 to 54 are jaw, eyes and fingers

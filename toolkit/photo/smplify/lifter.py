@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from toolkit.body.model import JOINT_NAMES
 from toolkit.errors import fail
-from toolkit.photo.detection.detect import KEYPOINT_NAMES, MIRROR, Detection
+from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES, MIRROR
+from toolkit.photo.detection.keypoints import Detection
 from toolkit.run.files import atomic_path, model_path
 
 MADE_BY = "python -m tools.train.lift"
@@ -159,7 +160,7 @@ def lift(lifter: Lifter, detection: Detection) -> Lifted:
             "lift",
             got=f"points {tuple(keypoints.shape)} and {tuple(world.shape)}",
             wanted="33 points in pixels and in metres",
-            fix="Use toolkit.photo.detection.detect.detect.",
+            fix="Use toolkit.photo.detect.",
         )
     finite = bool(torch.isfinite(keypoints).all() and torch.isfinite(world).all())
     if not finite or keypoints[:, :2].std(0).max() < 1e-3 or world.std(0).max() < 1e-6:

@@ -1,0 +1,116 @@
+"""Find the one person of a photo: 33 body points, depth hints, mask and box.
+
+The steps are MediaPipe's: detect, cut an upright square around the person, find the points, cut
+again from the points. On top come checks that a user understands (nobody, two people, too small).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import binary_dilation, label
+
+from toolkit.errors import fail
+from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES
+from toolkit.photo.detection.landmarks import Candidate, find_people, measure
+from toolkit.photo.detection.mask import refine_mask
+from toolkit.photo.detection.roi import Roi
+
+SHOULDERS = [KEYPOINT_NAMES.index("left_shoulder"), KEYPOINT_NAMES.index("right_shoulder")]
+MIN_PERSON_PX = 96
+SEARCH_SIDE_PX = 768  # people are searched in a picture of this size, then measured in the full one
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The person of a photo, in pixels of that photo.
+
+    Attributes:
+        keypoints: x, y in pixels and a score in [0, 1] (0 outside the picture), BlazePose order.
+        world: metres, x to the picture's right, y up, z towards the camera, mid-hip at 0.
+        mask: probability of person, a pixel.
+        box: x0, y0, x1, y1 of the mask in pixels.
+        score: the net's belief that this is a person, in [0, 1].
+    """
+
+    keypoints: Float[np.ndarray, "33 3"]
+    world: Float[np.ndarray, "33 3"]
+    mask: Float[np.ndarray, "H W"]
+    box: Float[np.ndarray, " 4"]
+    score: float = 1.0
+
+
+def detect(
+    image: Float[np.ndarray, "H W 3"], alpha: Float[np.ndarray, "H W"] | None = None
+) -> Detection:
+    """Points and mask of the only (or by far the largest) person of a photo.
+
+    Args:
+        image: RGB in [0, 1].
+        alpha: the photo's own cut-out; used as the mask when given.
+
+    Raises:
+        InputError: nobody, only a face, several people of similar size, a person under 96 pixels.
+    """
+    image = np.asarray(image, dtype=np.float32)
+    shrink = max(1, round(max(image.shape[:2]) / SEARCH_SIDE_PX))
+    person = _only_person(find_people(_averaged(image, shrink)))
+    full = Roi(person.roi.center * shrink, person.roi.size * shrink, person.roi.angle_rad)
+    person = measure(image, full) if shrink > 1 else person
+    mask = refine_mask(image, person.soft_mask, person.roi) if alpha is None else alpha
+    box = _box(mask)
+    if box[3] - box[1] < MIN_PERSON_PX:
+        fail(
+            "Photo",
+            got=f"a person {box[3] - box[1]:.0f} pixels tall",
+            wanted=f"at least {MIN_PERSON_PX}",
+            fix="Crop around the person in the original.",
+        )
+    if person.keypoints[SHOULDERS, 2].max() < 0.3:
+        fail(
+            "Photo",
+            got="a face without shoulders",
+            wanted="the upper body at least",
+            fix="Use a picture taken from further away.",
+        )
+    return Detection(
+        person.keypoints, person.world, np.asarray(mask, dtype=np.float32), box, person.score
+    )
+
+
+def _averaged(image: np.ndarray, shrink: int) -> np.ndarray:
+    """The picture at 1 / shrink of its size, each pixel a mean."""
+    height, width = (side // shrink for side in image.shape[:2])
+    blocks = image[: height * shrink, : width * shrink].reshape(height, shrink, width, shrink, 3)
+    return blocks.mean(axis=(1, 3))
+
+
+def _only_person(people: list[Candidate]) -> Candidate:
+    """The largest; an error when there is none or another of at least 60 % of its size."""
+    if not people:
+        fail(
+            "Photo",
+            got="no person found",
+            wanted=f"one person, shoulders in the picture, at least {MIN_PERSON_PX} pixels tall",
+            fix="Use a sharper or closer picture.",
+        )
+    similar = [p for p in people if p.size > 0.6 * people[0].size]
+    if len(similar) > 1:
+        fail(
+            "Photo",
+            got=f"{len(similar)} people of similar size",
+            wanted="one person",
+            fix="Crop the picture around one of them.",
+        )
+    return people[0]
+
+
+def _box(mask: np.ndarray) -> Float[np.ndarray, " 4"]:
+    """Box of the mask without specks (an arm behind a pole may be a second piece: allowed)."""
+    parts, count = label(binary_dilation(mask > 0.5, iterations=2))
+    if not count:
+        return np.zeros(4)
+    sizes = np.bincount(parts.ravel())[1:]
+    large = np.isin(parts, 1 + np.flatnonzero(sizes > 0.05 * sizes.max())) & (mask > 0.5)
+    rows, cols = np.nonzero(large)
+    return np.array([cols.min(), rows.min(), cols.max() + 1, rows.max() + 1], dtype=np.float64)
