@@ -219,7 +219,7 @@ def test_base_model_without_template_is_refused():
 
 def test_missing_weights_say_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(MissingFileError, match="hf download meta-llama/Llama-3.3-70B-Instruct"):
         TransformersChat.load()
     with pytest.raises(InputError, match="qwen2.5-7b"):

@@ -174,7 +174,7 @@ def test_presets_name_weights_and_free_ones_are_there():
 
 def test_loading_says_what_is_missing(monkeypatch, tmp_path):
     monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(MissingFileError, match="hf download black-forest-labs/FLUX.1-dev"):
         DiffusionImages.load("flux.1-dev", device="cpu")
     with pytest.raises(InputError, match="flux.1-schnell"):

@@ -1,19 +1,24 @@
-"""The table of weights, and where they are found."""
+"""The table of weights, and where they are located."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
 from toolkit.errors import InputError, MissingFileError
-from toolkit.weights.table import WEIGHTS, hub_cache, locate, missing_files, require, weights_dir
+from toolkit.weights.commands import fetch_command, weights_dir
+from toolkit.weights.search import locate, missing_files, require
+from toolkit.weights.table import WEIGHTS
 
 
 @pytest.fixture
 def places(tmp_path, monkeypatch):
     """An empty TOOLKIT_WEIGHTS and an empty hub cache."""
     monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path
 
 
@@ -29,11 +34,11 @@ def test_row_is_whole(weight):
     """A row pins a full commit or says that it does not, and names a licence and a command."""
     assert weight.revision is None or re.fullmatch("[0-9a-f]{40}", weight.revision)
     assert weight.revision or not weight.on_hub or weight.pin == "main (unpinned)"
-    assert weight.licence and weight.files and weight.source in weight.command
-    assert str(weights_dir() / weight.name) in weight.command
+    assert weight.licence and weight.files and weight.source in fetch_command(weight)
+    assert str(weights_dir() / weight.name) in fetch_command(weight)
     if weight.on_hub:
         assert re.fullmatch(r"[\w.-]+/[\w.-]+", weight.source)
-        assert not weight.revision or weight.revision in weight.command
+        assert not weight.revision or weight.revision in fetch_command(weight)
     if "non-commercial" in weight.licence.lower() or "NC" in weight.licence:
         assert weight.note, "a licence that binds needs a note"
 
@@ -55,9 +60,9 @@ def test_the_papers_models_are_listed():
 
 
 def test_nothing_there(places):
-    found = locate(WEIGHTS["lhm-mini"])
-    assert found.folder is None and found.missing == WEIGHTS["lhm-mini"].files
-    assert places / "weights" / "lhm-mini" in found.looked
+    located = locate(WEIGHTS["lhm-mini"])
+    assert located.folder is None and located.missing == WEIGHTS["lhm-mini"].files
+    assert places / "weights" / "lhm-mini" in located.looked
     with pytest.raises(MissingFileError, match="hf download 3DAIGC/LHM-MINI"):
         require("lhm-mini")
 
@@ -69,8 +74,8 @@ def test_own_folder_is_found(places):
 
 def test_half_a_folder_is_incomplete(places):
     write(places / "weights" / "lhm-mini", "config.json")
-    found = locate(WEIGHTS["lhm-mini"])
-    assert found.folder and not found.complete and found.missing == ("model.safetensors",)
+    located = locate(WEIGHTS["lhm-mini"])
+    assert located.folder and not located.complete and located.missing == ("model.safetensors",)
 
 
 def test_nested_file_is_found(places):
@@ -92,7 +97,7 @@ def test_unpinned_follows_main(places):
     write(repository / "snapshots" / "abc", "config.json", "model.safetensors")
     assert not locate(WEIGHTS["lhm-mini"]).complete
     write(repository, "refs/main")
-    (repository / "refs" / "main").write_text("abc\n")
+    (repository / "refs" / "main").write_text("abc")  # the hub's library ends it with no line break
     assert locate(WEIGHTS["lhm-mini"]).folder == repository / "snapshots" / "abc"
 
 
@@ -128,13 +133,21 @@ def test_unknown_name():
         require("lhm-huge")
 
 
-def test_hub_cache_follows_the_hubs_variables(monkeypatch, tmp_path):
-    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    assert hub_cache().parts[-3:] == (".cache", "huggingface", "hub")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert hub_cache() == tmp_path / "huggingface" / "hub"
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    assert hub_cache() == tmp_path / "home" / "hub"
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    assert hub_cache() == tmp_path / "cache"
+@pytest.mark.parametrize(
+    "variables, folder",
+    [
+        ({"HOME": "{tmp}"}, ".cache/huggingface/hub"),
+        ({"XDG_CACHE_HOME": "{tmp}"}, "huggingface/hub"),
+        ({"XDG_CACHE_HOME": "{tmp}", "HF_HOME": "{tmp}/home"}, "home/hub"),
+        ({"HF_HOME": "{tmp}/home", "HF_HUB_CACHE": "{tmp}/cache"}, "cache"),
+    ],
+)
+def test_hub_cache_follows_the_hubs_variables(variables, folder, tmp_path):
+    """The hub's library reads them once, when it is imported: hence a process per case."""
+    hub_names = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
+    environment = {k: v for k, v in os.environ.items() if k not in hub_names}
+    environment |= {name: text.format(tmp=tmp_path) for name, text in variables.items()}
+    code = "from toolkit.weights.search import hub_cache; print(hub_cache())"
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == str(tmp_path / folder)

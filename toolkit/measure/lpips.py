@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.weights.table import WEIGHTS, locate
+from toolkit.weights.search import locate
+from toolkit.weights.table import WEIGHTS
 
 LAYERS = {0: (4, 2), 3: (1, 2), 6: (1, 1), 8: (1, 1), 10: (1, 1)}  # convolution: stride, padding
 POOLED_BEFORE = (3, 6)  # convolutions that follow a max pooling

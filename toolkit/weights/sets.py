@@ -1,6 +1,6 @@
 """Which weights serve a stage of the full profile together, and which of several sets is taken.
 
-A stage takes the first set that is complete on this machine; `TOOLKIT_LHM` and `TOOLKIT_WAN` name
+A stage takes the first set that is complete on this machine. `TOOLKIT_LHM` and `TOOLKIT_WAN` choose
 another one.
 """
 
@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from toolkit.errors import fail
-from toolkit.weights.table import WEIGHTS, locate, require
+from toolkit.weights.search import locate, require
+from toolkit.weights.table import WEIGHTS
 
 STAND_IN = "STAND_IN.txt"  # in every folder that tools/upkeep/tiny_weights.py makes
 
@@ -19,7 +20,7 @@ def _lhm(size: str, points: str) -> tuple[str, ...]:
     return f"lhm-{size}", f"lhm-points-{points}", "sapiens-1b"
 
 
-# "HF" are LHM's half- and full-body models; the first of a set names it.
+# The first weight of a set names it. LHM's "HF" models are trained for half and full bodies.
 SETS: dict[str, tuple[tuple[str, ...], ...]] = {
     "body": (("smplx",),),
     "pose": (("multi-hmr",),),
@@ -32,39 +33,43 @@ SETS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "prior": (("wan2.1-t2v-1.3b",), ("wan2.1-t2v-14b",), ("wan2.1-i2v-14b-480p",)),
 }
-CHOSEN_BY = {"coarse": "TOOLKIT_LHM", "prior": "TOOLKIT_WAN"}
+CHOSEN_BY = {"coarse": "TOOLKIT_LHM", "prior": "TOOLKIT_WAN"}  # environment variables
 
 
 def choose(stage: str) -> dict[str, Path]:
     """Names and folders of the weights that a stage uses.
 
+    Args:
+        stage: a key of `SETS`.
+
     Raises:
-        InputError: the stage's variable names no set.
-        MissingFileError: no set is complete; with the command for what the nearest one lacks.
+        InputError: the stage's environment variable names no set.
+        MissingFileError: no set is complete; the message holds the command for what is lacking in
+            the set that lacks least.
     """
-    sets = _asked_for(stage) or SETS[stage]
-    lacks = [[name for name in names if not locate(WEIGHTS[name]).complete] for names in sets]
-    best = min(range(len(sets)), key=lambda index: len(lacks[index]))  # of equals the first
+    sets = _set_from_environment(stage) or SETS[stage]
+    lacking = [[name for name in names if not locate(WEIGHTS[name]).complete] for names in sets]
+    best = min(range(len(sets)), key=lambda index: len(lacking[index]))  # the first of equals
     return {name: require(name) for name in sets[best]}
 
 
-def _asked_for(stage: str) -> tuple[tuple[str, ...], ...]:
-    """The set that the environment names; nothing if it names none."""
+def _set_from_environment(stage: str) -> tuple[tuple[str, ...], ...]:
+    """The one set that the stage's environment variable names; empty if it is not set."""
     variable = CHOSEN_BY.get(stage, "")
     name = os.environ.get(variable, "")
-    found = tuple(names for names in SETS[stage] if names[0] == name)
-    if name and not found:
+    matching = tuple(names for names in SETS[stage] if names[0] == name)
+    if name and not matching:
         fail(
             variable,
             got=repr(name),
             wanted=f"one of {', '.join(s[0] for s in SETS[stage])}",
             fix="Unset it to take the first set that is complete.",
         )
-    return found
+    return matching
 
 
 def label(name: str, folder: Path) -> str:
-    """The weight's name; what `tools/upkeep/tiny_weights.py` made does not go by the bare name."""
+    """The weight's name, marked if the folder holds a stand-in, so that no report confuses them."""
     return f"{name} (stand-in)" if is_stand_in(folder) else name
 
 
@@ -74,7 +79,11 @@ def is_stand_in(folder: Path) -> bool:
 
 
 def fingerprint(chosen: dict[str, Path]) -> str:
-    """Changes when a weight file is exchanged."""
+    """A digest that changes when a weight file is exchanged.
+
+    Args:
+        chosen: names and folders, as `choose` returns them.
+    """
     return hash_ends(
         {
             f"{name} {path.relative_to(folder)}": path
@@ -85,11 +94,15 @@ def fingerprint(chosen: dict[str, Path]) -> str:
 
 
 def hash_ends(files: dict[str, Path]) -> str:
-    """Digest of labelled files; reads the ends of each, not all of 30 GB."""
+    """Digest of labelled files: of each its size and its first and last MB, not all of 30 GB.
+
+    The start of a safetensors file holds the names and shapes of all its tensors; the end holds the
+    last of their values. Another training of the same network therefore gives another digest.
+    """
     hasher = hashlib.sha256()
-    for label, path in files.items():
+    for name, path in files.items():
         size = path.stat().st_size
-        hasher.update(f"{label} {size}".encode())
+        hasher.update(f"{name} {size}".encode())
         with path.open("rb") as file:
             hasher.update(file.read(2**20))
             file.seek(max(0, size - 2**20))
@@ -98,5 +111,5 @@ def hash_ends(files: dict[str, Path]) -> str:
 
 
 def _files(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-    return sorted(found)
+    """Every file of the folder that a pattern matches, each once, in a fixed order."""
+    return sorted({p for pattern in patterns for p in folder.glob(pattern) if p.is_file()})
