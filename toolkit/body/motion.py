@@ -1,6 +1,7 @@
-"""Poses and motion clips on the 55 joints: recorded ones, and two that are computed."""
+"""Two standard poses, and motion clips on the 55 joints: recorded ones, and two from formulas."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -8,17 +9,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toolkit.body.model import JOINT_NAMES
-from toolkit.body.rotations import matrix_to_axis_angle, rodrigues
+from toolkit.body.rotations import matrix_to_axis_angle, rodrigues, rotation_about
 from toolkit.errors import fail
 from toolkit.run.files import model_path
 
 FPS = 30.0
-COMPUTED = ("idle", "stroll")  # need no file
+COMPUTED = ("idle", "stroll")  # made by the functions below, without a file
 
 
 @dataclass(frozen=True)
 class Motion:
-    """A clip: `poses` in radians, `transl` the pelvis displacement from standing, m."""
+    """A motion clip of T frames.
+
+    Attributes:
+        poses: axis-angle vectors per joint, radians; row 0 is the global orientation.
+        transl: displacement of the pelvis from where it is when standing at the origin, metres.
+        fps: frames per second.
+    """
 
     poses: Float[Tensor, "T J 3"]
     transl: Float[Tensor, "T 3"]
@@ -28,11 +35,13 @@ class Motion:
         return self.poses.shape[0]
 
     def facing_camera(self) -> "Motion":
-        """The clip turned about the vertical so that it faces +z on average."""
+        """The clip turned about the vertical so that the person faces +z on average."""
+        # third column of the root's rotation: where the body's +z, its front, looks
         forward = rodrigues(self.poses[:, 0])[:, :, 2].mean(0)
         turn = rodrigues(
             torch.stack([forward[0] * 0, -torch.atan2(forward[0], forward[2]), forward[0] * 0])
         )
+        # only the global orientation changes; the other joints are relative to their parents
         roots = matrix_to_axis_angle((turn @ rodrigues(self.poses[:, 0])).numpy())
         poses = torch.cat(
             [torch.from_numpy(roots).to(self.poses)[:, None], self.poses[:, 1:]], dim=1
@@ -41,16 +50,16 @@ class Motion:
 
 
 def t_pose() -> Float[Tensor, "J 3"]:
-    """All zeros: arms along +-x, palms down."""
+    """The zero pose, in which an avatar's Gaussians are stored: arms along +-x, palms down."""
     return torch.zeros(len(JOINT_NAMES), 3)
 
 
 def a_pose(arms_down_deg: float = 65.0, legs_apart_deg: float = 2.0) -> Float[Tensor, "J 3"]:
-    """The turntable pose: arms down from the T-pose, so that a person is less than 1 m wide.
+    """The A-pose, which the turntable shows: arms lowered, so that a person is under 1 m wide.
 
     Args:
-        arms_down_deg: 0 is the T-pose, 90 hangs straight down.
-        legs_apart_deg: added at each hip to the 5.5 deg of the rest pose; the feet stay flat.
+        arms_down_deg: 0 leaves the arms as in the T-pose, 90 lets them hang straight down.
+        legs_apart_deg: added at each hip to the 5.5 degrees of the T-pose; the feet stay flat.
     """
     pose = t_pose()
     for side, sign in (("left", 1.0), ("right", -1.0)):
@@ -61,17 +70,20 @@ def a_pose(arms_down_deg: float = 65.0, legs_apart_deg: float = 2.0) -> Float[Te
 
 
 def clip_names() -> tuple[str, ...]:
-    """All clips that `load_clip` knows."""
+    """Names of all clips that `load_clip` knows."""
     with np.load(_motions_path(), allow_pickle=False) as file:
         recorded = tuple(k.removesuffix("_poses") for k in file.files if k.endswith("_poses"))
     return recorded + COMPUTED
 
 
 def load_clip(name: str) -> Motion:
-    """A clip at 30 frames/s that starts at the origin and moves along +z.
+    """Load a clip of 30 frames per second that starts at the origin and moves along +z.
+
+    Args:
+        name: one of `clip_names()`.
 
     Raises:
-        InputError: unknown name; the message lists the known ones.
+        InputError: an unknown name; the message lists the known ones.
     """
     if name in COMPUTED:
         return {"idle": _idle, "stroll": _stroll}[name]()
@@ -89,12 +101,12 @@ def load_clip(name: str) -> Motion:
     return Motion(poses, transl, FPS)
 
 
-def _motions_path():
+def _motions_path() -> Path:
     return model_path("motions.npz", made_by="python -m tools.bake.motions")
 
 
 def _idle(num_frames: int = 90) -> Motion:
-    """Standing and breathing, 3 s, loops. Source: ours."""
+    """Standing and breathing for 3 s; the last frame leads back to the first. Source: ours."""
     t = torch.arange(num_frames) / num_frames * 2 * torch.pi
     poses = a_pose(78.0, -2.0).repeat(num_frames, 1, 1)
     breath = 0.02 * torch.sin(t)
@@ -108,10 +120,11 @@ def _idle(num_frames: int = 90) -> Motion:
 
 
 def _stroll(num_frames: int = 36, speed_m_per_s: float = 1.1) -> Motion:
-    """One walking cycle of 1.2 s from sines; loops. Source: ours."""
+    """One walking cycle of 1.2 s from sines, amplitudes in radians; it loops. Source: ours."""
     phase = torch.arange(num_frames) / num_frames * 2 * torch.pi
     poses = a_pose(80.0, -4.5).repeat(num_frames, 1, 1)
     for side, sign in (("left", 1.0), ("right", -1.0)):
+        # the right leg is half a cycle behind the left
         p = phase + (0.0 if side == "left" else torch.pi)
         hip, knee, ankle = (JOINT_NAMES.index(f"{side}_{j}") for j in ("hip", "knee", "ankle"))
         poses[:, hip, 0] = -0.08 - 0.42 * torch.sin(p)
@@ -120,6 +133,7 @@ def _stroll(num_frames: int = 36, speed_m_per_s: float = 1.1) -> Motion:
         poses[:, JOINT_NAMES.index(f"{side}_elbow"), 1] = -sign * (0.35 - 0.15 * torch.sin(p))
         poses[:, JOINT_NAMES.index(f"{side}_collar"), 1] = sign * 0.05 * torch.sin(p)
         shoulder = JOINT_NAMES.index(f"{side}_shoulder")
+        # first lower the arm, then swing it forward: two rotations, so matrices, not axis-angle
         swing = rotation_about("x", (0.4 * torch.sin(p)).numpy())
         down = rotation_about("z", np.full(num_frames, -sign * np.radians(80.0)))
         poses[:, shoulder] = torch.from_numpy(matrix_to_axis_angle(swing @ down)).float()
@@ -129,18 +143,3 @@ def _stroll(num_frames: int = 36, speed_m_per_s: float = 1.1) -> Motion:
     transl[:, 1] = -0.02 - 0.015 * torch.cos(2 * phase)
     transl[:, 2] = torch.arange(num_frames) / FPS * speed_m_per_s
     return Motion(poses, transl, FPS)
-
-
-def rotation_about(axis: str, angles_rad: Float[np.ndarray, " T"]) -> Float[np.ndarray, "T 3 3"]:
-    """Rotation matrices about one coordinate axis, "x", "y" or "z"."""
-    i = "xyz".index(axis)
-    a, b = (i + 1) % 3, (i + 2) % 3
-    out = np.tile(np.eye(3), (len(angles_rad), 1, 1))
-    out[:, a, a] = out[:, b, b] = np.cos(angles_rad)
-    out[:, b, a], out[:, a, b] = np.sin(angles_rad), -np.sin(angles_rad)
-    return out
-
-
-def from_rotmats(rotmats: Float[np.ndarray, "T 3 3"], share: float) -> Float[np.ndarray, "T 3 3"]:
-    """The rotation by `share` of each rotation's angle, about the same axis."""
-    return rodrigues(torch.from_numpy(matrix_to_axis_angle(rotmats) * share)).numpy()

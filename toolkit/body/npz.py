@@ -1,4 +1,4 @@
-"""Read an npz in SMPL-X layout: our CC0 body.npz, or the user's licensed SMPLX_NEUTRAL.npz."""
+"""Read a body file in SMPL-X layout: our CC0 body.npz, or the user's licensed SMPLX_NEUTRAL.npz."""
 
 import os
 import zipfile
@@ -6,6 +6,9 @@ from functools import cache
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from numpy.typing import DTypeLike
+from torch import Tensor
 
 from toolkit.body.model import NUM_JOINTS, BodyModel
 from toolkit.errors import MissingFileError, fail
@@ -13,22 +16,27 @@ from toolkit.run.files import model_path
 
 REQUIRED_KEYS = ("v_template", "f", "shapedirs", "J_regressor", "kintree_table", "weights")
 OPTIONAL_KEYS = ("posedirs", "vt", "ft", "lmk_faces_idx", "lmk_bary_coords")
-OURS = "joint_names"  # a key that only our bake writes; its pose correctives are zero
+OURS = "joint_names"  # a key that only our own file has; its pose correctives are all zero
 
 
 def load_body(path: str | os.PathLike | None = None, *, num_betas: int = 20) -> BodyModel:
-    """The default body, or any npz in SMPL-X layout. The same path is read once.
+    """Load the default body, or any npz file in SMPL-X layout; a path is read only once.
+
+    Args:
+        path: of the file; left out: our own body.
+        num_betas: shape coefficients to keep; a file that has fewer gives all of its.
 
     Raises:
-        MissingFileError: no such file.
-        InputError: not an npz in SMPL-X layout, a pickle inside, or not 55 joints.
+        MissingFileError: there is no such file.
+        InputError: not an npz file in SMPL-X layout, pickles among the needed arrays, or a number
+            of joints other than 55.
     """
     if path is None:
         path = model_path("body.npz", made_by="python -m tools.bake.body")
     return _load(os.path.abspath(path), num_betas)
 
 
-@cache
+@cache  # the body is frozen, so that all callers can share it
 def _load(path: str, num_betas: int) -> BodyModel:
     if not os.path.isfile(path):
         raise MissingFileError(
@@ -48,7 +56,7 @@ def _load(path: str, num_betas: int) -> BodyModel:
 
 
 def _read(path: str) -> dict[str, np.ndarray]:
-    """The arrays we use; official files also hold pickled dictionaries, which stay closed."""
+    """The arrays we use. Official files also hold pickles, which could run code: not opened."""
     with np.load(path, allow_pickle=False) as file:
         if OURS in file.files:
             return {k: file[k] for k in file.files if k != "posedirs"}
@@ -56,6 +64,7 @@ def _read(path: str) -> dict[str, np.ndarray]:
 
 
 def _check(path: str, arrays: dict[str, np.ndarray]) -> None:
+    """Raise an InputError unless keys, joints, vertices and numbers are as a body's must be."""
     missing = [k for k in REQUIRED_KEYS if k not in arrays]
     if missing:
         fail(
@@ -97,11 +106,13 @@ def _check(path: str, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _from_arrays(arrays: dict[str, np.ndarray], num_betas: int) -> BodyModel:
+    # `shapedirs` holds shape and expression side by side. As smplx reads it: 300 columns of shape
+    # and 100 of expression, or 10 and the rest. Ours has 400 columns, most of them zero.
     columns = arrays["shapedirs"].shape[-1]
     first, shapes, expressions = (300, 300, 100) if columns >= 400 else (10, 10, columns - 10)
     shapes = min(num_betas, int(arrays.get("num_betas", shapes)))
     expressions = min(int(arrays.get("num_expressions", 10)), expressions)
-    columns = (slice(0, shapes), slice(first, first + expressions))  # as smplx reads them
+    columns = (slice(0, shapes), slice(first, first + expressions))
     faces = _tensor(arrays["f"], np.int64)
     names = [str(n) for n in arrays.get("layer_names", ())]
     extra = {
@@ -110,26 +121,28 @@ def _from_arrays(arrays: dict[str, np.ndarray], num_betas: int) -> BodyModel:
         if k not in (*REQUIRED_KEYS, "posedirs") and not k.startswith(("faces_", "hands_"))
     }
     return BodyModel(
-        _tensor(arrays["v_template"]),
-        *(_tensor(arrays["shapedirs"][..., c]) for c in columns),
-        _tensor(arrays["J_regressor"]),
-        _tensor(arrays["weights"]),
-        _parents(arrays),
-        faces,
-        faces,
-        {n: _tensor(arrays[f"faces_{n}"], np.int64) for n in names},
-        _tensor(arrays["posedirs"]) if "posedirs" in arrays else None,
-        extra,
+        v_template=_tensor(arrays["v_template"]),
+        shapedirs=_tensor(arrays["shapedirs"][..., columns[0]]),
+        expr_dirs=_tensor(arrays["shapedirs"][..., columns[1]]),
+        J_regressor=_tensor(arrays["J_regressor"]),
+        lbs_weights=_tensor(arrays["weights"]),
+        parents=_parents(arrays),
+        faces=faces,
+        faces_body=faces,  # our bake leaves cavities out; in a licensed file they stay inside
+        layers={n: _tensor(arrays[f"faces_{n}"], np.int64) for n in names},
+        posedirs=_tensor(arrays["posedirs"]) if "posedirs" in arrays else None,
+        extra=extra,
     )
 
 
-def _parents(arrays: dict[str, np.ndarray]) -> torch.Tensor:
+def _parents(arrays: dict[str, np.ndarray]) -> Int[Tensor, " J"]:
     parents = _tensor(arrays["kintree_table"][0], np.int64)
-    parents[0] = -1  # official files store 2^32 - 1
+    parents[0] = -1  # the root; official files store 2^32 - 1, which is -1 as an unsigned number
     return parents
 
 
-def _tensor(array: np.ndarray, dtype=np.float32) -> torch.Tensor:
-    # torch.tensor copies to memory that torch has aligned: matrix products differ in their last
-    # bits with the alignment, and numpy's depends on what the process did before
+def _tensor(array: np.ndarray, dtype: DTypeLike = np.float32) -> Tensor:
+    # `torch.tensor` copies into memory that torch has aligned; `from_numpy` would keep numpy's.
+    # The last bits of a matrix product depend on the alignment of its inputs, and numpy's on what
+    # the process did before: the same seed would not give the same files.
     return torch.tensor(np.asarray(array, dtype=dtype, order="C"))

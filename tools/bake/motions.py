@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from toolkit.body.model import JOINT_NAMES, BodyModel
-from toolkit.body.motion import FPS, from_rotmats, rotation_about
+from toolkit.body.motion import FPS
 from toolkit.body.npz import load_body
-from toolkit.body.rotations import matrix_to_axis_angle
+from toolkit.body.rotations import matrix_to_axis_angle, partial_rotation, rotation_about
 from toolkit.run.files import DATA_DIR, atomic_path
 from tools.bake.makehuman import download_wheel
 
@@ -105,7 +105,7 @@ def retarget(frames: np.ndarray, body: BodyModel) -> np.ndarray:
     put("pelvis", local["root"])
     for joint, parts in (("chest", ("spine1", "spine2", "spine3")), ("neck", ("neck", "head"))):
         for part in parts:
-            put(part, from_rotmats(local[joint], 1 / len(parts)))
+            put(part, partial_rotation(local[joint], 1 / len(parts)))
     for side in ("left", "right"):
         arm, thigh, shank = (rest[f"{side}_{j}"] for j in ("shoulder", "hip", "knee"))
         put(f"{side}_shoulder", local[f"{side}_shoulder"] @ arm)
