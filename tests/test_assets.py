@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from toolkit.errors import MissingFileError
-from toolkit.run import files as assets
+from toolkit.run import files
 from toolkit.run.files import atomic_path
 
 
@@ -39,8 +39,8 @@ def test_result_is_readable_by_others(tmp_path):
 
 
 def test_missing_model_names_its_command(tmp_path, monkeypatch):
-    monkeypatch.setattr(assets, "DATA_DIR", tmp_path)
+    monkeypatch.setattr(files, "DATA_DIR", tmp_path)
     with pytest.raises(MissingFileError, match="python tools/bake_it.py"):
-        assets.model_path("none.npz", made_by="python tools/bake_it.py")
+        files.model_path("none.npz", made_by="python tools/bake_it.py")
     with pytest.raises(MissingFileError, match="none.png.*git checkout"):
-        assets.sample_path("none.png")
+        files.sample_path("none.png")

@@ -2,12 +2,15 @@
 
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 
 from toolkit.cli import main
-from toolkit.run import doctor
-from toolkit.run.doctor_text import render
+from toolkit.run.doctor import diagnosis, files, machine
+from toolkit.run.doctor.diagnosis import examine
+from toolkit.run.doctor.requirements import REQUIREMENTS, Requirement
+from toolkit.run.doctor.text import as_text
 from toolkit.weights.table import WEIGHTS
 
 GPU = [{"name": "a GPU", "memory_gb": 24.0}]
@@ -27,8 +30,8 @@ def no_network(monkeypatch):
 def empty(tmp_path, monkeypatch):
     """A machine without weights and without a GPU."""
     monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(doctor, "_gpus", list)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(machine, "cuda_gpus", list)
     return tmp_path
 
 
@@ -45,7 +48,7 @@ def stage(report, name):
 
 
 def test_bare_machine():
-    report = doctor.examine()
+    report = examine()
     assert report["can_run"] == {"embedded": True, "full": False}
     assert {w["status"] for w in report["weights"]} == {"missing"}
     assert {s["embedded"]["status"] for s in report["stages"]} == {"ready"}
@@ -57,7 +60,7 @@ def test_bare_machine():
 
 def test_weights_are_found(empty):
     fill(empty, "smplx", "qwen2.5-7b", "lhm-mini", "lhm-points-20k", "sapiens-1b")
-    report = doctor.examine()
+    report = examine()
     assert stage(report, "body")["full"]["status"] == "ready"
     assert stage(report, "prompts")["full"] == {
         "status": "ready",
@@ -72,7 +75,7 @@ def test_weights_are_found(empty):
 def test_half_a_weight_is_incomplete(empty):
     fill(empty, "qwen2.5-7b")
     (empty / "weights" / "qwen2.5-7b" / "tokenizer.json").unlink()
-    report = doctor.examine()
+    report = examine()
     row = next(w for w in report["weights"] if w["name"] == "qwen2.5-7b")
     assert row["status"] == "incomplete" and row["missing"] == ["tokenizer.json"]
     assert stage(report, "prompts")["full"]["status"] == "falls back to embedded"
@@ -80,31 +83,25 @@ def test_half_a_weight_is_incomplete(empty):
 
 def test_full_profile_runs_where_everything_is(empty, monkeypatch):
     fill(empty, *WEIGHTS)
-    monkeypatch.setattr(doctor, "_gpus", lambda: GPU)
-    monkeypatch.setattr(doctor, "_version", lambda name: "1.0")
-    there = [
-        doctor.Stage(
-            s.name,
-            s.embedded,
-            "toolkit.weights.table",
-            s.weights,
-            s.packages,
-            s.gpu_gb,
-            s.falls_back,
-        )
-        for s in doctor.STAGES
-    ]
-    monkeypatch.setattr(doctor, "STAGES", there)
-    report = doctor.examine()
+    monkeypatch.setattr(machine, "cuda_gpus", lambda: GPU)
+    monkeypatch.setattr(machine, "installed_version", lambda name: "1.0")
+    written = [replace(r, module="toolkit.weights.table") for r in REQUIREMENTS]
+    monkeypatch.setattr(diagnosis, "REQUIREMENTS", written)
+    report = examine()
     assert report["can_run"]["full"], [s["full"] for s in report["stages"]]
-    monkeypatch.setattr(doctor, "_gpus", lambda: [{"name": "small", "memory_gb": 8.0}])
-    assert not doctor.examine()["can_run"]["full"]
+    monkeypatch.setattr(machine, "cuda_gpus", lambda: [{"name": "small", "memory_gb": 8.0}])
+    assert not examine()["can_run"]["full"]
+
+
+def test_every_required_module_exists():
+    lacks = [lack for s in examine()["stages"] for lack in s["full"]["missing"]]
+    assert not [lack for lack in lacks if "in this version" in lack]
 
 
 def test_a_module_that_is_not_here_is_said(monkeypatch):
-    ghost = doctor.Stage("ghost", (), "toolkit.coarse.ghost")
-    monkeypatch.setattr(doctor, "STAGES", [ghost])
-    judged = doctor.examine()["stages"][0]["full"]
+    ghost = Requirement("ghost", (), "toolkit.coarse.ghost")
+    monkeypatch.setattr(diagnosis, "REQUIREMENTS", [ghost])
+    judged = examine()["stages"][0]["full"]
     assert judged == {
         "status": "missing",
         "weights": [],
@@ -116,8 +113,8 @@ def test_changed_and_lost_files_are_seen(tmp_path, monkeypatch):
     for name in ("models", "samples"):
         (tmp_path / "data" / name).mkdir(parents=True)
     (tmp_path / "data" / "models" / "body.npz").write_bytes(b"not the body")
-    monkeypatch.setattr(doctor, "DATA_DIR", tmp_path / "data")
-    report = doctor.examine()
+    monkeypatch.setattr(files, "DATA_DIR", tmp_path / "data")
+    report = examine()
     states = {row["name"]: row["status"] for row in report["embedded"]}
     assert states["models/body.npz"] == "differs from THIRD_PARTY.md"
     assert states["models/coarse.safetensors"] == "missing"
@@ -125,23 +122,25 @@ def test_changed_and_lost_files_are_seen(tmp_path, monkeypatch):
         "status": "missing",
         "missing": ["data/models/coarse.safetensors"],
     }
-    assert not report["can_run"]["embedded"] and doctor.exit_code(report, "embedded") == 2
+    assert not report["can_run"]["embedded"] and diagnosis.exit_code(report, "embedded") == 2
 
 
 def test_files_of_this_repository_are_whole():
-    assert {row["status"] for row in doctor.examine_shipped()} == {"ready"}
+    assert {row["status"] for row in files.examine_shipped_files()} == {"ready"}
 
 
 def test_a_needed_package_that_is_gone_stops_the_embedded_profile(monkeypatch):
-    version = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda n: None if n == "numba" else version(n))
-    report = doctor.examine()
-    assert not report["can_run"]["embedded"] and "numba (needed): missing" in render(report)
+    version = machine.installed_version
+    monkeypatch.setattr(
+        machine, "installed_version", lambda n: None if n == "numba" else version(n)
+    )
+    report = examine()
+    assert not report["can_run"]["embedded"] and "numba (needed): missing" in as_text(report)
 
 
 def test_json_keys_are_stable():
     """Programs read these; add keys at will, but a renamed one needs a new schema number."""
-    report = json.loads(json.dumps(doctor.examine()))
+    report = json.loads(json.dumps(examine()))
     assert report["schema"] == 1
     assert set(report) >= {
         "schema",
@@ -184,11 +183,11 @@ def test_json_keys_are_stable():
 
 
 def test_text_shows_licences_and_commands():
-    text = render(doctor.examine())
+    text = as_text(examine())
     assert "not to train a model" in text and "SMPL-X" in text and "Built with Llama" in text
     assert f"hf download {WEIGHTS['flux.1-dev'].source}" in text
     assert "main (unpinned)" in text
-    assert "hf download" not in render(doctor.examine(), "embedded")
+    assert "hf download" not in as_text(examine(), "embedded")
 
 
 @pytest.mark.parametrize(

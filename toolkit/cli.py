@@ -77,13 +77,13 @@ def doctor(
     """Say what this machine can run: packages, GPU, memory, disk, weights. Downloads nothing."""
     import json
 
-    from toolkit.run.doctor import examine, exit_code
-    from toolkit.run.doctor_text import render
+    from toolkit.run.doctor.diagnosis import examine, exit_code
+    from toolkit.run.doctor.text import as_text
 
     if profile not in (None, "embedded", "full"):
         fail("profile", got=repr(profile), wanted='"embedded" or "full"', fix="Or leave it out.")
     report = examine()
-    typer.echo(json.dumps(report, indent=1) if as_json else render(report, profile))
+    typer.echo(json.dumps(report, indent=1) if as_json else as_text(report, profile))
     raise typer.Exit(exit_code(report, profile))
 
 

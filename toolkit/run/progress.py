@@ -1,4 +1,4 @@
-"""One progress bar a stage, on the terminal or in a notebook; TQDM_DISABLE=1 silences it."""
+"""One progress bar per stage, on the terminal or in a notebook; TQDM_DISABLE=1 silences it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ _silent = False
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """No bars inside the block: whoever runs the pipeline on many people draws one of their own."""
+    """No bars inside the block, e.g. when the pipeline runs on many people under one outer bar."""
     global _silent
     before, _silent = _silent, True
     try:
@@ -20,10 +20,20 @@ def silent() -> Iterator[None]:
 
 
 class Progress:
-    """A bar that is a callback: `with Progress("refit", 200) as tick: fit(..., callback=tick)`."""
+    """A bar that can be passed as a callback.
+
+    with Progress("refit", 200) as advance:
+        refit(..., callback=advance)
+    """
 
     def __init__(self, name: str, total: int = 1):
-        quiet = {"disable": True} if _silent else {}  # else TQDM_DISABLE decides
+        """Draw an empty bar.
+
+        Args:
+            name: printed before the bar.
+            total: number of steps.
+        """
+        quiet = {"disable": True} if _silent else {}  # not False: that would override TQDM_DISABLE
         self.bar = tqdm(
             total=total,
             desc=f"{name:<10}",
@@ -36,11 +46,11 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __call__(self, *_) -> None:
-        """One step done; takes whatever a stage's callback is given."""
+    def __call__(self, *_: object) -> None:
+        """Advance by one step; the arguments differ from stage to stage and are ignored."""
         self.bar.update(1)
 
-    def __exit__(self, kind, *_) -> None:
-        if kind is None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:  # fill the bar: a stage may stop early, or take one step only
             self.bar.update(self.bar.total - self.bar.n)
         self.bar.close()

@@ -156,7 +156,7 @@ def require_gpu() -> str:
 
 def stand_ins() -> list[str]:
     """Weights of which only tiny random ones are here: what the notebooks draw is then nonsense."""
-    from toolkit.run.doctor import examine_weights
+    from toolkit.run.doctor.files import examine_weights
 
     return [row["name"] for row in examine_weights() if row["stand_in"]]
 

@@ -1,14 +1,14 @@
-"""The doctor's report as text."""
+"""The doctor's report as text for a terminal."""
 
-from toolkit.run.doctor import FALLBACK, READY
+from toolkit.run.doctor.requirements import FALLBACK, READY
 
 
-def render(report: dict, profile: str | None = None) -> str:
+def as_text(report: dict, profile: str | None = None) -> str:
     """Lay the report out for a terminal.
 
     Args:
-        report: from `doctor.examine`.
-        profile: show only this one's stages; None shows both, and every weight.
+        report: as `examine` returns it.
+        profile: show the stages of this profile only; None shows both, and every weight.
     """
     parts = [
         _machine(report["machine"]),
@@ -29,14 +29,16 @@ def _machine(machine: dict) -> str:
     ]
     for key, label in (("weights_dir", "weights (TOOLKIT_WEIGHTS)"), ("hub_cache", "hub cache")):
         place = machine[key]
-        there = "" if place["exists"] else ", not there yet"
-        lines.append(f"{label}: {place['path']} ({place['free_gb']:g} GB free{there})")
+        remark = "" if place["exists"] else ", does not exist yet"
+        lines.append(f"{label}: {place['path']} ({place['free_gb']:g} GB free{remark})")
     return "\n".join(lines)
 
 
 def _packages(packages: list[dict]) -> str:
     bad = [p for p in packages if p["status"] != READY]
-    lines = [f"packages: {sum(p['status'] == READY for p in packages)} of {len(packages)} there"]
+    lines = [
+        f"packages: {sum(p['status'] == READY for p in packages)} of {len(packages)} installed"
+    ]
     lines += [
         f"  {p['name']} ({'needed' if p['needed'] else 'optional'}): {p['status']}" for p in bad
     ]
@@ -53,19 +55,19 @@ def _shipped(files: list[dict]) -> str:
 def _stages(report: dict, profile: str | None) -> str:
     blocks = []
     for name in [profile] if profile else ["embedded", "full"]:
-        can = "can run here" if report["can_run"][name] else "cannot run here"
-        lines = [f"profile {name}: {can}"]
+        verdict = "can run here" if report["can_run"][name] else "cannot run here"
+        lines = [f"profile {name}: {verdict}"]
         for stage in report["stages"]:
             state = stage[name]
-            lacks = f": {', '.join(state['missing'])}" if state["missing"] else ""
-            status = f"{FALLBACK}, for want of" if state["status"] == FALLBACK else state["status"]
-            lines.append(f"  {stage['name']:<11}{status}{lacks}")
+            lacking = f": {', '.join(state['missing'])}" if state["missing"] else ""
+            status = f"{FALLBACK}, it lacks" if state["status"] == FALLBACK else state["status"]
+            lines.append(f"  {stage['name']:<11}{status}{lacking}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
 def _weights(weights: list[dict]) -> str:
-    lines = ["weights of the full profile (one alternative a stage is enough)"]
+    lines = ["weights of the full profile (one alternative per stage is enough)"]
     for w in weights:
         gate = ", gated" if w["gated"] else ""
         lines.append(
@@ -76,15 +78,16 @@ def _weights(weights: list[dict]) -> str:
             stand_in = ", a stand-in of tools/upkeep/tiny_weights.py" if w["stand_in"] else ""
             lines.append(f"    in {w['folder']}{stand_in}")
         else:
-            lacks = f"    lacks {', '.join(w['missing'][:3])} in {w['folder']}\n"
-            lines.append(f"{lacks if w['folder'] else ''}    {w['command']}")
+            lacking = f"    lacks {', '.join(w['missing'][:3])} in {w['folder']}\n"
+            lines.append(f"{lacking if w['folder'] else ''}    {w['command']}")
     return "\n".join(lines)
 
 
 def _licences(weights: list[dict]) -> str:
-    """Notes, each once, with the weights it binds."""
-    bound: dict[str, list[str]] = {}
+    """Each note once, after the names of the weights that it is about."""
+    names_by_note: dict[str, list[str]] = {}
     for w in weights:
         if w["note"]:
-            bound.setdefault(w["note"], []).append(w["name"])
-    return "\n".join(["notes", *(f"  {', '.join(n)}: {note}" for note, n in bound.items())])
+            names_by_note.setdefault(w["note"], []).append(w["name"])
+    lines = [f"  {', '.join(names)}: {note}" for note, names in names_by_note.items()]
+    return "\n".join(["notes", *lines])
