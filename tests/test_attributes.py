@@ -1,4 +1,4 @@
-"""Attribute records: the paper's groups, balance, consistency, and the people they cast."""
+"""Attribute records: the paper's groups, balance, consistency, and the people drawn from them."""
 
 import json
 from collections import Counter
@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from toolkit.body.npz import load_body
-from toolkit.dataset.person_of_record import cast, full_body_camera, keeps_top_color, make_person
+from toolkit.dataset.person_of_record import (
+    full_body_camera,
+    keeps_top_color,
+    make_person,
+    plan_person,
+)
 from toolkit.dataset.records import AttributeRecord, check_values, sample_record, sample_records
 from toolkit.dataset.vocabulary import (
     ANY,
@@ -129,14 +134,14 @@ def test_split_color(value, parts):
     assert split_color("upper body", value) == parts
 
 
-def test_every_record_casts_a_known_person():
+def test_every_record_can_be_translated_for_the_renderer():
     for record in RECORDS:
-        casting = cast(record)
-        check_attributes(casting.people)
-        assert set(casting.ignored) < set(record.required)
+        plan = plan_person(record)
+        check_attributes(plan.attributes)
+        assert set(plan.ignored) < set(record.required)
 
 
-def test_casting_follows_the_record():
+def test_the_plan_follows_the_record():
     record = next(
         r
         for r in RECORDS
@@ -144,20 +149,21 @@ def test_casting_follows_the_record():
         and r.values["ethnicity"] == "Black"
         and r.values["facial details"] == NONE
     )
-    people = cast(record).people
-    assert people["hat"] == "beanie" and people["skin"] >= 0.65 and people["beard"] == "none"
-    assert record.values["hat"] == f"{people['hat_color']} beanie"
-    assert record.values["shoes"].startswith(people["shoe_color"])
+    attributes = plan_person(record).attributes
+    assert attributes["hat"] == "beanie" and attributes["skin"] >= 0.65
+    assert attributes["beard"] == "none"
+    assert record.values["hat"] == f"{attributes['hat_color']} beanie"
+    assert record.values["shoes"].startswith(attributes["shoe_color"])
 
 
-def test_top_is_told_from_skin_wherever_it_can_be():
-    """The renderer dyes a top that looks like skin; casting avoids it, and notices the rest."""
+def test_top_differs_from_skin_wherever_it_can():
+    """The renderer changes a top that looks like skin; the plan avoids it, and notices the rest."""
     values = RECORDS[0].values | {"gender": "man", "lower body": "navy jeans"}
 
     def top(ethnicity, garment):
-        told = values | {"ethnicity": ethnicity, "upper body": garment}
+        changed = values | {"ethnicity": ethnicity, "upper body": garment}
         return [
-            keeps_top_color(make_person(AttributeRecord(i, 0, check_values(told)), i))
+            keeps_top_color(make_person(AttributeRecord(i, 0, check_values(changed)), i))
             for i in range(6)
         ]
 

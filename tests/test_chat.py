@@ -1,6 +1,7 @@
 """Chat models: a tiny Llama, and a server on 127.0.0.1 that misbehaves in every way."""
 
 import json
+import os
 import threading
 import time
 from contextlib import contextmanager
@@ -8,11 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+from huggingface_hub import close_session
 
-from toolkit.dataset.chat import ServerChat, TransformersChat, strip_thinking
-from toolkit.dataset.prompts import ChatWriter
+from toolkit.dataset.chat import strip_thinking
+from toolkit.dataset.chat_server import ServerChat
+from toolkit.dataset.chat_transformers import TransformersChat
+from toolkit.dataset.prompts_chat import ChatWriter
+from toolkit.dataset.prompts_templates import TemplateWriter
 from toolkit.dataset.records import sample_record
-from toolkit.dataset.templates import TemplateWriter
 from toolkit.dataset.tiny import CHAT_TEMPLATE, byte_tokenizer, tiny_llama
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 
@@ -80,10 +84,30 @@ def test_key_is_neither_sent_nor_shown_unasked():
     assert "secret" not in repr(client("http://x", api_key="secret"))
 
 
+def test_the_users_hub_token_is_not_sent_to_other_servers(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with server(answer("Hi.")) as (url, seen):
+        client(url)(ASK, seed=0)
+        client(url, api_key="own")(ASK, seed=0)
+    assert [request["key"] for request in seen] == [None, "Bearer own"]
+
+
 def test_proxy_is_not_used_for_this_machine(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    with server(answer("Hi.")) as (url, _):
-        assert client(url)(ASK, seed=0) == "Hi."
+    monkeypatch.setenv("no_proxy", "example.org")
+    close_session()  # the next request opens a new one, which reads the environment
+    try:
+        with server(answer("Hi.")) as (url, _):
+            assert client(url)(ASK, seed=0) == "Hi."
+        assert os.environ["no_proxy"] == "example.org,127.0.0.1"
+    finally:
+        close_session()
+
+
+def test_offline_mode_is_named(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(MissingCapabilityError, match="Unset HF_HUB_OFFLINE"):
+        client("http://127.0.0.1:9")(ASK, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +172,7 @@ def test_nobody_there():
 
 def test_backoff_doubles(monkeypatch):
     waits = []
-    monkeypatch.setattr("toolkit.dataset.chat.time.sleep", waits.append)
+    monkeypatch.setattr("toolkit.dataset.chat_server.time.sleep", waits.append)
     with server((503, "busy")) as (url, _), pytest.raises(MissingCapabilityError):
         client(url, backoff_s=0.5, retries=3)(ASK, seed=0)
     assert waits == [0.5, 1.0, 2.0]

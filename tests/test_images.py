@@ -9,16 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from toolkit.dataset.images import (
-    PRESETS,
-    DiffusionImages,
-    ImageRecord,
-    PeopleImages,
-    Preset,
-    load_pipeline,
-)
+from toolkit.dataset.images import ImageRecord
+from toolkit.dataset.images_diffusers import PRESETS, DiffusionImages, Preset, load_pipeline
+from toolkit.dataset.images_procedural import ProceduralImages
+from toolkit.dataset.prompts_templates import TemplateWriter
 from toolkit.dataset.records import sample_record
-from toolkit.dataset.templates import TemplateWriter
 from toolkit.dataset.tiny import tiny_flux, tiny_z_image
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.weights.table import WEIGHTS
@@ -33,7 +28,7 @@ def mean_difference(a, b) -> float:
 
 @pytest.fixture(scope="module")
 def people():
-    maker = PeopleImages((96, 96), supersample=2)
+    maker = ProceduralImages((96, 96), supersample=2)
     return maker, maker.draw(PROMPT, seed=5)
 
 
@@ -60,7 +55,7 @@ def test_people_follow_the_attributes(people):
     assert person.attributes["gender"] == PROMPT.values["gender"]
     assert PROMPT.values["upper body"].startswith(person.attributes["top_color"])
     assert "occupation" not in person.attributes
-    assert set(drawing.record.ignored) <= set(PROMPT.attributes.required)
+    assert set(drawing.record.ignored) <= set(PROMPT.attribute_record.required)
 
 
 def test_people_are_seeded(people):

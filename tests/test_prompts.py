@@ -4,16 +4,11 @@ import json
 
 import pytest
 
-from toolkit.dataset.prompts import (
-    ChatWriter,
-    PromptRecord,
-    check_prompt,
-    clean,
-    describe,
-    mentions,
-)
+from toolkit.dataset.prompts import PromptRecord
+from toolkit.dataset.prompts_chat import ChatWriter, clean, describe
+from toolkit.dataset.prompts_check import check_prompt, mentions
+from toolkit.dataset.prompts_templates import TemplateWriter
 from toolkit.dataset.records import sample_record, sample_records
-from toolkit.dataset.templates import TemplateWriter
 from toolkit.dataset.vocabulary import split_color
 from toolkit.errors import InputError
 
@@ -145,7 +140,7 @@ def test_what_is_absent_is_not_mentioned():
 def test_record_round_trip():
     record = TemplateWriter().write(RECORD)
     assert PromptRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
-    assert record.attributes == RECORD
+    assert record.attribute_record == RECORD
 
 
 def test_first_good_answer_is_taken():

@@ -1,10 +1,11 @@
-"""Balanced attribute records: who is to be drawn, before a word of the prompt is written.
+"""Attribute records: who is to be drawn, sampled in balance before any prompt is written.
 
-Record `index` of a `seed` is always the same, whoever asks for it and in which order. Each
-attribute runs through its values in shuffled blocks that hold every value once (and "none" and
-"any" as often as their shares say), so every prefix of the sequence is balanced.
+Record `index` of a `seed` is always the same, in whichever order the records are asked for. Each
+attribute runs through its values in shuffled blocks. A block holds every value equally often, and
+"none" and "any" as often as their shares say, so every prefix of the sequence is balanced.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -21,17 +22,18 @@ from toolkit.dataset.vocabulary import (
 )
 from toolkit.errors import fail
 
-SALT = {name: 101 + i for i, name in enumerate(ATTRIBUTES)}  # keeps attributes independent
+# A number of its own for each attribute: its shuffles are independent of all others.
+SALT = {name: 101 + i for i, name in enumerate(ATTRIBUTES)}
 
 
 @dataclass(frozen=True)
 class AttributeRecord:
-    """One person's attributes.
+    """The attributes of one person.
 
     Attributes:
         index: of the record in its sequence, >= 0.
         seed: of the sequence.
-        values: attribute -> value, "none" or "any"; every attribute of the paper is there.
+        values: attribute -> value, "none" or "any"; holds every attribute of the paper.
     """
 
     index: int
@@ -40,10 +42,15 @@ class AttributeRecord:
 
     @property
     def required(self) -> dict[str, str]:
-        """What a prompt must say. Not what is absent: text-to-image models draw what is named."""
-        return {name: v for name, v in self.values.items() if v not in (NONE, ANY)}
+        """The attributes that a prompt must mention.
+
+        Absent ones ("none") are not among them: a text-to-image model draws what it reads, even in
+        "without a hat".
+        """
+        return {name: value for name, value in self.values.items() if value not in (NONE, ANY)}
 
     def to_json(self) -> dict:
+        """The record as dicts, strings and numbers."""
         return asdict(self)
 
     @classmethod
@@ -62,36 +69,48 @@ def sample_record(index: int, seed: int = 0) -> AttributeRecord:
     Args:
         index: >= 0.
         seed: another seed shuffles every block anew.
+
+    Raises:
+        InputError: a negative index.
     """
     if index < 0:
         fail("index", got=index, wanted="0 or more", fix="Count from 0.")
     values = {name: _draw(attribute, index, seed) for name, attribute in ATTRIBUTES.items()}
-    here = _at(tuple(PLACES), index, [seed, 98])
-    values |= {place: NONE for place in PLACES if place != here}
+    # the paper has one attribute per kind of place, and a person stands in one place only
+    kind_of_place = _at(tuple(PLACES), index, [seed, 98])
+    values |= {kind: NONE for kind in PLACES if kind != kind_of_place}
     return AttributeRecord(index, seed, reconcile(values, np.random.default_rng([seed, 99, index])))
 
 
 def sample_records(count: int, seed: int = 0, *, start: int = 0) -> list[AttributeRecord]:
-    """Records `start` .. `start + count - 1`."""
+    """Records `start` .. `start + count - 1` of the sequence that `seed` names.
+
+    Args:
+        count: number of records.
+        seed: as in `sample_record`.
+        start: index of the first one, >= 0.
+    """
     return [sample_record(index, seed) for index in range(start, start + count)]
 
 
 def _block(attribute: Attribute) -> list[str]:
     """Every value equally often, with "none" and "any" in their shares of the block."""
-    named = 1 - attribute.none - attribute.any
-    repeats = 1 if max(attribute.none, attribute.any) == 0 else 5  # so that shares come out right
+    named_share = 1 - attribute.none - attribute.any
+    # Five copies of each value, so that the rounded counts of "none" and "any" fit their shares.
+    repeats = 1 if max(attribute.none, attribute.any) == 0 else 5
     values = list(attribute.values) * repeats
-    count = len(values) / named
-    return values + [NONE] * round(attribute.none * count) + [ANY] * round(attribute.any * count)
+    size = len(values) / named_share
+    return values + [NONE] * round(attribute.none * size) + [ANY] * round(attribute.any * size)
 
 
-def _at(values, index: int, key: list[int]) -> str:
-    """Element `index` of the endless row of shuffled copies of `values`."""
+def _at(values: Sequence[str], index: int, key: list[int]) -> str:
+    """Element `index` of an endless row of copies of `values`, each copy shuffled anew."""
     block, place = divmod(index, len(values))
     return values[np.random.default_rng([*key, block]).permutation(len(values))[place]]
 
 
 def _draw(attribute: Attribute, index: int, seed: int) -> str:
+    """The value of an attribute in record `index`, before contradictions are taken out."""
     value = _at(_block(attribute), index, [seed, SALT[attribute.name]])
     if attribute.colors and value not in (NONE, ANY):
         color = _at(attribute.colors, index, [seed, SALT[attribute.name], 7])
@@ -100,11 +119,14 @@ def _draw(attribute: Attribute, index: int, seed: int) -> str:
 
 
 def reconcile(values: dict[str, str], rng: np.random.Generator) -> dict[str, str]:
-    """Take out what contradicts itself: hair on the bald, a beard on a woman, a sad laugh.
+    """Take out contradictions: hair type of a bald person, a beard on a woman, a sad laugh.
 
     Args:
-        values: one of every attribute; not changed.
-        rng: picks between equally good repairs.
+        values: one value of every attribute; not changed.
+        rng: chooses between repairs that are equally good.
+
+    Returns:
+        The values without contradictions.
     """
     v = dict(values)
     if v["hair style"] == "bald":
@@ -123,16 +145,19 @@ def reconcile(values: dict[str, str], rng: np.random.Generator) -> dict[str, str
                 v[name] = f"{color} {'t-shirt' if name == 'upper body' else 'trousers'}"
     if split_color("upper body", v["upper body"])[1] == "dress":
         v["lower body"] = NONE
-    faces = EXPRESSIONS.get(v["emotion"])
+    faces = EXPRESSIONS.get(v["emotion"])  # None where the emotion is left open
     if faces and v["facial expression"] not in (*faces, ANY):
         v["facial expression"] = faces[rng.integers(len(faces))]
     if v["activity"] != NONE:
-        v["pose"] = ANY  # one of the two says how the body stands
+        v["pose"] = ANY  # pose and activity both say how the body stands; the activity wins
     return v
 
 
 def check_values(values: dict[str, str]) -> dict[str, str]:
-    """Return the values if they are one of every attribute, all known.
+    """Return a copy of the values if they hold every attribute once and all are known.
+
+    Args:
+        values: attribute -> value.
 
     Raises:
         InputError: naming the attribute.
@@ -147,16 +172,16 @@ def check_values(values: dict[str, str]) -> dict[str, str]:
         )
     for name, value in values.items():
         attribute = ATTRIBUTES[name]
-        known = value in (NONE, ANY, *attribute.values) or (
+        is_known = value in (NONE, ANY, *attribute.values) or (
             bool(attribute.colors)
             and value.endswith(attribute.values)
             and split_color(name, value)[0] in attribute.colors
         )
-        if not known:
+        if not is_known:
             fail(
                 f"Attribute {name!r}",
                 got=repr(value),
-                fix="See toolkit.dataset.vocabulary.",
                 wanted=f"one of {', '.join((NONE, ANY, *attribute.values))}",
+                fix="See toolkit.dataset.vocabulary.",
             )
     return dict(values)

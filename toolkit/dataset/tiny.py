@@ -1,12 +1,18 @@
-"""Chat models and image pipelines in miniature: every class real, every weight random.
+"""Chat models and image pipelines in miniature: the real classes with random weights.
 
-Built offline in a second, for tests and dry runs. Their answers are noise: they prove shapes, seeds
-and calls, not looks.
+They are built offline in a second, for tests and dry runs. Their answers are noise: they test
+shapes, seeds and calls, but say nothing about the quality of a text or a picture.
 """
+
+from typing import TYPE_CHECKING
 
 import torch
 
-TEXTS = [
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, FluxPipeline, ZImagePipeline
+    from transformers import CLIPTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast, T5Tokenizer
+
+TEXTS = [  # the tokenizers learn their few merges from these
     "A full body photograph of a woman in a red hoodie, head to toe, in a park.",
     "You write prompts for a text-to-image model. Answer with the prompt only.",
 ]
@@ -21,8 +27,13 @@ CHAT_TEMPLATE = (
 )
 
 
-def byte_tokenizer(template: str | None = None, size: int = 400):
-    """A byte-level BPE tokenizer with a chat template, as Llama 3's and Qwen's are."""
+def byte_tokenizer(template: str | None = None, size: int = 400) -> "PreTrainedTokenizerFast":
+    """A byte-level BPE tokenizer with a chat template, like those of Llama 3 and Qwen.
+
+    Args:
+        template: the chat template (Jinja), or None for a base model's tokenizer.
+        size: number of tokens, > 256 bytes and the four special ones.
+    """
     from tokenizers import ByteLevelBPETokenizer
     from transformers import PreTrainedTokenizerFast
 
@@ -41,8 +52,10 @@ def byte_tokenizer(template: str | None = None, size: int = 400):
     return tokenizer
 
 
-def tiny_llama(template: str = LLAMA_TEMPLATE):
-    """A `LlamaForCausalLM` and its tokenizer."""
+def tiny_llama(
+    template: str = LLAMA_TEMPLATE,
+) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerFast]":
+    """A Llama of two layers, and its tokenizer."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     tokenizer = byte_tokenizer(template)
@@ -62,8 +75,8 @@ def tiny_llama(template: str = LLAMA_TEMPLATE):
     return LlamaForCausalLM(config).eval(), tokenizer
 
 
-def clip_tokenizer():
-    """A `CLIPTokenizer` over bytes, as CLIP-L's."""
+def clip_tokenizer() -> "CLIPTokenizer":
+    """A tokenizer over bytes, like that of CLIP-L."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import CLIPTokenizer
 
@@ -85,8 +98,8 @@ def clip_tokenizer():
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
 
 
-def t5_tokenizer():
-    """A `T5Tokenizer` over a unigram vocabulary."""
+def t5_tokenizer() -> "T5Tokenizer":
+    """A tokenizer over a unigram vocabulary, like that of T5."""
     import json
 
     from tokenizers import SentencePieceUnigramTokenizer
@@ -104,8 +117,8 @@ def t5_tokenizer():
     return T5Tokenizer(vocab=[tuple(piece) for piece in pieces], extra_ids=0)
 
 
-def tiny_vae():
-    """An `AutoencoderKL` with 4 latent channels."""
+def tiny_vae() -> "AutoencoderKL":
+    """A VAE with 4 latent channels."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -124,8 +137,8 @@ def tiny_vae():
     )
 
 
-def tiny_flux():
-    """A `FluxPipeline` (FLUX.1-dev's class)."""
+def tiny_flux() -> "FluxPipeline":
+    """A pipeline of the class that FLUX.1-dev uses."""
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
@@ -168,8 +181,8 @@ def tiny_flux():
     )
 
 
-def tiny_z_image():
-    """A `ZImagePipeline` (Z-Image-Turbo's class, Apache-2.0)."""
+def tiny_z_image() -> "ZImagePipeline":
+    """A pipeline of the class that Z-Image-Turbo uses (Apache-2.0)."""
     from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
     from transformers import Qwen3Config, Qwen3Model
 
@@ -200,7 +213,7 @@ def tiny_z_image():
     ).eval()
     with torch.no_grad():
         for name, weight in transformer.named_parameters():
-            if "pad_token" in name:  # torch.empty until a checkpoint fills it
+            if "pad_token" in name:  # made by torch.empty: a checkpoint would fill it
                 weight.normal_()
     return ZImagePipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),

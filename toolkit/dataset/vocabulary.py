@@ -1,7 +1,10 @@
 """The attribute list of the paper: eight groups, their attributes, and the values we draw.
 
-Groups and names are the paper's; the values are ours, as it does not print any. Everyone is an
-adult. Two words stand for no value: "none" (a person without it) and "any" (left open).
+The groups and the names of the attributes are the paper's. It does not print the values; those here
+are ours. Everyone is an adult. Two words stand in place of a value: "none" (the person has no such
+thing) and "any" (left open).
+
+Some tables map a value to what our people renderer understands, for `person_of_record.py`.
 """
 
 from dataclasses import dataclass
@@ -16,12 +19,12 @@ class Attribute:
     """One attribute of a person.
 
     Attributes:
-        name: the paper's.
-        group: the paper's.
-        values: drawn equally often, in words that a prompt can use.
-        none: share of people without it, [0, 1).
+        name: as the paper has it.
+        group: as the paper has it.
+        values: in words that a prompt can use; each is drawn equally often.
+        none: share of people who have no such thing, [0, 1).
         any: share of people for whom it is left open, [0, 1).
-        colors: if not empty, a value is "colour value", colours drawn equally often too.
+        colors: if not empty, one of them (each equally often) is put before the value.
     """
 
     name: str
@@ -32,7 +35,7 @@ class Attribute:
     colors: tuple[str, ...] = ()
 
 
-AGES = {
+AGES = {  # words -> years
     "about 20 years old": 20,
     "in the late twenties": 28,
     "in the thirties": 35,
@@ -49,8 +52,8 @@ SKIN = {
     "White": (0.0, 0.25),
     "Hispanic": (0.2, 0.6),
     "Middle Eastern": (0.2, 0.5),
-}  # ranges of skin tone, 0 very light .. 1 very dark
-PLACES = {
+}  # ethnicity -> range of skin tones, from 0 (very light) to 1 (very dark)
+PLACES = {  # kind of place, an attribute of the paper -> its values
     "urban": ("city street", "market square", "subway platform", "rooftop terrace"),
     "natural": ("forest path", "sandy beach", "mountain meadow", "desert dunes"),
     "indoor": ("photo studio", "living room", "office", "gym", "library"),
@@ -64,7 +67,8 @@ EXPRESSIONS = {
     "calm": ("neutral face", "smiling"),
     "confident": ("smiling", "neutral face"),
     "thoughtful": ("neutral face", "frowning"),
-}  # emotion -> faces that go with it
+}  # emotion -> facial expressions that go with it
+# from here on: value -> the renderer's word for it, see toolkit.people.attributes
 BEARDS = {"stubble": "stubble", "moustache": "moustache", "full beard": "full"}
 HAIR_STYLES = {
     "bald": "bald",
@@ -128,7 +132,7 @@ ACTIVITIES = {
     "kicking": "kick",
     "boxing": "punch",
     "jumping": "jump",
-}  # -> a clip of toolkit.body.motion
+}  # activity -> a clip of toolkit.body.motion, or None where no clip shows it
 
 COLORS = tuple(CLOTH)
 
@@ -155,7 +159,7 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute(
             "facial expression",
             "emotion",
-            tuple(dict.fromkeys(sum(EXPRESSIONS.values(), ()))),
+            tuple(dict.fromkeys(sum(EXPRESSIONS.values(), ()))),  # each once, order kept
             any=0.1,
         ),
         Attribute("emotion", "emotion", tuple(EXPRESSIONS), any=0.1),
@@ -210,14 +214,21 @@ ATTRIBUTES: dict[str, Attribute] = {
     )
 }
 GROUPS: dict[str, tuple[str, ...]] = {}
-for _attribute in ATTRIBUTES.values():
+for _attribute in ATTRIBUTES.values():  # group -> names of its attributes
     GROUPS[_attribute.group] = (*GROUPS.get(_attribute.group, ()), _attribute.name)
 
 
 def split_color(attribute: str, value: str) -> tuple[str, str]:
-    """A clothing value as (colour, garment), e.g. "light grey hoodie" -> ("light grey", "hoodie").
+    """Split a clothing value: "light grey hoodie" becomes ("light grey", "hoodie").
 
-    Both are known: the garment is the longest of the attribute's values that ends it.
+    The garment is the longest of the attribute's values with which the text ends.
+
+    Args:
+        attribute: name of an attribute with colours, e.g. "upper body".
+        value: of that attribute.
+
+    Returns:
+        (colour, garment).
     """
     garment = max((v for v in ATTRIBUTES[attribute].values if value.endswith(v)), key=len)
     return value[: -len(garment)].strip(), garment

@@ -1,8 +1,8 @@
-"""The embedded prompt writer: a small grammar whose sentences name every attribute.
+"""Prompts without a language model: a small grammar whose sentences name every attribute.
 
-A rule is a row of sentences with [slots]. A slot is another rule, a word of the person's
-grammatical gender, or an attribute; a sentence with an attribute that this person does not have
-is not used. Among the sentences that are left, the seed picks.
+A rule is a list of sentences with [slots]. A slot is another rule, a pronoun of the person, or an
+attribute. A sentence is usable if the person has all attributes in its slots. Of the usable
+sentences, those that name most attributes are taken, and the seed picks one of them.
 """
 
 import re
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.dataset.prompts import PromptRecord, check_prompt
+from toolkit.dataset.prompts import PromptRecord
+from toolkit.dataset.prompts_check import check_prompt
 from toolkit.dataset.records import AttributeRecord
 from toolkit.dataset.vocabulary import PLACES
 from toolkit.errors import fail
 
-NAME, REVISION = "template grammar", "1"
+NAME, REVISION = "template grammar", "1"  # for the records, in place of a model's
 RULES: dict[str, tuple[str, ...]] = {
     "picture": ("[opening] of [someone], [doing]. [dress] [head] [face] [extras] [where] [light]",),
     "opening": (
@@ -71,7 +72,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "where": ("The place is [a place].", "Behind [obj]: [a place]."),
     "light": ("Lighting: [lighting].", "Lit by [lighting].", ""),
 }
-PRONOUNS = {
+PRONOUNS = {  # subject, possessive and object: she, her, her
     "woman": {"sub": "she", "pos": "her", "obj": "her"},
     "man": {"sub": "he", "pos": "his", "obj": "him"},
 }
@@ -79,16 +80,28 @@ PRONOUNS = {
 
 @dataclass(frozen=True)
 class TemplateWriter:
-    """Prompts without a language model; the same record and seed give the same prompt."""
+    """Writes prompts without a language model.
+
+    Attributes:
+        seed: another seed gives other prompts for the same attributes.
+    """
 
     seed: int = 0
 
     def write(self, record: AttributeRecord) -> PromptRecord:
-        """Write the prompt; it passes `check_prompt` like a language model's."""
+        """Write the prompt; the same record and seed give the same text.
+
+        Args:
+            record: the attributes to describe.
+
+        Raises:
+            InputError: the text does not pass `check_prompt`; this would be a fault of the grammar.
+        """
         rng = np.random.default_rng([self.seed, record.seed, record.index, 17])
-        known = dict(record.required) | PRONOUNS[record.values["gender"]]
-        known["place"] = next(known[name] for name in PLACES if name in known)
-        text = re.sub(r"\s+", " ", expand("picture", known, rng)).strip()
+        words = dict(record.required) | PRONOUNS[record.values["gender"]]
+        # a record has one of the four kinds of place; the grammar has one slot for all of them
+        words["place"] = next(words[kind] for kind in PLACES if kind in words)
+        text = re.sub(r"\s+", " ", expand("picture", words, rng)).strip()
         if problems := check_prompt(text, record):
             fail(
                 f"Template prompt {record.index}",
@@ -101,32 +114,43 @@ class TemplateWriter:
         )
 
 
-def expand(rule: str, known: dict[str, str], rng: np.random.Generator) -> str:
-    """One sentence of a rule: those that name most of what is known come first, then chance."""
-    usable = [s for s in RULES[rule] if all(_fill(slot, known) for slot in _slots(s))]
-    most = max(len(_slots(s)) for s in usable)
-    best = [s for s in usable if len(_slots(s)) == most]
+def expand(rule: str, words: dict[str, str], rng: np.random.Generator) -> str:
+    """Write one sentence of a rule, and the sentences of the rules in its slots.
+
+    Args:
+        rule: a key of `RULES`.
+        words: slot -> text, for attributes and pronouns.
+        rng: picks among the sentences that name most attributes.
+    """
+    usable = [s for s in RULES[rule] if all(_fill(slot, words) for slot in _word_slots(s))]
+    most = max(len(_word_slots(s)) for s in usable)
+    best = [s for s in usable if len(_word_slots(s)) == most]
     sentence = best[rng.integers(len(best))]
 
-    def word(match: re.Match) -> str:
+    def slot_text(match: re.Match) -> str:
         slot = match[1]
-        return expand(slot, known, rng) if slot in RULES else _fill(slot, known)
+        return expand(slot, words, rng) if slot in RULES else _fill(slot, words)
 
-    return re.sub(r"\[([^]]+)\]", word, sentence)
+    return re.sub(r"\[([^]]+)\]", slot_text, sentence)
 
 
-def _slots(sentence: str) -> list[str]:
+def _word_slots(sentence: str) -> list[str]:
+    """The slots of a sentence that hold a word, not another rule."""
     return [slot for slot in re.findall(r"\[([^]]+)\]", sentence) if slot not in RULES]
 
 
-def _fill(slot: str, known: dict[str, str]) -> str:
-    """The words of a slot: "hat" as it is, "a hat" with its article, "Sub" with a capital."""
+def _fill(slot: str, words: dict[str, str]) -> str:
+    """The text of a slot, or "" if there is none.
+
+    "[hat]" gives the words as they are, "[a hat]" puts an article before them, and "[Sub]" starts
+    with a capital.
+    """
     article, _, name = slot.partition(" ")
-    if article.lower() in ("a", "an") and name in known:
-        value = known[name]
-        plural = value.endswith("s") and not value.endswith("ss")  # jeans, but a dress
-        lead = "" if plural else "an " if value[0].lower() in "aeiou" else "a "
+    if article.lower() in ("a", "an") and name in words:
+        value = words[name]
+        is_plural = value.endswith("s") and not value.endswith("ss")  # jeans, but a dress
+        lead = "" if is_plural else "an " if value[0].lower() in "aeiou" else "a "
         text = lead + value
     else:
-        text = known.get(slot.lower(), "")
+        text = words.get(slot.lower(), "")
     return text[:1].upper() + text[1:] if slot[0].isupper() else text
