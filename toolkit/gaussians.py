@@ -11,19 +11,26 @@ from torch import Tensor
 from toolkit.errors import MissingFileError, fail
 from toolkit.run.files import atomic_path
 
-SH_C0 = 0.28209479177387814  # zeroth spherical harmonic; colour = 0.5 + SH_C0 * f_dc
+# The zeroth spherical harmonic, 1 / (2 sqrt(pi)), is constant: its coefficient is the plain colour,
+# colour = 0.5 + SH_C0 * coefficient. The 0.5 puts grey at zero, as all 3DGS software does.
+SH_C0 = 0.28209479177387814
 
 
 @dataclass(frozen=True)
 class Gaussians:
-    """N anisotropic 3D Gaussians; every value is physical, never its logarithm or logit.
+    """N anisotropic 3D Gaussians.
+
+    All values are physical: the logarithms of scales and the logits of opacities, which optimisers
+    and PLY files use, stay inside the refit and the PLY functions below. The covariance of a
+    Gaussian is R diag(scales)^2 R^T, with R the rotation of its quaternion.
 
     Attributes:
         means: centres, metres.
-        quats: rotations, unit, (w, x, y, z).
+        quats: rotations, unit quaternions (w, x, y, z).
         scales: standard deviations along the rotated axes, metres, > 0.
         opacities: in [0, 1].
-        sh: spherical harmonics of the colour, K = (degree + 1)^2; K = 1 is plain colour.
+        sh: spherical-harmonics coefficients of the colour, K = (degree + 1)^2 per channel; K = 1 is
+            a plain colour, the same from all sides.
     """
 
     means: Float[Tensor, "N 3"]
@@ -56,82 +63,77 @@ class Gaussians:
 
     @property
     def sh_degree(self) -> int:
+        """Degree of the spherical harmonics, 0 to 3."""
         return int(self.sh.shape[1] ** 0.5) - 1
 
     @property
     def colors(self) -> Float[Tensor, "N 3"]:
-        """View-independent part of the colour, RGB, unclamped."""
+        """The part of the colour that does not depend on the view: RGB, not clamped to [0, 1]."""
         return 0.5 + SH_C0 * self.sh[:, 0]
 
     @classmethod
     def from_colors(
-        cls, means, quats, scales, opacities, colors: Float[Tensor, "N 3"]
+        cls,
+        means: Float[Tensor, "N 3"],
+        quats: Float[Tensor, "N 4"],
+        scales: Float[Tensor, "N 3"],
+        opacities: Float[Tensor, " N"],
+        colors: Float[Tensor, "N 3"],
     ) -> "Gaussians":
-        """Gaussians of one plain RGB colour each (degree 0)."""
+        """Gaussians of one plain RGB colour each (degree 0); colours in [0, 1]."""
         return cls(means, quats, scales, opacities, ((colors - 0.5) / SH_C0)[:, None])
 
     def recolored(self, colors: Float[Tensor, "N 3"]) -> "Gaussians":
         """The same Gaussians in other plain RGB colours."""
         return self.replace(sh=((colors - 0.5) / SH_C0)[:, None])
 
-    def replace(self, **changes) -> "Gaussians":
+    def replace(self, **changes: Tensor) -> "Gaussians":
+        """A copy with some tensors exchanged, e.g. `gaussians.replace(means=moved)`."""
         return replace(self, **changes)
 
-    def to(self, device) -> "Gaussians":
+    def to(self, device: torch.device | str) -> "Gaussians":
         return Gaussians(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     def detach(self) -> "Gaussians":
+        """A copy through which no gradient flows."""
         return Gaussians(**{f.name: getattr(self, f.name).detach() for f in fields(self)})
 
     def save_ply(self, path: str | os.PathLike) -> None:
-        """Write the standard 3DGS PLY (logit opacity, log scales, wxyz, channel-major SH)."""
+        """Write the standard 3DGS PLY file, which other viewers and tools read."""
         save_ply(self, path)
 
     @classmethod
     def load_ply(cls, path: str | os.PathLike) -> "Gaussians":
-        """Read a 3DGS PLY: ours, gsplat's, Inria's, LHM's or LHM++'s."""
+        """Read a 3DGS PLY file: ours, gsplat's, Inria's, LHM's or LHM++'s."""
         return load_ply(path)
 
 
 def _property_names(num_rest: int) -> list[str]:
+    """Columns of the file in order; `num_rest` SH coefficients beyond the plain colour."""
     rest = [f"f_rest_{i}" for i in range(num_rest)]
-    return [
-        "x",
-        "y",
-        "z",
-        "nx",
-        "ny",
-        "nz",
-        "f_dc_0",
-        "f_dc_1",
-        "f_dc_2",
-        *rest,
-        "opacity",
-        "scale_0",
-        "scale_1",
-        "scale_2",
-        "rot_0",
-        "rot_1",
-        "rot_2",
-        "rot_3",
-    ]
+    first, last = "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2", "scale_0 scale_1 scale_2"
+    return [*first.split(), *rest, "opacity", *last.split(), *(f"rot_{i}" for i in range(4))]
 
 
 def save_ply(gaussians: Gaussians, path: str | os.PathLike) -> None:
-    """Write `gaussians` as the standard 3DGS PLY; order is kept.
+    """Write `gaussians` as the standard 3DGS PLY file; their order is kept.
 
-    Opacities are clamped to [1e-4, 1 - 1e-4] before the logit, scales to >= 1e-9 m before the log.
+    The file holds what the first optimisers trained: logits of opacities, logarithms of scales,
+    quaternions (w, x, y, z), and SH coefficients channel by channel. Opacities are clamped to
+    [1e-4, 1 - 1e-4] and scales to at least 1e-9 m, so that logit and logarithm stay finite.
+
     Source: the layout of Kerbl et al. 2023, as in gsplat's exporter.
     """
     from plyfile import PlyData, PlyElement
 
     g = gaussians.detach().to("cpu")
     n, k = len(g), g.sh.shape[1]
-    rest = g.sh[:, 1:].mT.reshape(n, 3 * (k - 1))  # channel-major: all R, all G, all B
+    # (N,K-1,3) -> (N,3,K-1) -> one row: first all coefficients of red, then of green, then of blue
+    rest = g.sh[:, 1:].mT.reshape(n, 3 * (k - 1))
     columns = torch.cat(
         [
             g.means,
-            torch.zeros(n, 3),
+            torch.zeros(n, 3),  # normals: in the layout, but unused
             g.sh[:, 0],
             rest,
             torch.logit(g.opacities.clamp(1e-4, 1 - 1e-4))[:, None],
@@ -149,11 +151,11 @@ def save_ply(gaussians: Gaussians, path: str | os.PathLike) -> None:
 
 
 def load_ply(path: str | os.PathLike) -> Gaussians:
-    """Read a 3DGS PLY into physical values.
+    """Read a 3DGS PLY file into physical values, the inverse of `save_ply`.
 
     Raises:
-        MissingFileError: no such file.
-        InputError: not a PLY, not Gaussians, empty, or with NaN inside.
+        MissingFileError: there is no such file.
+        InputError: not a PLY file, no Gaussians inside, or NaN among the values.
     """
     from plyfile import PlyData
 
@@ -161,18 +163,18 @@ def load_ply(path: str | os.PathLike) -> Gaussians:
         raise MissingFileError(f"{path} does not exist. Give the path of a 3DGS .ply file.")
     try:
         vertex = PlyData.read(str(path))["vertex"]
-        found = {p.name for p in vertex.properties}
-    except Exception as error:  # plyfile raises many kinds; all mean "not a readable PLY"
+        names = {p.name for p in vertex.properties}
+    except Exception as error:  # plyfile raises many kinds of error for broken files
         fail(
             f"{path}",
             got=f"an unreadable file ({type(error).__name__})",
             wanted="a 3DGS PLY",
             fix="Export it again as a Gaussian-splatting PLY.",
         )
-    num_rest = sum(name.startswith("f_rest_") for name in found)
+    num_rest = sum(name.startswith("f_rest_") for name in names)
     needed = [n for n in _property_names(num_rest) if n not in ("nx", "ny", "nz")]
-    missing = [n for n in needed if n not in found]
-    if missing or num_rest not in (0, 9, 24, 45):
+    missing = [n for n in needed if n not in names]
+    if missing or num_rest not in (0, 9, 24, 45):  # 3 ((degree + 1)^2 - 1) for degrees 0 to 3
         fail(
             f"{path}",
             got=f"a PLY without {missing[:4]}" if missing else f"{num_rest} f_rest values",
@@ -189,6 +191,7 @@ def load_ply(path: str | os.PathLike) -> Gaussians:
             fix="Export it again.",
         )
     n = len(columns)
+    # columns: means 0-2, plain colour 3-5, rest of the SH, then opacity, scales and quaternion
     rest = columns[:, 6 : 6 + num_rest].reshape(n, 3, num_rest // 3).mT
     tail = columns[:, 6 + num_rest :]
     quats = torch.nn.functional.normalize(tail[:, 4:8], dim=-1)
