@@ -16,10 +16,12 @@ from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.wan.grid import LatentPrior
 from toolkit.profiles import full as full_profile
 from toolkit.profiles.base import PipelineConfig, load_profile
-from toolkit.run import doctor, report
+from toolkit.run import report
+from toolkit.run.doctor import machine
 from toolkit.run.files import sample_path
 from toolkit.show.animate import AnimationConfig
 from toolkit.weights import sets as weight_sets
+from toolkit.weights.commands import fetch_command
 from toolkit.weights.table import WEIGHTS
 from tools.upkeep import tiny_weights as make_tiny_weights
 
@@ -40,7 +42,7 @@ def dry(tiny, tmp_path_factory):
     """A machine that is told to try it without a GPU; films of a few frames."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOOLKIT_WEIGHTS", str(tiny))
-        patch.setenv("HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub")))
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub")))
         patch.setenv("TOOLKIT_DEVICE", "cpu")
         for variable in weight_sets.CHOSEN_BY.values():
             patch.delenv(variable, raising=False)
@@ -132,8 +134,8 @@ def test_doctor_finds_every_stage_ready_but_for_the_gpu(capsys, monkeypatch):
     stages = json.loads(capsys.readouterr().out)["stages"]
     lacks = {lack for stage in stages for lack in stage["full"]["missing"]}
     assert not [lack for lack in lacks if "GPU" not in lack and "package" not in lack]
-    monkeypatch.setattr(doctor, "_gpus", lambda: [{"name": "a GPU", "memory_gb": 24.0}])
-    monkeypatch.setattr(doctor, "_version", lambda name: "1.0")
+    monkeypatch.setattr(machine, "cuda_gpus", lambda: [{"name": "a GPU", "memory_gb": 24.0}])
+    monkeypatch.setattr(machine, "installed_version", lambda name: "1.0")
     assert main(["doctor", "--profile", "full", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {stage["full"]["status"] for stage in found["stages"]} == {"ready"}
@@ -150,7 +152,7 @@ def test_a_missing_weight_is_named_before_anything_is_loaded(name, tiny, tmp_pat
     with pytest.raises(MissingFileError) as error:
         load_profile("full")
     assert f"Weight {name}" in str(error.value)
-    assert f"Get it with: {WEIGHTS[name].command}" in str(error.value)
+    assert f"Get it with: {fetch_command(WEIGHTS[name])}" in str(error.value)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

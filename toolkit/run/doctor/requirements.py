@@ -63,7 +63,12 @@ REQUIREMENTS = (
         "rasteriser", (), "toolkit.render.api", packages=("gsplat",), gpu_gb=2, falls_back=True
     ),
     Requirement(
-        "prompts", (), "toolkit.dataset.prompts_chat", CHAT_MODELS, ("transformers",), falls_back=True
+        "prompts",
+        (),
+        "toolkit.dataset.prompts_chat",
+        CHAT_MODELS,
+        ("transformers",),
+        falls_back=True,
     ),
     Requirement(
         "images",
