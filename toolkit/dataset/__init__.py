@@ -1,4 +1,4 @@
-"""Synthetic people: attributes are sampled, a writer makes a prompt of them, a model draws it."""
+"""Synthetic people: attributes are sampled, written as a prompt, and drawn as a picture."""
 
 import lazy_loader
 
@@ -6,10 +6,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "records": ["AttributeRecord", "sample_record", "sample_records"],
-        "prompts": ["ChatWriter", "PromptRecord", "check_prompt"],
-        "templates": ["TemplateWriter"],
         "chat_server": ["ServerChat"],
         "chat_transformers": ["TransformersChat"],
+        "prompts": ["PromptRecord"],
+        "prompts_check": ["check_prompt"],
+        "prompts_chat": ["ChatWriter"],
+        "prompts_templates": ["TemplateWriter"],
         "images": ["Drawing", "ImageRecord"],
         "images_diffusers": ["DiffusionImages", "PRESETS", "Preset"],
         "images_procedural": ["ProceduralImages"],

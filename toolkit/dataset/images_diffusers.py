@@ -11,7 +11,8 @@ import torch
 from toolkit.dataset.images import Drawing, ImageRecord
 from toolkit.dataset.prompts import PromptRecord
 from toolkit.errors import InputError, MissingCapabilityError, fail
-from toolkit.weights.table import WEIGHTS, require
+from toolkit.weights.search import require
+from toolkit.weights.table import WEIGHTS
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
