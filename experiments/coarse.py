@@ -1,113 +1,160 @@
-"""Score the small LHM by sector on rendered people whose truth is known, and draw a sheet.
+"""How good is the coarse avatar? Rendered test people on their true body, beside baselines.
 
-    python -m experiments.coarse --split val --num 16 --sheet runs/coarse/sheet.png
+    python -m experiments.coarse                                  # the tables; renders its people
+    python -m experiments.coarse --num 4 --train 0 --out runs/coarse.json --sheet runs/sheet.png
 
-Masked PSNR (dB, inside the true silhouette, on white) and perceptual distance (x 1000, two views a
-sector). `front` is the photo's own view at 256 px, `inner` the same less the outermost 3 pixels,
-where half a pixel of silhouette decides; `side` and `back` are turntable views within 30 degrees of
-90/270 and of 180. Baselines: `mirrored`, our avatar with the front's colours at the mirrored place
-wherever the photo saw nothing; `nearest`, the true body in the clothes, hair and light of the
-training person whose front is most like ours (--train); the untrained network; the photo painted
-straight through the body; the photo's mean colour.
+PSNR (dB, inside the true silhouette, on white) and perceptual distance (x 1000, two views per
+sector). `front` is the photo's own view at 256 px; `inner` is the same without the outermost 3
+pixels, where half a pixel of silhouette decides; `side` and `back` are turntable views within 30
+degrees of 90/270 and of 180. Rendering one person takes a third of a second of one core.
+
+The baselines: `mirrored` is our avatar with the front's colours at the mirrored place wherever the
+photo saw nothing; `nearest` is the true body in the clothes, hair and light of the training person
+whose front looks most like ours; then the untrained network, the photo painted straight through the
+body, and the photo's mean colour.
 """
 
-import argparse
-import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import typer
 from PIL import Image
 from tqdm import tqdm
 
-from experiments.coarse_baselines import FrontLibrary, dress_like, mirror_front, rows_seen
+from experiments.coarse_baselines import FrontLibrary, dress_like, mirror_front
+from experiments.coarse_scores import Truth, as_bytes, iou, renders, rows_seen, sectors
+from experiments.document import Out, TableOnly, markdown_table, number, publish
 from toolkit.body.anchors import sample_anchors
 from toolkit.body.motion import a_pose
 from toolkit.body.npz import load_body
 from toolkit.body.rig import Rig, pose_gaussians
-from toolkit.coarse.observe import lay_out, observe
-from toolkit.coarse.small import AnchorTransformer, load_coarse, predict
-from toolkit.evaluate.scores import crop_square, person_square
+from toolkit.coarse.from_photo import load_coarse, predict
+from toolkit.coarse.observation import lay_out, observe
+from toolkit.coarse.small import AnchorTransformer
 from toolkit.gaussians import SH_C0
-from toolkit.measure.perceptual import compare_features, load_features
 from toolkit.photo.crop import sample_bilinear
-from toolkit.prior.orbit import OrbitConfig, orbit
-from toolkit.render.api import render
-from tools.train.people import Sample, list_people, load_sample
+from toolkit.render.api import Render
+from toolkit.run.files import atomic_path
+from tools.command import run_with
+from tools.train.people import Sample, load_sample, write_people
 
-LOOK_PX = 224  # side of the square that the perceptual net sees, as in `toolkit evaluate`
-
-
-def sectors(seed: int) -> dict[str, list[int]]:
-    """Turntable frames of each sector."""
-    azimuth = orbit(OrbitConfig(seed=seed)).azimuths_deg % 360
-    to_back = (azimuth - 180).abs()
-    side = ((azimuth - 90).abs() <= 30) | ((azimuth - 270).abs() <= 30)
-    return {"side": side.nonzero()[:, 0].tolist(), "back": (to_back <= 30).nonzero()[:, 0].tolist()}
-
-
-def psnr(rgb, truth_rgba, *, border_px: int = 0) -> float:
-    """dB inside the silhouette, less a border."""
-    outside = (truth_rgba[..., 3] <= 0.5).float().reshape(-1, 1, *truth_rgba.shape[-3:-1])
-    outside = F.max_pool2d(outside, 2 * border_px + 1, 1, border_px)
-    inside = outside.reshape(truth_rgba.shape[:-1]) == 0
-    return float(-10 * torch.log10(((rgb - truth_rgba[..., :3])[inside] ** 2).mean()))
-
-
-class Truth:
-    """What a person's pictures are compared with; the net sees the truth once."""
-
-    def __init__(self, person: Sample, groups: dict[str, list[int]]):
-        self.person, self.groups = person, groups
-        self.chosen = {name: group[:: max(1, len(group) - 1)][:2] for name, group in groups.items()}
-        self.rgba = [person.photo_rgba, *person.turn_rgba[sum(self.chosen.values(), [])]]
-        self.boxes = [person_square(x[..., 3]) for x in self.rgba]
-        self.alpha = self._crops([x[..., :3] for x in self.rgba])[..., 3]
-        self.features = load_features()(self._crops([x[..., :3] for x in self.rgba])[..., :3])
-
-    def _crops(self, pictures) -> torch.Tensor:
-        return torch.stack(
-            [
-                crop_square(p, x[..., 3:], box, LOOK_PX)
-                for p, x, box in zip(pictures, self.rgba, self.boxes, strict=True)
-            ]
-        )
-
-    def scores(self, front, turn) -> dict[str, float]:
-        """PSNR and perceptual distance of the photo's view and of the turntable's sectors."""
-        photo = self.person.photo_rgba[None]
-        found = {"front": psnr(front, photo), "inner": psnr(front, photo, border_px=3)} | {
-            k: psnr(turn[v], self.person.turn_rgba[v]) for k, v in self.groups.items()
-        }
-        pictures = self._crops([front[0], *turn[sum(self.chosen.values(), [])]])[..., :3]
-        names = ["front", *(k for k, v in self.chosen.items() for _ in v)]
-        distances = compare_features(load_features()(pictures), self.features, self.alpha)
-        for name in dict.fromkeys(names):
-            at = [i for i, n in enumerate(names) if n == name]
-            found[f"{name}_perceptual"] = 1000 * float(distances[at].mean())
-        return found
+NAMES = {
+    "coarse": "**coarse**",
+    "mirrored": "the front mirrored to the back, on our shape",
+    "nearest": "the nearest of {nearest_of:,} training people: its clothes, hair and light",
+    "untrained": "untrained: the photo painted on the body",
+    "painted_through": "the photo painted straight through the body",
+    "mean_fill": "the photo's mean colour",
+}
+COLUMNS = {
+    "front": ("front, dB", 2),
+    "inner": ("without a 3 px rim", 2),
+    "side": ("side", 2),
+    "back": ("back", 2),
+    "front_perceptual": ("perceptual x 1000: front", 0),
+    "side_perceptual": ("side", 0),
+    "back_perceptual": ("back", 0),
+    "iou": ("silhouette IoU", 2),
+}
+GOAL_FRONT_DB = 24
 
 
-def renders(gaussians, guess, sample: Sample, body, anchors):
-    """The photo's view and the turntable."""
-    rig = Rig.build(body, anchors, guess.betas)
-    front = render(pose_gaussians(gaussians, rig, guess.pose, guess.transl), sample.crop.camera)
-    turn = render(pose_gaussians(gaussians, rig, a_pose(), sample.transl), sample.turn_cameras)
-    return front, turn
+@dataclass(frozen=True)
+class Settings:
+    """The options of this command."""
+
+    num: Annotated[int, typer.Option(help="number of people to score")] = 64
+    split: Annotated[str, typer.Option(help="val or test")] = "test"
+    train: Annotated[int, typer.Option(help="people that `nearest` chooses from; 0: none")] = 4000
+    again: Annotated[int, typer.Option(help="training people to score as well; 0: none")] = 32
+    anchors: Annotated[int, typer.Option(help="number of Gaussians")] = 20_000
+    weights: Annotated[Path | None, typer.Option(help="else those that ship")] = None
+    people: Annotated[Path, typer.Option(help="folder of rendered people")] = Path("runs/people")
+    sheet: Annotated[Path | None, typer.Option(help="picture of the first people")] = None
+    rows: Annotated[int, typer.Option(help="people on the sheet")] = 8
+    table_only: TableOnly = False
+    out: Out = None
+
+
+def main(settings: Settings) -> None:
+    """Measure and write docs/results/coarse.json with its tables."""
+    publish(
+        "coarse",
+        lambda: measure(settings),
+        tables,
+        table_only=settings.table_only,
+        out=settings.out,
+    )
+
+
+def measure(settings: Settings) -> dict:
+    """Score people of the split, and some that the network was trained on."""
+    torch.set_num_threads(1)
+    body, fresh = load_body(), AnchorTransformer().eval()
+    anchors = sample_anchors(body, num=settings.anchors)
+    coarse = load_coarse(settings.weights)
+    models = {"coarse": coarse, "untrained": fresh, "painted_through": fresh}
+    setup = SimpleNamespace(body=body, anchors=anchors, layout=lay_out(anchors, fresh.num_tokens))
+    others = write_people(settings.people, "train", num=max(settings.train, settings.again))
+    library = FrontLibrary.load(others[: settings.train]) if settings.train else None
+    paths = write_people(settings.people, settings.split, num=settings.num)
+    seconds = seconds_to_predict(paths[0], coarse, setup)
+    means, pictures = score_people(paths, models, setup, library)
+    if settings.sheet:
+        with atomic_path(settings.sheet) as path:
+            Image.fromarray(np.concatenate(pictures[: settings.rows])).save(path)
+    numbers = {
+        "split": settings.split,
+        "people": len(paths),
+        "nearest_of": settings.train,
+        "seconds_first": seconds[0],
+        "seconds": seconds[1],
+        "means": means,
+    }
+    if settings.again:
+        again, _ = score_people(others[: settings.again], {"coarse": coarse}, setup, None)
+        numbers["training"] = {"people": settings.again, "means": again}
+    return numbers
+
+
+def score_people(
+    paths: list[Path],
+    models: dict[str, AnchorTransformer],
+    setup: SimpleNamespace,
+    library: FrontLibrary | None,
+) -> tuple[dict[str, dict[str, float]], list[np.ndarray]]:
+    """Means over people for each variant, and a strip of pictures per person."""
+    scores, strips = [], []
+    for path in tqdm(paths, desc="people"):
+        of_person, strip = score_person(path, models, setup, library)
+        scores.append(of_person)
+        strips.append(np.concatenate(strip, axis=1))
+    means = {
+        name: {k: float(np.nanmean([s[name][k] for s in scores])) for k in scores[0][name]}
+        for name in scores[0]
+    }
+    return means, strips
 
 
 @torch.no_grad()
-def score_person(path: Path, models: dict, setup, library) -> tuple[dict, list]:
-    """Scores of every variant and sector, and a row of pictures."""
+def score_person(
+    path: Path,
+    models: dict[str, AnchorTransformer],
+    setup: SimpleNamespace,
+    library: FrontLibrary | None,
+) -> tuple[dict[str, dict], list[np.ndarray]]:
+    """Scores of every variant and sector, and the pictures of the coarse one."""
     person = load_sample(path)
     guess = SimpleNamespace(betas=person.betas, pose=person.pose, transl=person.transl)
     seen = observe(person.crop, guess, setup.body, setup.anchors)
-    truth, scores, row = Truth(person, sectors(int(path.stem))), {}, []
+    truth, scores, strip = Truth(person, sectors(int(path.stem))), {}, []
 
-    def add(name, front, turn):
+    def add(name: str, front: Render, turn: Render) -> None:
         scores[name] = truth.scores(front.rgb.clamp(0, 1), turn.rgb.clamp(0, 1))
         scores[name]["iou"] = iou(turn.alpha[..., 0], person.turn_rgba[..., 3])
 
@@ -121,7 +168,7 @@ def score_person(path: Path, models: dict, setup, library) -> tuple[dict, list]:
         front, turn = renders(gaussians, guess, person, setup.body, setup.anchors)
         add(name, front, turn)
         if name == "coarse":
-            row = picture_row(person, front, turn)
+            strip = picture_strip(person, front, turn)
             mirrored = mirror_front(gaussians, seen.visible, setup.layout)
             add("mirrored", *renders(mirrored, guess, person, setup.body, setup.anchors))
             if library:
@@ -130,42 +177,32 @@ def score_person(path: Path, models: dict, setup, library) -> tuple[dict, list]:
                 seed = library.nearest(turn.rgb[0], rows_seen(standing, seen.visible, person))
                 add("nearest", *dress_like(seed, person))
     mean = person.photo_rgba[person.photo_rgba[..., 3] > 0.9][:, :3].mean(0)
-    scores["mean_fill"] = truth.scores(
-        *(
-            torch.where(x[..., 3:] > 0.5, mean, torch.ones(3))
-            for x in (person.photo_rgba[None], person.turn_rgba)
-        )
+    filled = (
+        torch.where(rgba[..., 3:] > 0.5, mean, torch.ones(3))
+        for rgba in (person.photo_rgba[None], person.turn_rgba)
     )
-    return scores, row
+    scores["mean_fill"] = truth.scores(*filled)
+    return scores, strip
 
 
-def seconds_to_predict(path: Path, model: AnchorTransformer, setup) -> list[float]:
+def seconds_to_predict(
+    path: Path, model: AnchorTransformer, setup: SimpleNamespace
+) -> tuple[float, float]:
     """Wall time of `predict` for one photo: the first call, and the median of the next three."""
     person, times = load_sample(path), []
     guess = SimpleNamespace(
         betas=person.betas, pose=person.pose, transl=person.transl, camera=person.crop.camera
     )
+    picture = person.crop.rgb.permute(1, 2, 0)
     for _ in range(4):
         start = time.perf_counter()
-        predict(
-            model,
-            person.crop.rgb.permute(1, 2, 0),
-            person.crop.mask,
-            guess,
-            setup.body,
-            setup.anchors,
-        )
+        predict(model, picture, person.crop.mask, guess, setup.body, setup.anchors)
         times.append(time.perf_counter() - start)
-    return [round(times[0], 2), round(float(np.median(times[1:])), 2)]
+    return times[0], float(np.median(times[1:]))
 
 
-def iou(alpha, truth) -> float:
-    a, b = alpha > 0.5, truth > 0.5
-    return float((a & b).sum() / (a | b).sum())
-
-
-def picture_row(person: Sample, front, turn) -> list:
-    """photo | coarse in the photo's view | coarse 0, 3, 7, 10 of 13 | truth of the same."""
+def picture_strip(person: Sample, front: Render, turn: Render) -> list[np.ndarray]:
+    """photo | coarse in the photo's view | coarse in frames 0, 3, 7, 10 of 13 | their truths."""
     frames = [0, 3, 7, 10]
     square = [person.photo_rgba[..., :3], front.rgb[0]]
     small = [np.asarray(Image.fromarray(as_bytes(x)).resize((192, 192))) for x in square]
@@ -176,53 +213,36 @@ def picture_row(person: Sample, front, turn) -> list:
     )
 
 
-def as_bytes(x) -> np.ndarray:
-    return (x.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-
-
-def main(args) -> None:
-    """Score, print the table, write JSON and the sheet."""
-    torch.set_num_threads(1)
-    body = load_body()
-    anchors = sample_anchors(body, num=args.anchors)
-    fresh = AnchorTransformer().eval()
-    models = {"coarse": load_coarse(args.weights), "untrained": fresh, "painted_through": fresh}
-    if args.only_coarse:
-        models = {"coarse": models["coarse"]}
-    setup = SimpleNamespace(body=body, anchors=anchors, layout=lay_out(anchors, fresh.num_tokens))
-    others = list_people(args.people, "train")[: args.train]
-    library = FrontLibrary.load(others) if others else None
-    paths, rows, table = list_people(args.people, args.split)[: args.num], [], []
-    seconds = seconds_to_predict(paths[0], models["coarse"], setup)
-    print("seconds to predict, first and later:", *seconds)
-    for path in tqdm(paths):
-        scores, row = score_person(path, models, setup, library)
-        table.append(scores)
-        rows.append(np.concatenate(row, axis=1))
-    mean = {
-        name: {k: round(float(np.nanmean([t[name][k] for t in table])), 2) for k in table[0][name]}
-        for name in table[0]
-    }
-    print(json.dumps(mean, indent=1).replace("\n  ", " "))
-    if args.sheet:
-        Path(args.sheet).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.concatenate(rows[: args.rows])).save(args.sheet)
-    if args.json:
-        Path(args.json).write_text(
-            json.dumps({"people": len(table), "seconds": seconds, "mean": mean}, indent=1)
-        )
+def tables(numbers: dict) -> dict[str, str]:
+    """Coarse beside its baselines, and how much better it does on people it was trained on."""
+    rows = [
+        [
+            NAMES[name].format(**numbers),
+            *(number(row.get(key), digits) for key, (_, digits) in COLUMNS.items()),
+        ]
+        for name, row in sorted(numbers["means"].items(), key=lambda item: [*NAMES].index(item[0]))
+    ]
+    front = numbers["means"]["coarse"]["front"]
+    caption = (
+        f"{numbers['people']} {numbers['split']} people, true body, 20,000 Gaussians; goal in front: "
+        f"{GOAL_FRONT_DB} dB, {'met' if front >= GOAL_FRONT_DB else '**missed**'}. One photo takes "
+        f"{number(numbers['seconds'], 2)} s on one core, {number(numbers['seconds_first'], 1)} s "
+        "the first time in a process.\n\n"
+    )
+    text = {"": caption + markdown_table(["", *(head for head, _ in COLUMNS.values())], rows)}
+    if "training" in numbers:
+        groups = {
+            f"{numbers['people']} {numbers['split']} people": numbers["means"],
+            f"{numbers['training']['people']} training people": numbers["training"]["means"],
+        }
+        rows = [
+            [name, *(number(m["coarse"][s] - m["mean_fill"][s], 2) for s in ("side", "back"))]
+            for name, m in groups.items()
+        ]
+        heads = ["PSNR of coarse above the mean colour, dB", "side", "back"]
+        text["on training people"] = markdown_table(heads, rows)
+    return text
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--split", choices=["train", "val", "test"], default="val")
-    parser.add_argument("--num", type=int, default=16)
-    parser.add_argument("--rows", type=int, default=8, help="people on the sheet")
-    parser.add_argument("--anchors", type=int, default=20_000)
-    parser.add_argument("--train", type=int, default=4000, help="people `nearest` chooses from")
-    parser.add_argument("--only-coarse", action="store_true")
-    parser.add_argument("--weights", help="default: data/models/coarse.safetensors")
-    parser.add_argument("--people", default="runs/people")
-    parser.add_argument("--sheet")
-    parser.add_argument("--json")
-    main(parser.parse_args())
+    raise SystemExit(run_with(Settings, main))

