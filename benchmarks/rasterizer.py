@@ -24,7 +24,7 @@ from standing_person import portrait_camera, standing_person
 from toolkit.gaussians import Gaussians
 from toolkit.render.api import rasterization
 from toolkit.run.files import atomic_path
-from toolkit.show import figures as show
+from toolkit.show import style
 
 # Gaussians, pixels, what is timed, wanted per second on two cores
 CASES = [
@@ -170,7 +170,7 @@ def curves(repeats: int) -> dict[str, list]:
 
 def draw_curves(table: dict[str, list], path: Path) -> None:
     """Both curves beside a line fitted to them: cost is a constant and a price a piece."""
-    fig = show.figure(1000, 400)
+    fig = style.figure(1000, 400)
     for k, (name, label) in enumerate(
         {
             "gaussians": "thousand Gaussians at 512 px",
@@ -180,14 +180,14 @@ def draw_curves(table: dict[str, list], path: Path) -> None:
         x, y = np.array(table[name], float).T * [[1e-3], [1]]
         slope, start = np.polyfit(x, y, 1, w=1 / y)
         ax = fig.add_subplot(1, 2, k + 1)
-        ax.plot(x, y, "o", color=show.STAGE_COLORS[1])
-        ax.plot(x, start + slope * x, color=show.INK, lw=1)
-        ax.set_xlabel(label, color=show.INK)
-        ax.set_title(f"{start:.1f} ms + {slope:.2f} ms per thousand", color=show.INK, fontsize=11)
+        ax.plot(x, y, "o", color=style.STAGE_COLORS[1])
+        ax.plot(x, start + slope * x, color=style.INK, lw=1)
+        ax.set_xlabel(label, color=style.INK)
+        ax.set_title(f"{start:.1f} ms + {slope:.2f} ms per thousand", color=style.INK, fontsize=11)
         ax.set_ylabel("ms, forward + backward")
-        show.quiet_axes(ax)
+        style.quiet_axes(ax)
     fig.tight_layout()
-    show.save_figure(fig, path)
+    style.save_figure(fig, path)
 
 
 def parse() -> argparse.Namespace:

@@ -9,17 +9,17 @@ from toolkit.body.rig import Avatar, Rig
 from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError
 from toolkit.gaussians import Gaussians
-from toolkit.show.animate import (
+from toolkit.show.film import (
     AnimationConfig,
     animate,
-    extended,
     film_frame,
-    floor_picture,
     frame_indices,
+    lengthen,
     lowest_point,
     side_by_side,
     smooth_path,
 )
+from toolkit.show.floor import draw_floor
 
 SMALL = AnimationConfig(size=(64, 48), fps=5, seconds=1.0)
 
@@ -87,7 +87,7 @@ def test_shadow_darkens_the_floor_only_near_the_feet():
 
 def test_floor_is_white_above_the_horizon_and_lies_in_perspective():
     camera = orbit_cameras([0.0], [10.0], radius_m=4, size=(64, 64), fov_y_deg=60)
-    floor = floor_picture(camera, -1.0)
+    floor = draw_floor(camera, -1.0)
     assert (floor[:10] == 1).all() and floor[40:].min() < 0.92
     assert floor.min() >= 0 and floor.max() <= 1
 
@@ -102,17 +102,17 @@ def test_frames_are_picked_by_time():
 
 def test_a_cycle_walks_on_and_another_clip_turns_back():
     cycle = walk(num=31, metres=1.5)
-    longer = extended(cycle, 3.0)
+    longer = lengthen(cycle, 3.0)
     assert len(longer.poses) >= 90 and longer.transl[:, 2].diff().std() < 1e-5
     assert longer.transl[-1, 2] == pytest.approx(0.05 * (len(longer.poses) - 1), rel=1e-3)
     poses = torch.zeros(31, 55, 3)
     poses[:, 1, 0] = 0.3 * torch.linspace(0, 1, 31)
-    closed = extended(Motion(poses, cycle.transl, 30.0), 3.0)
+    closed = lengthen(Motion(poses, cycle.transl, 30.0), 3.0)
     assert closed.poses[29:32, 1, 0].diff().abs().max() < 0.06
     poses[:, 16, 2] = torch.linspace(0, 2, 31)
-    swing = extended(Motion(poses, torch.zeros(31, 3), 30.0), 3.0)
+    swing = lengthen(Motion(poses, torch.zeros(31, 3), 30.0), 3.0)
     assert swing.poses.diff(dim=0).abs().max() < 0.07 and swing.poses[30, 16, 2] == 2
-    assert extended(cycle, 0.5) is cycle
+    assert lengthen(cycle, 0.5) is cycle
 
 
 def test_smooth_path_keeps_straight_lines_and_takes_off_bobs():

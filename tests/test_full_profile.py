@@ -13,13 +13,15 @@ from toolkit.cli import main
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.gaussians import Gaussians
 from toolkit.photo.photo_body import PhotoBody
-from toolkit.prior.wan.grid import LatentPrior
+from toolkit.prior.prior import Prior
+from toolkit.prior.sdedit import SDEditConfig
 from toolkit.profiles import full as full_profile
-from toolkit.profiles.base import PipelineConfig, load_profile
+from toolkit.profiles.base import PipelineConfig
+from toolkit.profiles.choose import load_profile
 from toolkit.run import report
 from toolkit.run.doctor import machine
 from toolkit.run.files import sample_path
-from toolkit.show.animate import AnimationConfig
+from toolkit.show.film import AnimationConfig
 from toolkit.weights import sets as weight_sets
 from toolkit.weights.commands import fetch_command
 from toolkit.weights.table import WEIGHTS
@@ -99,8 +101,9 @@ def test_wan_changed_the_clip_at_its_own_operating_point(out):
     clip = np.load(out / "state" / "clip.npy")
     assert clip.shape == (5, 64, 32, 3) and np.isfinite(clip).all() and clip.std() > 0.01
     summary = json.loads((out / "report.json").read_text())
-    assert summary["sdedit"]["shift"] == 3.0 and summary["sdedit"]["strength"] == 0.8
-    assert summary["sdedit"]["max_steps"] is None and summary["start_sigma"] > 0.7
+    edit = summary["config"]["edit"]
+    assert edit["shift"] == 3.0 and edit["strength"] == 0.8
+    assert edit["max_steps"] is None and summary["start_sigma"] > 0.7
 
 
 def test_the_report_names_stand_ins_as_such(out):
@@ -116,7 +119,7 @@ def test_resume_goes_on_where_it_was_killed(out, monkeypatch):
     before = {
         name: (out / name).read_bytes() for name in ("refined.ply", "coarse.ply", "state/clip.npy")
     }
-    for stage in ("refined", "numbers"):
+    for stage in ("refit", "pictures"):
         (out / "state" / f"{stage}.done.json").unlink()
     (out / "refined.ply").unlink()
 
@@ -124,7 +127,7 @@ def test_resume_goes_on_where_it_was_killed(out, monkeypatch):
         raise AssertionError("a finished stage was computed again")
 
     for name in ("fit_body", "predict_coarse", "load_prior"):
-        monkeypatch.setattr(full_profile.Stages, name, refuse)
+        monkeypatch.setattr(full_profile.FullProfile, name, refuse)
     assert main(["avatar", PHOTO, "--out", str(out), *SHORT, "--resume"]) == 0
     assert before == {name: (out / name).read_bytes() for name in before}
 
@@ -148,7 +151,7 @@ def test_a_missing_weight_is_named_before_anything_is_loaded(name, tiny, tmp_pat
         if folder.name != name:
             (tmp_path / folder.name).symlink_to(folder)
     monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr(full_profile, "Stages", None)
+    monkeypatch.setattr(full_profile, "FullProfile", None)
     with pytest.raises(MissingFileError) as error:
         load_profile("full")
     assert f"Weight {name}" in str(error.value)
@@ -174,30 +177,30 @@ def test_the_environment_names_another_set(monkeypatch):
         load_profile("full")
     monkeypatch.setenv("TOOLKIT_LHM", "lhm-mini")
     monkeypatch.setenv("TOOLKIT_WAN", "wan2.1-t2v-1.3b")
-    assert load_profile("full").prior_name == "wan2.1-t2v-1.3b (stand-in)"
+    assert load_profile("full").models["video_prior"] == "wan2.1-t2v-1.3b (stand-in)"
 
 
 def test_what_suits_the_paper_is_taken_unless_told(monkeypatch):
     profile = load_profile("full")
     config = PipelineConfig(profile="full").resolved(profile)
     assert (config.num_views, config.clip_size, config.num_gaussians) == (21, (832, 480), 20_000)
-    assert (config.strength, config.num_inference_steps, config.max_steps) == (0.8, 50, 0)
-    assert config.shift == 3.0 and config.resolved(profile) == config
-    told = PipelineConfig(profile="full", strength=0.5, num_views=9, clip_size=(64, 32))
-    told = told.resolved(profile)
-    assert (told.strength, told.num_views, told.clip_size) == (0.5, 9, (64, 32))
+    assert config.edit == SDEditConfig(strength=0.8, num_inference_steps=50, shift=3.0)
+    assert config.edit.max_steps is None and config.resolved(profile) == config
+    edit = SDEditConfig(strength=0.5)
+    chosen = PipelineConfig(profile="full", edit=edit, num_views=9, clip_size=(64, 32))
+    chosen = chosen.resolved(profile)
+    assert (chosen.edit, chosen.num_views, chosen.clip_size) == (edit, 9, (64, 32))
     with pytest.raises(InputError, match="20000, the points of lhm-mini"):
         PipelineConfig(num_gaussians=10_000).resolved(profile)
 
 
 def test_one_large_model_at_a_time():
     profile = load_profile("full")
-    stages = profile.load_prior.__self__
     prior = profile.load_prior(5, 64, 32)
-    assert isinstance(prior, LatentPrior) and stages.loaded.model is prior
+    assert isinstance(prior, Prior) and profile.loaded.model is prior
     assert profile.load_prior(5, 64, 32) is prior
-    profile.make_anchors(profile.num_gaussians)
-    assert stages.loaded.name == "lhm" and stages.loaded.model is not prior
+    profile.make_anchors(profile.defaults.num_gaussians)
+    assert profile.loaded.name == "lhm" and profile.loaded.model is not prior
 
 
 def test_another_weight_is_another_run(tiny, tmp_path, monkeypatch):

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from toolkit import show
 from toolkit.measure.misalignment import measure_misalignment
-from toolkit.show import figures as show
 
 
 def person(height=240, width=200, shift=0):

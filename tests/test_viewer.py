@@ -43,7 +43,7 @@ def test_slider_turns_all_clips_without_a_kernel():
 
 
 def test_clips_of_another_length_are_refused():
-    with pytest.raises(InputError, match="one an azimuth"):
+    with pytest.raises(InputError, match="one per azimuth"):
         turntable_widget({"a": torch.rand(4, 8, 4, 3)}, range(5))
 
 

@@ -12,7 +12,7 @@ from toolkit.evaluate.summary import HIGHER_IS_BETTER
 from toolkit.evaluate.text import COLUMNS, cell
 from toolkit.evaluate.variants import BASE, FRAMES, MEANING, TRUE_BODY
 from toolkit.run.files import atomic_path
-from toolkit.show.figures import FAINT, INK, figure, quiet_axes, save_figure
+from toolkit.show.style import FAINT, INK, figure, quiet_axes, save_figure
 
 TITLES = {
     "all": "All views",
