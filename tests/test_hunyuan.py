@@ -17,7 +17,8 @@ from toolkit.measure.hunyuan import view as mesh_view
 from toolkit.measure.hunyuan.meshes import Mesh, recentre
 from toolkit.measure.hunyuan.view import MeshView, draw, fit_view, to_view
 from toolkit.people.draw.render import render_person
-from toolkit.people.draw.triangles import solid_mesh, turned_head
+from toolkit.people.draw.triangles import extract_triangles
+from toolkit.people.pose import turn_head
 from toolkit.people.sample import sample_person
 
 SIZE = 192
@@ -48,7 +49,7 @@ def scene():
     picture = recentre(views.rgb[0].numpy(), views.alpha[0, ..., 0].numpy(), size_px=SIZE)
     camera = picture.camera(small)
     truth = render_person(person, camera, supersample=2)
-    mesh = Mesh(*solid_mesh(person))
+    mesh = Mesh(*extract_triangles(person))
     return types.SimpleNamespace(
         person=person,
         picture=picture,
@@ -128,7 +129,7 @@ def test_the_control_gets_worse_step_by_step(scene):
 
 
 def test_a_turned_head_hides_from_the_silhouette_but_not_from_the_normals(scene):
-    mesh = Mesh(*solid_mesh(scene.person, pose=turned_head(scene.person.pose, 40.0)))
+    mesh = Mesh(*extract_triangles(scene.person, pose=turn_head(scene.person.pose, 40.0)))
     seen, normals = draw(mesh, scene.camera)
     turned = pixel_alignment.compare(seen, normals, scene.mask, scene.normals, erode_px=2)
     straight = pixel_alignment.compare(

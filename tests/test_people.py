@@ -10,12 +10,13 @@ import torch
 from toolkit.body.motion import a_pose
 from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError
-from toolkit.people.attributes import CHOICES, sample_attributes
+from toolkit.people.attributes import CHOICES
 from toolkit.people.draw.photo import photo_camera, photo_of
 from toolkit.people.draw.render import render_person
-from toolkit.people.dress.layers import neckline
 from toolkit.people.dress.outfit import build_outfit
-from toolkit.people.paint import prints
+from toolkit.people.outlines import neckline
+from toolkit.people.paint import print_families
+from toolkit.people.random_attributes import sample_attributes
 from toolkit.people.sample import person_from_attributes, sample_person
 
 
@@ -157,7 +158,7 @@ def test_splits_have_their_own_seeds():
 
 @pytest.mark.parametrize("table", ["TEXTS", "LOGOS", "PICTURES", "PERIODS_M"])
 def test_print_families_are_disjoint(table):
-    families = [set(family) for family in getattr(prints, table).values()]
+    families = [set(family) for family in getattr(print_families, table).values()]
     assert sum(map(len, families)) == len(set().union(*families))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.interpolate import RBFInterpolator
+from torch import Tensor
 
 from toolkit.body.model import BodyModel
 from toolkit.body.npz import load_body
@@ -36,8 +37,8 @@ class Figure:
 
     points: Float[np.ndarray, "V 3"]
     normals: Float[np.ndarray, "V 3"]
-    arm: Float[np.ndarray, "V"]
-    joint: Int[np.ndarray, "V"]
+    arm: Float[np.ndarray, " V"]
+    joint: Int[np.ndarray, " V"]
     layers: dict[str, Int[np.ndarray, "F 3"]]
 
 
@@ -85,7 +86,12 @@ def load_figure() -> Figure:
     return Figure(points, normals, arm, weights.argmax(1), layers)
 
 
-def pose_figure(betas, pose, transl, expression=None) -> PosedFigure:
+def pose_figure(
+    betas: Float[Tensor, " S"],
+    pose: Float[Tensor, "55 3"],
+    transl: Float[Tensor, "3"],
+    expression: Float[Tensor, " E"] | None = None,
+) -> PosedFigure:
     """Pose every layer of the figure; `transl` in metres moves the result."""
     body, figure = load_body(), load_figure()
     with torch.no_grad():
@@ -109,7 +115,12 @@ def vertex_normals(
 
 
 @numba.njit(cache=True)
-def _add_face_normals(vertices, faces, total):
+def _add_face_normals(
+    vertices: Float[np.ndarray, "V 3"],
+    faces: Int[np.ndarray, "F 3"],
+    total: Float[np.ndarray, "V 3"],
+) -> None:
+    """Add to every vertex the cross products of its faces; their length is twice the area."""
     for f in range(faces.shape[0]):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
         ax, ay, az = (

@@ -93,13 +93,15 @@ def skin_color(tone: float) -> Float[np.ndarray, "3"]:
     )
 
 
-def jitter(rgb, rng: np.random.Generator, amount: float = 0.03) -> Float[np.ndarray, "3"]:
+def jitter(
+    rgb: Float[np.ndarray, "3"], rng: np.random.Generator, amount: float = 0.03
+) -> Float[np.ndarray, "3"]:
     """The same colour from another dye lot."""
     shift = rng.normal(0, amount) + rng.normal(0, amount / 2, 3)
     return np.clip(np.asarray(rgb) + shift, 0.02, 0.98).astype(np.float32)
 
 
-def contrast_color(rgb, rng: np.random.Generator) -> str:
+def contrast_color(rgb: Float[np.ndarray, "3"], rng: np.random.Generator) -> str:
     """Name of a cloth colour that can be told from `rgb`."""
     names = [n for n, c in CLOTH.items() if np.abs(np.array(c) / 255 - rgb).sum() > 0.75]
     return names[rng.integers(len(names))]

@@ -1,7 +1,6 @@
 """A procedural person: everything needed to draw it again, from any camera, in any pose."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -9,9 +8,8 @@ from torch import Tensor
 
 from toolkit.cameras import Cameras
 from toolkit.people.draw.light import Light
-from toolkit.people.dress.assemble import DressedMesh, dress
+from toolkit.people.dress.assemble import DressedMesh
 from toolkit.people.dress.outfit import Outfit
-from toolkit.people.figure import load_figure
 
 
 @dataclass(frozen=True)
@@ -34,18 +32,18 @@ class Person:
     seed: int
     split: str
     attributes: dict
-    betas: Float[Tensor, "S"]
+    betas: Float[Tensor, " S"]
     pose: Float[Tensor, "55 3"]
     transl: Float[Tensor, "3"]
-    expression: Float[Tensor, "E"] | None
+    expression: Float[Tensor, " E"] | None
     outfit: Outfit
     light: Light
     photo_camera: Cameras
 
-    @cached_property
+    @property
     def mesh(self) -> DressedMesh:
-        """The dressed mesh in rest space, built once a person."""
-        return dress(load_figure(), self.outfit)
+        """The dressed mesh in rest space, built once per outfit."""
+        return self.outfit.mesh
 
     def random(self, purpose: int) -> np.random.Generator:
         """A generator for one purpose (background, noise), the same on every call."""

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-LEFT_ARM, RIGHT_ARM, ELBOWS = 16, 17, (18, 19)
+NECK, HEAD, LEFT_ARM, RIGHT_ARM, ELBOWS = 12, 15, 16, 17, (18, 19)  # rows of the pose
 CLIP_SHARE = 0.3  # share of photos whose pose comes from a motion clip
 
 
@@ -61,3 +61,10 @@ def _without_yaw(rotvec: np.ndarray) -> np.ndarray:
     rotation = Rotation.from_rotvec(rotvec)
     ahead = rotation.apply([0, 0, 1.0])
     return (Rotation.from_rotvec([0, -np.arctan2(ahead[0], ahead[2]), 0]) * rotation).as_rotvec()
+
+
+def turn_head(pose: Float[Tensor, "55 3"], yaw_deg: float) -> Float[Tensor, "55 3"]:
+    """The pose with the head turned to its left by `yaw_deg`, half of it in the neck."""
+    turned = pose.clone()
+    turned[[NECK, HEAD], 1] += float(np.radians(yaw_deg)) / 2
+    return torch.as_tensor(turned)

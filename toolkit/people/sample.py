@@ -14,11 +14,12 @@ from torch import Tensor
 from toolkit.body.npz import load_body
 from toolkit.cameras import Cameras, intrinsics
 from toolkit.errors import fail
-from toolkit.people.attributes import check_attributes, sample_attributes
+from toolkit.people.attributes import check_attributes
 from toolkit.people.draw.light import sample_light
 from toolkit.people.dress.outfit import build_outfit
 from toolkit.people.person import Person
 from toolkit.people.pose import sample_pose
+from toolkit.people.random_attributes import sample_attributes
 
 FIRST_SEED = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 SEEDS_PER_SPLIT = 1_000_000

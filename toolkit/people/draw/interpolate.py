@@ -4,11 +4,13 @@ import numba
 import numpy as np
 from jaxtyping import Float, Int
 
+from toolkit.people.arrays import Points, Values
+
 
 def interpolate(
     values: Float[np.ndarray, "V K"],
     faces: Int[np.ndarray, "F 3"],
-    face: Int[np.ndarray, "N"],
+    face: Int[np.ndarray, " N"],
     bary: Float[np.ndarray, "N 3"],
 ) -> Float[np.ndarray, "N K"]:
     """Per-vertex values at samples on faces."""
@@ -18,7 +20,13 @@ def interpolate(
 
 
 @numba.njit(cache=True)
-def _interpolate(values, faces, face, bary, out):
+def _interpolate(
+    values: Float[np.ndarray, "V K"],
+    faces: Int[np.ndarray, "F 3"],
+    face: Int[np.ndarray, " N"],
+    bary: Float[np.ndarray, "N 3"],
+    out: Float[np.ndarray, "N K"],
+) -> None:
     for n in range(face.shape[0]):
         i, j, k = faces[face[n], 0], faces[face[n], 1], faces[face[n], 2]
         for c in range(values.shape[1]):
@@ -37,9 +45,9 @@ def surface_frame(
     packed: Float[np.ndarray, "N 7"],
     centers: Float[np.ndarray, "N 3"],
     turn: Float[np.ndarray, "F 3 3"],
-    face: Int[np.ndarray, "N"],
+    face: Int[np.ndarray, " N"],
     bump: Float[np.ndarray, "N 3"],
-):
+) -> tuple[Points, Points, Values]:
     """Direction to the camera, bumped normal and openness of every sample.
 
     Args:
@@ -65,7 +73,16 @@ def surface_frame(
 
 
 @numba.njit(cache=True)
-def _frame(packed, centers, turn, face, bump, view, normal, openness):
+def _frame(
+    packed: Float[np.ndarray, "N 7"],
+    centers: Float[np.ndarray, "N 3"],
+    turn: Float[np.ndarray, "F 3 3"],
+    face: Int[np.ndarray, " N"],
+    bump: Float[np.ndarray, "N 3"],
+    view: Float[np.ndarray, "N 3"],
+    normal: Float[np.ndarray, "N 3"],
+    openness: Float[np.ndarray, " N"],
+) -> None:
     for n in range(packed.shape[0]):
         length = before = 0.0
         for c in range(3):

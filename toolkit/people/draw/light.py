@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from toolkit.people.arrays import Colors, Points, Values
+
 VOXEL_M = 0.025
 
 
@@ -52,7 +54,15 @@ def sample_light(rng: np.random.Generator) -> Light:
     )
 
 
-def shade(albedo, normals, view, openness, light: Light, *, gloss) -> Float[np.ndarray, "N 3"]:
+def shade(
+    albedo: Colors,
+    normals: Points,
+    view: Points,
+    openness: tuple[Values, Values],
+    light: Light,
+    *,
+    gloss: Values,
+) -> Colors:
     """sRGB colours of shaded points.
 
     Args:
@@ -70,7 +80,16 @@ def shade(albedo, normals, view, openness, light: Light, *, gloss) -> Float[np.n
 
 
 @numba.njit(cache=True)
-def _shade(albedo, normals, view, openness, gloss, lights, wrap, out):
+def _shade(
+    albedo: Float[np.ndarray, "N 3"],
+    normals: Float[np.ndarray, "N 3"],
+    view: Float[np.ndarray, "N 3"],
+    openness: Float[np.ndarray, "2 N"],
+    gloss: Float[np.ndarray, " N"],
+    lights: Float[np.ndarray, "4 3"],
+    wrap: float,
+    out: Float[np.ndarray, "N 3"],
+) -> None:
     """Gamma 2 in and out: near enough to sRGB, and cheap."""
     occlusion, lit = openness[0], openness[1]
     direction, key, sky, ground = lights[0], lights[1], lights[2], lights[3]
@@ -94,7 +113,7 @@ def _shade(albedo, normals, view, openness, gloss, lights, wrap, out):
 
 def occlusion_at(
     points: Float[np.ndarray, "N 3"], normals: Float[np.ndarray, "N 3"]
-) -> Float[np.ndarray, "N"]:
+) -> Float[np.ndarray, " N"]:
     """How open the surroundings of each vertex are, from a blurred occupancy grid.
 
     Vertices are splatted into voxels; what lies in front of a vertex (along its normal) at 3-9 cm

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from scipy.ndimage import gaussian_filter
 
 from toolkit.cameras import Cameras
@@ -28,9 +28,8 @@ def photo_of(
     views = render_person(person, camera, supersample=supersample)
     alpha, rgb = views.alpha[0].numpy(), views.rgb[0].numpy()
     rng = person.random(1)
-    feet, horizon = _ground_rows(person, camera)
-    backdrop = sample_backdrop(rng, size, horizon=horizon)
-    backdrop = backdrop * (1 - _contact_shadow(alpha[..., 0], feet))[..., None]
+    backdrop = sample_backdrop(rng, size, horizon=_horizon(person, camera))
+    backdrop = backdrop * (1 - _contact_shadow(alpha[..., 0]))[..., None]
     image = rgb - (1 - alpha) + (1 - alpha) * backdrop
     image = image ** rng.uniform(0.9, 1.1) + rng.normal(0, rng.uniform(0.002, 0.012), image.shape)
     return (image.clip(0, 1) * 255).round().astype(np.uint8), views
@@ -46,16 +45,16 @@ def photo_camera(camera: Cameras, size: tuple[int, int]) -> Cameras:
     return Cameras(camera.viewmats, Ks, width, height)
 
 
-def _ground_rows(person: Person, camera: Cameras) -> tuple[float, float]:
-    """Rows of the feet (pixels) and of the floor's far edge (share of the height)."""
-    low = -1.05 + 0.1 * float(person.random(2).random())
-    points = torch.tensor([[0.0, low, 0.0], [0.0, low, -2.5]])
+def _horizon(person: Person, camera: Cameras) -> float:
+    """Row of the floor's far edge, 2.5 m behind the person, as a share of the height."""
+    floor_y = -1.05 + 0.1 * float(person.random(2).random())  # the pelvis is at y = 0
+    points = torch.tensor([[0.0, floor_y, 0.0], [0.0, floor_y, -2.5]])
     rows = camera.project(points)[0][0, :, 1]
-    return float(rows[0]), float(np.clip(rows[1] / camera.height, 0.15, 1.2))
+    return float(np.clip(rows[1] / camera.height, 0.15, 1.2))
 
 
-def _contact_shadow(alpha, feet_row: float):
-    """A soft dark patch under the feet."""
+def _contact_shadow(alpha: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
+    """Strength of a soft dark patch under the feet; zero if the picture cuts the person off."""
     height, width = alpha.shape
     rows = np.flatnonzero(alpha.max(1) > 0.5)
     if not len(rows) or rows[-1] >= height - 2:

@@ -4,31 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from toolkit.cameras import Cameras
+from toolkit.people.arrays import Colors, Points, Values
 from toolkit.people.draw.interpolate import interpolate, surface_frame, unit
 from toolkit.people.draw.light import occlusion_at, shade
+from toolkit.people.draw.materials import CLOTH_GLOSS, GLOSS, paint_material
 from toolkit.people.draw.shadow import shadow_map
 from toolkit.people.dress.assemble import DressedMesh, pose_mesh
 from toolkit.people.dress.outfit import Outfit
 from toolkit.people.figure import load_figure, pose_figure
-from toolkit.people.paint.cloth import paint_cloth, paint_shoes
-from toolkit.people.paint.skin import paint_eyes, paint_hair, paint_plain, paint_skin
 from toolkit.people.paint.surface import Surface
 from toolkit.people.person import Person
 from toolkit.render.mesh import rasterize_mesh
-
-GLOSS = {
-    "skin": 0.35,
-    "eyes": 1.0,
-    "hair": 0.5,
-    "beard": 0.3,
-    "shoes": 0.5,
-    "glasses": 1.0,
-    "lenses": 2.0,
-}
 
 
 @dataclass(frozen=True)
@@ -50,13 +40,36 @@ class PersonViews:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Visible samples of all views, flattened."""
+    """Visible samples of all views, flattened: `supersample`^2 per fully covered pixel.
 
-    face: np.ndarray
-    bary: np.ndarray
-    depth: np.ndarray
-    pixel: np.ndarray
-    view: np.ndarray
+    Attributes:
+        face: the triangle that is seen.
+        bary: where on it, as weights of its three corners.
+        depth: camera z in metres.
+        pixel: flat index in the fine picture.
+        view: index of the camera.
+    """
+
+    face: Int[np.ndarray, " N"]
+    bary: Float[np.ndarray, "N 3"]
+    depth: Float[np.ndarray, " N"]
+    pixel: Int[np.ndarray, " N"]
+    view: Int[np.ndarray, " N"]
+
+
+@dataclass(frozen=True)
+class _PosedMesh:
+    """The dressed mesh in the world, with what the light needs to know of it.
+
+    Attributes:
+        openness: share of the sky that each vertex sees.
+        rotations: of the joints, rest to posed.
+    """
+
+    vertices: Float[np.ndarray, "V 3"]
+    normals: Float[np.ndarray, "V 3"]
+    openness: Float[np.ndarray, " V"]
+    rotations: Float[np.ndarray, "55 3 3"]
 
 
 def render_person(
@@ -86,15 +99,13 @@ def render_person(
     vertices, normals = pose_mesh(mesh, figure, posed)
     fine = cameras.resized(cameras.width * supersample, cameras.height * supersample)
     samples = _visible(mesh, vertices, fine)
-    open_sky = occlusion_at(vertices, normals)
-    rotations = posed.transforms[:, :3, :3]
-    color, normal = _shade_samples(
-        person, samples, (vertices, normals, open_sky, rotations), cameras.centers.numpy()
-    )
+    openness = occlusion_at(vertices, normals)
+    in_world = _PosedMesh(vertices, normals, openness, posed.transforms[:, :3, :3])
+    color, normal = _shade_samples(person, samples, in_world, cameras.centers.numpy())
     return _resolve(samples, color, normal, cameras, supersample)
 
 
-def _visible(mesh: DressedMesh, vertices, cameras: Cameras) -> _Samples:
+def _visible(mesh: DressedMesh, vertices: Points, cameras: Cameras) -> _Samples:
     """Rasterise every view and keep the covered samples."""
     parts = []
     for view in range(len(cameras)):
@@ -112,22 +123,23 @@ def _visible(mesh: DressedMesh, vertices, cameras: Cameras) -> _Samples:
     return _Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _shade_samples(person: Person, samples: _Samples, posed, centers):
+def _shade_samples(
+    person: Person, samples: _Samples, posed: _PosedMesh, centers: Float[np.ndarray, "C 3"]
+) -> tuple[Colors, Points]:
     """Colours and world normals of all samples."""
-    vertices, normals, open_sky, rotations = posed
     mesh = person.mesh
     albedo, bump, gloss = _paint(mesh, person.outfit, samples)
-    packed = np.column_stack([vertices, normals, open_sky])
+    packed = np.column_stack([posed.vertices, posed.normals, posed.openness])
     packed = interpolate(packed, mesh.faces, samples.face, samples.bary)
-    turn = rotations[mesh.joint[mesh.faces[:, 0]]]
+    turn = posed.rotations[mesh.joint[mesh.faces[:, 0]]]
     view, normal, occlusion = surface_frame(packed, centers[samples.view], turn, samples.face, bump)
-    shadow = shadow_map(vertices, mesh.faces, mesh.fields, person.light)
+    shadow = shadow_map(posed.vertices, mesh.faces, mesh.fields, person.light)
     lit = shadow.lit(packed[:, :3] + 0.004 * normal)
     color = shade(albedo, normal, view, (occlusion, lit), person.light, gloss=gloss)
     return color, normal
 
 
-def _paint(mesh: DressedMesh, outfit: Outfit, samples: _Samples):
+def _paint(mesh: DressedMesh, outfit: Outfit, samples: _Samples) -> tuple[Colors, Points, Values]:
     """Albedo, rest-space bump and gloss of every sample, painter by painter."""
     material = mesh.face_material[samples.face]
     albedo = np.empty((len(material), 3), np.float32)
@@ -140,38 +152,21 @@ def _paint(mesh: DressedMesh, outfit: Outfit, samples: _Samples):
             continue
         at = packed[chosen]
         surface = Surface(at[:, :3], unit(at[:, 3:6]), at[:, 6], at[:, 7:])
-        albedo[chosen], bump[chosen] = paint(name, surface, outfit)
-        gloss[chosen] = GLOSS.get(name, 0.05)
+        albedo[chosen], bump[chosen] = paint_material(name, surface, outfit)
+        gloss[chosen] = GLOSS.get(name, CLOTH_GLOSS)
     return albedo, bump, gloss
 
 
-def paint(material: str, surface: Surface, outfit: Outfit):
-    """Albedo (N,3) sRGB and bump (N,3) of one material."""
-    skin = outfit.skin
-    if material == "skin":
-        return paint_skin(surface, skin)
-    if material == "eyes":
-        return paint_eyes(surface, skin)
-    if material == "beard":
-        return paint_hair(surface, 0.8 * skin.hair, skin.skin, **outfit.hair, thin=0.014)
-    if material == "hair":
-        return paint_hair(surface, skin.hair, skin.skin, **outfit.hair)
-    style = outfit.cloth[material]
-    if material == "shoes":
-        return paint_shoes(surface, style)
-    if material in ("glasses", "lenses", "under_top", "under_bottom"):
-        return paint_plain(surface, style.color)
-    return paint_cloth(surface, style)
-
-
-def _resolve(samples: _Samples, color, normal, cameras: Cameras, factor: int) -> PersonViews:
+def _resolve(
+    samples: _Samples, color: Colors, normal: Points, cameras: Cameras, factor: int
+) -> PersonViews:
     """Average samples into pixels, colours over white."""
     height, width, num = cameras.height, cameras.width, len(cameras)
     row, col = np.divmod(samples.pixel, width * factor)
     pixel = (samples.view * height + row // factor) * width + col // factor
     total = num * height * width
 
-    def add(values):
+    def add(values: Values | None) -> Values:
         return np.bincount(pixel, values, minlength=total).astype(np.float32)
 
     count = add(None)

@@ -28,7 +28,7 @@ class ShadowMap:
     depth: Float[np.ndarray, "S S"]
     texel_m: float
 
-    def lit(self, points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N"]:
+    def lit(self, points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
         """Share of the key light that reaches points: 1 lit, 0 in full shadow."""
         seen = project_vertices(points, self.camera).astype(np.float32)
         share = np.empty(len(points), np.float32)
@@ -61,7 +61,12 @@ def shadow_map(
 
 
 @numba.njit(cache=True)
-def _look_up(seen, depth, bias, share):
+def _look_up(
+    seen: Float[np.ndarray, "N 3"],
+    depth: Float[np.ndarray, "S S"],
+    bias: float,
+    share: Float[np.ndarray, " N"],
+) -> None:
     """Mean of the comparisons with 4 x 4 texels around the point, the outer ones in part."""
     size = depth.shape[0]
     for n in range(seen.shape[0]):

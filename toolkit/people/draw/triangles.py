@@ -1,7 +1,6 @@
 """A procedural person as a plain triangle mesh: as a scanner would give, or image-to-3D."""
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -10,7 +9,7 @@ from toolkit.people.figure import load_figure, pose_figure
 from toolkit.people.person import Person
 
 
-def solid_mesh(
+def extract_triangles(
     person: Person, *, pose: Float[Tensor, "55 3"] | None = None
 ) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
     """World vertices (metres) and triangles of a dressed person.
@@ -28,10 +27,3 @@ def solid_mesh(
     kept = mesh.faces[(mesh.fields[mesh.faces].mean(axis=1) >= 0).all(axis=1)]
     used, faces = np.unique(kept, return_inverse=True)
     return vertices[used], faces.reshape(-1, 3).astype(np.int32)
-
-
-def turned_head(pose: Float[Tensor, "55 3"], yaw_deg: float) -> Float[Tensor, "55 3"]:
-    """The pose with the head turned to its left by `yaw_deg`, half of it in the neck."""
-    turned = pose.clone()
-    turned[[12, 15], 1] += float(np.radians(yaw_deg)) / 2
-    return torch.as_tensor(turned)

@@ -4,8 +4,12 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 
-from toolkit.people.paint.noise import noise
+from toolkit.people.arrays import Color
+from toolkit.people.noise import noise
 from toolkit.people.palette import CLOTH
+
+Picture = Float[np.ndarray, "H W 3"]
+Plane = Float[np.ndarray, "H W"]
 
 
 def sample_backdrop(
@@ -25,13 +29,15 @@ def sample_backdrop(
     return np.clip(image, 0, 1).astype(np.float32)
 
 
-def _grid(size):
+def _grid(size: tuple[int, int]) -> tuple[Plane, Plane]:
     height, width = size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / height
     return y, x
 
 
-def _field(size, cycles, seed, octaves=3):
+def _field(
+    size: tuple[int, int], cycles: float | tuple[float, float], seed: int, octaves: int = 3
+) -> Plane:
     """Noise over the picture; `cycles` per picture height, one number or (x, y)."""
     y, x = _grid(size)
     points = np.stack([x, y, 0 * x], -1).reshape(-1, 3)
@@ -39,11 +45,11 @@ def _field(size, cycles, seed, octaves=3):
     return noise(points, cycles, seed, octaves=octaves).reshape(size)
 
 
-def _tint(rng, low, high, spread=0.03):
+def _tint(rng: np.random.Generator, low: float, high: float, spread: float = 0.03) -> Color:
     return np.clip(rng.uniform(low, high) + rng.normal(0, spread, 3), 0.02, 0.98)
 
 
-def studio(rng, size, horizon):
+def studio(rng: np.random.Generator, size: tuple[int, int], horizon: float) -> Picture:
     """A paper sweep with a soft spot of light."""
     y, x = _grid(size)
     middle = rng.uniform(0.3, 0.7) * size[1] / size[0]
@@ -52,7 +58,7 @@ def studio(rng, size, horizon):
     return base * (0.75 + 0.3 * spot - 0.08 * (y > horizon) * (y - horizon) / 0.2)[..., None]
 
 
-def room(rng, size, horizon):
+def room(rng: np.random.Generator, size: tuple[int, int], horizon: float) -> Picture:
     """Wall, skirting board, floor, and a window, pictures or shelves."""
     y, x = _grid(size)
     seed = int(rng.integers(1 << 30))
@@ -69,7 +75,7 @@ def room(rng, size, horizon):
     return image * (0.85 + 0.25 * np.clip(1 - np.abs(x - rng.random()), 0, 1))[..., None]
 
 
-def _panel(rng, image, y, x, horizon):
+def _panel(rng: np.random.Generator, image: Picture, y: Plane, x: Plane, horizon: float) -> Picture:
     """A window, door, shelf or picture on the wall."""
     width, height = rng.uniform(0.12, 0.45), rng.uniform(0.12, 0.6)
     left, top = rng.uniform(-0.2, 1.0), rng.uniform(0, max(horizon - height, 0.05))
@@ -82,7 +88,7 @@ def _panel(rng, image, y, x, horizon):
     return np.where(inside[..., None], color * bars[..., None], image)
 
 
-def street(rng, size, horizon):
+def street(rng: np.random.Generator, size: tuple[int, int], horizon: float) -> Picture:
     """Sky, house fronts with windows, pavement."""
     y, x = _grid(size)
     seed = int(rng.integers(1 << 30))
@@ -97,7 +103,7 @@ def street(rng, size, horizon):
     return np.where((y > horizon)[..., None], ground, image)
 
 
-def park(rng, size, horizon):
+def park(rng: np.random.Generator, size: tuple[int, int], horizon: float) -> Picture:
     """Sky, trees, grass or a path."""
     y, x = _grid(size)
     seed = int(rng.integers(1 << 30))

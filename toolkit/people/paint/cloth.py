@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from toolkit.people.arrays import Colors, Painted, Points, Values
+from toolkit.people.noise import noise, noise_and_gradient
 from toolkit.people.paint.details import DETAILS
-from toolkit.people.paint.noise import noise, noise_and_gradient
 from toolkit.people.paint.surface import (
     ARM_R,
     ARMHOLE_X,
@@ -17,13 +18,13 @@ from toolkit.people.paint.surface import (
 )
 
 
-def _wrap(period, radius):
+def _wrap(period: float, radius: float) -> float:
     """The nearest period that fits a whole number of times around."""
     around = 2 * np.pi * radius
     return around / max(round(around / period), 2)
 
 
-def _pattern_weight(s: Surface, style: ClothStyle):
+def _pattern_weight(s: Surface, style: ClothStyle) -> Values:
     """Share of the second colour at every pixel."""
     tube = "tube" in style.details
     u, v = s.chart(tube=tube)
@@ -63,7 +64,7 @@ def _pattern_weight(s: Surface, style: ClothStyle):
     return np.zeros(len(y), np.float32)
 
 
-def paint_cloth(s: Surface, style: ClothStyle):
+def paint_cloth(s: Surface, style: ClothStyle) -> Painted:
     """Albedo (N,3) sRGB and bump gradient (N,3) of a garment."""
     rgb = np.broadcast_to(style.color, s.point.shape).astype(np.float32)
     rgb = mix(rgb, style.color2, _pattern_weight(s, style))
@@ -79,7 +80,7 @@ def paint_cloth(s: Surface, style: ClothStyle):
     return np.clip(rgb * tone[:, None], 0, 1), _folds(s, style)
 
 
-def _folds(s: Surface, style: ClothStyle):
+def _folds(s: Surface, style: ClothStyle) -> Points:
     """Gradient of wrinkles: broad drapes, stronger at elbow, waist, hip and knee."""
     x, y = np.abs(s.point[:, 0]), s.point[:, 1]
     bent = np.exp(-(((x - 0.39) / 0.07) ** 2)) * (x > 0.2)
@@ -92,7 +93,7 @@ def _folds(s: Surface, style: ClothStyle):
     return 0.0105 * style.folds * broad + 0.0030 * amount * fine
 
 
-def _prints(s: Surface, rgb, style):
+def _prints(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     body = ~s.sleeve
     for design, side, sign in ((style.front, s.front, 1.0), (style.back, ~s.front, -1.0)):
         if design is not None:
@@ -101,7 +102,7 @@ def _prints(s: Surface, rgb, style):
     return rgb
 
 
-def _seams(s: Surface, style):
+def _seams(s: Surface, style: ClothStyle) -> Values:
     """Darkening along hems, armholes and side seams."""
     inside = s.hem.min(axis=1)
     dark = 0.16 * edge_line(inside - 0.014, 0.0016) + 0.22 * np.clip(1 - inside / 0.004, 0, 1)
@@ -114,7 +115,7 @@ def _seams(s: Surface, style):
     return 1 - np.clip(dark, 0, 0.6)
 
 
-def _denim(s: Surface, rgb, style):
+def _denim(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """Worn thighs and knees, twill and whiskers."""
     x, y, z = s.point.T
     worn = np.exp(-(((y + 0.2) / 0.16) ** 2)) * (s.normal[:, 2] > 0) * s.normal[:, 2] ** 2
@@ -123,7 +124,7 @@ def _denim(s: Surface, rgb, style):
     return rgb * (1 + 0.05 * twill[:, None]) + 0.16 * worn[:, None]
 
 
-def paint_shoes(s: Surface, style: ClothStyle):
+def paint_shoes(s: Surface, style: ClothStyle) -> Painted:
     """Shoes: upper, toe cap, laces and a sole of the second colour."""
     x, y, z = s.point.T
     rgb = np.broadcast_to(style.color, s.point.shape).astype(np.float32)

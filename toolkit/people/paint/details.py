@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from toolkit.people.paint.surface import Surface, edge_line, mix, wave
+from toolkit.people.arrays import Color, Colors
+from toolkit.people.paint.surface import ClothStyle, Surface, edge_line, mix, wave
 
 
-def _buttons(s: Surface, rgb, style):
+def _buttons(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """Placket and a row of buttons down the front."""
     x, y = s.point[:, 0], s.point[:, 1]
     on = s.front & (~s.sleeve)
@@ -15,13 +16,13 @@ def _buttons(s: Surface, rgb, style):
     return mix(rgb, _button_color(style), button.astype(np.float32))
 
 
-def _button_color(style):
+def _button_color(style: ClothStyle) -> Color:
     return (
         np.array([0.16, 0.14, 0.13]) if style.color.mean() > 0.45 else np.array([0.86, 0.84, 0.78])
     )
 
 
-def _collar(s: Surface, rgb, style):
+def _collar(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """A turned-down collar: a flap of the garment's colour with a shadow below its edge."""
     distance = s.hem[:, 2] - 0.034 - 0.5 * np.clip(0.035 - np.abs(s.point[:, 0]), 0, None) * s.front
     near = s.hem[:, 2] < 0.2
@@ -30,7 +31,7 @@ def _collar(s: Surface, rgb, style):
     return rgb * (1 - 0.42 * shadow)[:, None]
 
 
-def _zip(s: Surface, rgb, style):
+def _zip(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     x = s.point[:, 0]
     on = s.front & (~s.sleeve)
     metal = np.array([0.62, 0.62, 0.62]) * (0.8 + 0.2 * wave(s.point[:, 1], 0.006))[:, None]
@@ -38,20 +39,20 @@ def _zip(s: Surface, rgb, style):
     return mix(rgb, metal, on * (np.abs(x) < 0.0032) * 1.0)
 
 
-def _kangaroo(s: Surface, rgb, style):
+def _kangaroo(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """The front pocket of a hoodie."""
     x, y = np.abs(s.point[:, 0]), s.point[:, 1]
     outline = np.maximum(np.maximum(y - 0.19, 0.06 - y), x - (0.10 - 0.28 * np.clip(y - 0.1, 0, 1)))
     return mix(rgb, rgb * 0.68, s.front * edge_line(outline, 0.0025))
 
 
-def _chest_pocket(s: Surface, rgb, style):
+def _chest_pocket(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     x, y = s.point[:, 0] - 0.075, s.point[:, 1] - 0.385
     box = np.maximum(np.abs(x) - 0.032, np.abs(y) - 0.038)
     return mix(rgb, rgb * 0.7, s.front * edge_line(box, 0.0018))
 
 
-def _hood(s: Surface, rgb, style):
+def _hood(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """Creases of a hood that lies on the back, and drawstrings."""
     x, y = s.point[:, 0], s.point[:, 1]
     low = 0.452 - 0.03 * np.cos(np.clip(x / 0.11, -1, 1) * np.pi / 2)
@@ -62,27 +63,27 @@ def _hood(s: Surface, rgb, style):
     return mix(rgb, np.array([0.88, 0.87, 0.84]), cord * (y > 0.40) * (y < 0.54))
 
 
-def _yoke(s: Surface, rgb, style):
+def _yoke(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """A contrasting yoke across the shoulders of the back."""
     on = ~s.front & (s.point[:, 1] > 0.425) & (~s.sleeve)
     rgb = mix(rgb, style.color2, on.astype(np.float32))
     return mix(rgb, rgb * 0.7, ~s.front * edge_line(s.point[:, 1] - 0.425, 0.0016) * (~s.sleeve))
 
 
-def _back_band(s: Surface, rgb, style):
+def _back_band(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """A broad band across the back."""
     y = s.point[:, 1]
     on = ~s.front & (y > 0.24) & (y < 0.33) & ~s.sleeve
     return mix(rgb, style.color2, on.astype(np.float32))
 
 
-def _spine(s: Surface, rgb, style):
+def _spine(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """A vertical stripe down the back."""
     on = ~s.front & (np.abs(s.point[:, 0]) < 0.03) & ~s.sleeve
     return mix(rgb, style.color2, on.astype(np.float32))
 
 
-def _belt(s: Surface, rgb, style):
+def _belt(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     x, y = s.point[:, 0], s.point[:, 1]
     on = (np.abs(y - 0.112) < 0.016) * 1.0
     leather = np.array([0.20, 0.13, 0.09]) if style.seed % 2 else np.array([0.1, 0.1, 0.1])
@@ -92,7 +93,7 @@ def _belt(s: Surface, rgb, style):
     return mix(rgb, np.array([0.72, 0.70, 0.62]), (buckle & ~hole) * 1.0)
 
 
-def _pockets(s: Surface, rgb, style):
+def _pockets(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """Trousers: slanted front pockets, fly, two back pockets, waistband."""
     x, y = np.abs(s.point[:, 0]), s.point[:, 1]
     slant = (y - 0.02) - 1.3 * (x - 0.09)
@@ -104,14 +105,14 @@ def _pockets(s: Surface, rgb, style):
     return mix(rgb, rgb * 0.6 if thread is None else 0.6 * rgb + 0.4 * thread, np.clip(line, 0, 1))
 
 
-def _crease(s: Surface, rgb, style):
+def _crease(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """Ironed creases of suit trousers."""
     u, _ = s.chart()
     on = (s.point[:, 1] < -0.15) * edge_line(u, 0.004)
     return mix(rgb, np.clip(rgb * 1.25, 0, 1), on * 0.5)
 
 
-def _lapel(s: Surface, rgb, style):
+def _lapel(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """Coat and jacket edge: lapels and a row of buttons beside the opening."""
     edge = s.hem[:, 2]
     near = s.front & (edge < 0.07)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from toolkit.people.dress.hair import beard_line, hairline
-from toolkit.people.paint.noise import noise, noise_and_gradient
+from toolkit.people.arrays import Color, Colors, Painted, Points, Values
+from toolkit.people.noise import noise, noise_and_gradient
+from toolkit.people.outlines import beard_line, hairline
 from toolkit.people.paint.surface import Surface, mix
 
 EYE = np.array([0.0285, 0.6795, 0.1115])  # centre of the left eyeball, rest metres
@@ -41,14 +42,14 @@ class SkinStyle:
     seed: int = 0
 
 
-def _blob(p, centre, radius):
+def _blob(p: Points, centre: tuple[float, float, float], radius: float) -> Values:
     """Gaussian spots at +-x of a rest position."""
     d = (np.abs(p[:, 0]) - centre[0]) ** 2
     d = d + (p[:, 1] - centre[1]) ** 2 + (p[:, 2] - centre[2]) ** 2
     return np.exp(-d / radius**2)
 
 
-def paint_skin(s: Surface, style: SkinStyle):
+def paint_skin(s: Surface, style: SkinStyle) -> Painted:
     """Albedo (N,3) and bump (N,3) of skin, with face, stubble, nails and socks."""
     p = s.point
     rgb = np.broadcast_to(style.skin, p.shape).astype(np.float32)
@@ -72,7 +73,7 @@ def paint_skin(s: Surface, style: SkinStyle):
     return np.clip(rgb, 0, 1), 0.0009 * noise_and_gradient(p, 60, style.seed)[1]
 
 
-def _scalp(p, rgb, style):
+def _scalp(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
     """Buzz cut: hair colour painted on the scalp."""
     if style.shadow <= 0:
         return rgb
@@ -82,13 +83,13 @@ def _scalp(p, rgb, style):
     return mix(rgb, style.hair, np.clip(line * style.shadow * grain * ~ears, 0, 1))
 
 
-def _hands(s: Surface, rgb):
+def _hands(s: Surface, rgb: Colors) -> Colors:
     """Finger nails on the back of the last joint."""
     nail = (np.abs(s.point[:, 0]) > 0.757) & (s.normal[:, 1] > 0.55)
     return mix(rgb, np.clip(rgb * [1.08, 0.98, 0.98] + 0.05, 0, 1), nail * 0.8)
 
 
-def _face(p, rgb, style):
+def _face(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
     rgb = _stubble(p, rgb, style)
     rgb = _eye_region(p, rgb, style)
     rgb = _lips(p, rgb, style)
@@ -105,7 +106,7 @@ def _face(p, rgb, style):
     return rgb * (1 - (0.10 + 0.22 * style.age) * fold - 0.14 * style.age**2 * lines)[:, None]
 
 
-def _eye_region(p, rgb, style):
+def _eye_region(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
     """Lids, lashes and eyebrows."""
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     d = np.sqrt((x - EYE[0]) ** 2 + (y - EYE[1]) ** 2 + (z - EYE[2]) ** 2)
@@ -126,7 +127,7 @@ def _eye_region(p, rgb, style):
     return mix(rgb, 0.5 * style.hair + 0.08 * rgb, np.clip(brow, 0, 0.92))
 
 
-def _lips(p, rgb, style):
+def _lips(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
     """Two lips and the dark line between them."""
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     t = np.clip(x / 0.0225, 0, 1)
@@ -141,7 +142,7 @@ def _lips(p, rgb, style):
     return mix(rgb, rgb * 0.35, np.clip(0.9 * line + 0.18 * under, 0, 0.9))
 
 
-def _stubble(p, rgb, style):
+def _stubble(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
     if style.stubble <= 0:
         return rgb
     line = np.clip(beard_line(p) / 0.008, 0, 1)
@@ -150,7 +151,7 @@ def _stubble(p, rgb, style):
     return mix(rgb, 0.7 * style.hair + 0.2 * rgb, cover)
 
 
-def paint_eyes(s: Surface, style: SkinStyle):
+def paint_eyes(s: Surface, style: SkinStyle) -> Painted:
     """Eyeballs: white, iris with a dark rim, pupil and a small catch light."""
     p = s.point
     dx, dy = p[:, 0] - np.sign(p[:, 0]) * EYE[0], p[:, 1] - EYE[1] + 0.0006
@@ -167,7 +168,9 @@ def paint_eyes(s: Surface, style: SkinStyle):
     return np.clip(rgb, 0, 1).astype(np.float32), np.zeros_like(p)
 
 
-def paint_hair(s: Surface, color, skin, *, seed: int, curly: float = 0.0, thin: float = 0.006):
+def paint_hair(
+    s: Surface, color: Color, skin: Color, *, seed: int, curly: float = 0.0, thin: float = 0.006
+) -> Painted:
     """Strands: streaks that run down from the crown, or curls.
 
     Args:
@@ -197,6 +200,6 @@ def paint_hair(s: Surface, color, skin, *, seed: int, curly: float = 0.0, thin: 
     return np.clip(rgb, 0.01, 1).astype(np.float32), bump
 
 
-def paint_plain(s: Surface, color):
+def paint_plain(s: Surface, color: Color) -> Painted:
     """One colour (glasses, lenses, the suit under the clothes)."""
     return np.broadcast_to(np.asarray(color, np.float32), s.point.shape), np.zeros_like(s.point)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
+from toolkit.people.arrays import Color, Colors, Mask, Values
 from toolkit.people.paint.prints import Print
 
 ARMHOLE_X = 0.175  # metres
@@ -24,20 +25,20 @@ class Surface:
 
     point: Float[np.ndarray, "N 3"]
     normal: Float[np.ndarray, "N 3"]
-    arm: Float[np.ndarray, "N"]
+    arm: Float[np.ndarray, " N"]
     hem: Float[np.ndarray, "N K"]
 
     @property
-    def front(self):
+    def front(self) -> Mask:
         """True on the chest's side of the body."""
         return self.normal[:, 2] > 0
 
     @property
-    def sleeve(self):
+    def sleeve(self) -> Mask:
         """True on sleeves, beyond the armhole's seam."""
         return (np.abs(self.point[:, 0]) > ARMHOLE_X) & (self.point[:, 1] > 0.32)
 
-    def chart(self, *, tube: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def chart(self, *, tube: bool = False) -> tuple[Values, Values]:
         """Cloth coordinates in metres, u around and v along; `tube` for skirts, not legs."""
         x, y, z = self.point.T
         u = TORSO_R * np.arctan2(x, 1.3 * (z - 0.045))  # about true to length on an oval chest
@@ -77,16 +78,16 @@ class ClothStyle:
     folds: float = 1.0
 
 
-def wave(value, period, duty=0.5):
+def wave(value: Values, period: Values | float, duty: float = 0.5) -> Values:
     """1 on a share `duty` of every period, 0 elsewhere."""
     return ((value / period) % 1.0 < duty).astype(np.float32)
 
 
-def mix(rgb, other, weight):
+def mix(rgb: Colors, other: Colors | Color, weight: Values) -> Colors:
     """Blend colours; `weight` (N,) in [0, 1] is the share of `other`."""
     return rgb + weight[:, None] * (other - rgb)
 
 
-def edge_line(distance, width):
+def edge_line(distance: Values, width: float) -> Values:
     """1 on a line of half-width `width` around distance 0, soft by a third of it."""
     return np.clip(1.5 - np.abs(distance) / width, 0, 1)

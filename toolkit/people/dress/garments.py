@@ -1,85 +1,23 @@
-"""Skin, hair and clothes as shells: a layer's faces, pushed outwards, cut by scalar fields.
+"""Skin, underwear, tops, trousers, skirts, coats and shoes: each one piece of offset surface.
 
-A piece keeps a fragment only where all its fields are >= 0, so hems are clean at any resolution.
-Lengths are rest-space metres of the template: waist y = 0.13, crotch -0.1, knee -0.37, ankle
--0.75, neck 0.53, brows 0.70, top of the head 0.79, elbow |x| = 0.39, wrist 0.60.
+Every maker turns the measures of a `cut` (see `dress/clothes.py`) into an offset and up to three
+fields that end the piece; `dress/pieces.py` explains the technique. Lengths are rest-space metres
+of the template: waist y = 0.13, crotch -0.1, knee -0.37, ankle -0.75, neck 0.53, brows 0.70, top of
+the head 0.79, elbow |x| = 0.39, wrist 0.60.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Float, Int
 
+from toolkit.people.arrays import Cut, Values
+from toolkit.people.dress.pieces import Piece, make_piece
 from toolkit.people.figure import Figure
-from toolkit.people.paint.noise import noise
+from toolkit.people.noise import noise
+from toolkit.people.outlines import bump, neckline, ramp
 
 WAIST_Y, KNEE_Y, ANKLE_Y = 0.13, -0.37, -0.745
-NUM_FIELDS = 3
 
 
-@dataclass(frozen=True)
-class Piece:
-    """One shell: which figure vertices it follows, how far out, and where it is kept.
-
-    Attributes:
-        material: which painter colours it.
-        source: figure vertices.
-        faces: rows of `source`.
-        offset: metres along the posed normal.
-        fields: kept where all are >= 0.
-    """
-
-    material: str
-    source: Int[np.ndarray, "N"]
-    faces: Int[np.ndarray, "F 3"]
-    offset: Float[np.ndarray, "N"]
-    fields: Float[np.ndarray, "N K"]
-
-
-def make_piece(material: str, faces, offset, keep, *, num_vertices: int) -> Piece:
-    """Compact one shell and drop the faces that a field removes entirely.
-
-    Args:
-        material: painter's name.
-        faces: figure faces.
-        offset: metres, for every figure vertex or one number.
-        keep: list of fields over all figure vertices.
-        num_vertices: how many vertices the figure has.
-    """
-    fields = np.ones((num_vertices, NUM_FIELDS), np.float32)
-    for k, field in enumerate(keep):
-        fields[:, k] = field
-    gone = (fields[faces] < 0).all(axis=1).any(axis=1)
-    source, local = np.unique(faces[~gone], return_inverse=True)
-    offset = np.broadcast_to(np.asarray(offset, np.float32), (num_vertices,))
-    return Piece(material, source, local.reshape(-1, 3), offset[source], fields[source])
-
-
-def bump(value, centre, width):
-    """1 at `centre`, falling smoothly to 0 over about `width`."""
-    return np.exp(-(((value - centre) / width) ** 2))
-
-
-def ramp(value, start, stop):
-    """0 before `start`, 1 after `stop`, smooth between."""
-    t = np.clip((value - start) / (stop - start), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
-def neckline(points, style: str):
-    """Positive below the collar's edge. Styles: crew, v, high (shirt, hoodie, coat), wide."""
-    x, y, z = points.T
-    height = {"crew": 0.537, "v": 0.522, "high": 0.555, "wide": 0.505, "turtle": 0.575}[style]
-    slope = {"high": 0.15, "turtle": 0.1}.get(style, 0.42)
-    edge = height - slope * (z - 0.02)
-    if style == "v":
-        edge = edge - np.where(z > 0.04, np.clip(0.075 - 1.2 * np.abs(x), 0, None), 0)
-    if style == "wide":
-        edge = edge + 0.12 * np.abs(x)
-    return np.where(np.abs(x) < 0.16, edge - y, 0.1)
-
-
-def skin_pieces(figure: Figure, cover) -> list[Piece]:
+def skin_pieces(figure: Figure, cover: dict) -> list[Piece]:
     """Skin that clothes leave free, with a margin under each hem.
 
     Args:
@@ -103,7 +41,7 @@ def skin_pieces(figure: Figure, cover) -> list[Piece]:
     ]
 
 
-def under_pieces(figure: Figure, cover) -> list[Piece]:
+def under_pieces(figure: Figure, cover: dict) -> list[Piece]:
     """A thin suit below the clothes, so no gap between them ever shows the body."""
     p, num = figure.points, len(figure.points)
     x, y = np.abs(p[:, 0]), p[:, 1]
@@ -116,7 +54,7 @@ def under_pieces(figure: Figure, cover) -> list[Piece]:
     ]
 
 
-def top_piece(figure: Figure, cut) -> Piece:
+def top_piece(figure: Figure, cut: Cut) -> Piece:
     """Shirt, jumper or hoodie: tights above the hem.
 
     Args:
@@ -138,7 +76,7 @@ def top_piece(figure: Figure, cut) -> Piece:
     return make_piece(cut["material"], figure.layers["tights"], offset, keep, num_vertices=len(p))
 
 
-def bottom_piece(figure: Figure, cut) -> Piece:
+def bottom_piece(figure: Figure, cut: Cut) -> Piece:
     """Trousers or shorts: tights below the waist; `leg` (y of the hem), `flare` and `thick` (m)."""
     p = figure.points
     x, y = np.abs(p[:, 0]), p[:, 1]
@@ -149,7 +87,7 @@ def bottom_piece(figure: Figure, cut) -> Piece:
     return make_piece("bottom", figure.layers["tights"], offset, keep, num_vertices=len(p))
 
 
-def skirt_piece(figure: Figure, cut) -> Piece:
+def skirt_piece(figure: Figure, cut: Cut) -> Piece:
     """Skirt, dress or coat tail from the helper tube; `opening` > 0 leaves the front open."""
     p = figure.points
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
@@ -163,12 +101,12 @@ def skirt_piece(figure: Figure, cut) -> Piece:
     return make_piece(cut["material"], figure.layers["skirt"], offset, keep, num_vertices=len(p))
 
 
-def _opening(y, width):
+def _opening(y: Values, width: float) -> Values:
     """Half-width of an open front at height y: wider at the collar and at the bottom."""
     return width * (0.55 + 1.0 * ramp(y, 0.3, 0.5) + 0.5 * ramp(-y, -0.1, 0.5))
 
 
-def coat_piece(figure: Figure, cut) -> Piece:
+def coat_piece(figure: Figure, cut: Cut) -> Piece:
     """Jacket or coat body, open in front; `hem` (y), `opening` (half-width, m), `thick` (m)."""
     p = figure.points
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
@@ -182,7 +120,7 @@ def coat_piece(figure: Figure, cut) -> Piece:
     )
 
 
-def shoe_piece(figure: Figure, cut) -> Piece:
+def shoe_piece(figure: Figure, cut: Cut) -> Piece:
     """Shoes or boots: the tights' feet, thicker at the sole; `top` is the shaft's height (y)."""
     p = figure.points
     y = p[:, 1]

@@ -4,9 +4,11 @@ import numba
 import numpy as np
 from jaxtyping import Float
 
+Cycles = float | tuple[float, float, float] | Float[np.ndarray, "3"]  # per metre, or per axis
+
 
 @numba.njit(cache=True)
-def _corner(i, j, k, seed):
+def _corner(i: int, j: int, k: int, seed: int) -> float:
     """A random number in [-1, 1] for one lattice corner (integer hash)."""
     h = np.uint32(i) * np.uint32(374761393) + np.uint32(j) * np.uint32(668265263)
     h = h + np.uint32(k) * np.uint32(2147483647) + np.uint32(seed) * np.uint32(1274126177)
@@ -17,7 +19,12 @@ def _corner(i, j, k, seed):
 
 
 @numba.njit(cache=True)
-def _noise(points, scale, seed, out):
+def _noise(
+    points: Float[np.ndarray, "N 3"],
+    scale: Float[np.ndarray, "3"],
+    seed: int,
+    out: Float[np.ndarray, "N 4"],
+) -> None:
     """Fill `out` with value, d/dx, d/dy, d/dz of trilinear lattice noise with smooth weights."""
     for n in range(points.shape[0]):
         x, y, z = points[n, 0] * scale[0], points[n, 1] * scale[1], points[n, 2] * scale[2]
@@ -43,8 +50,8 @@ def _noise(points, scale, seed, out):
 
 
 def noise_and_gradient(
-    points: Float[np.ndarray, "N 3"], cycles_per_m, seed: int
-) -> tuple[Float[np.ndarray, "N"], Float[np.ndarray, "N 3"]]:
+    points: Float[np.ndarray, "N 3"], cycles_per_m: Cycles, seed: int
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "N 3"]]:
     """Noise in [-1, 1] and its gradient (1/m); `cycles_per_m` is one number or one an axis."""
     points = np.ascontiguousarray(points, np.float32)
     scale = np.broadcast_to(np.asarray(cycles_per_m, np.float32), (3,)).copy()
@@ -54,8 +61,8 @@ def noise_and_gradient(
 
 
 def noise(
-    points: Float[np.ndarray, "N 3"], cycles_per_m, seed: int, *, octaves: int = 1
-) -> Float[np.ndarray, "N"]:
+    points: Float[np.ndarray, "N 3"], cycles_per_m: Cycles, seed: int, *, octaves: int = 1
+) -> Float[np.ndarray, " N"]:
     """Noise of about [-1, 1]; every further octave doubles the frequency and halves the height."""
     frequency = np.asarray(cycles_per_m, np.float32)
     total = noise_and_gradient(points, frequency, seed)[0].copy()
