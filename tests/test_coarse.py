@@ -14,9 +14,10 @@ from toolkit.body.rig import Rig, pose_gaussians
 from toolkit.body.rotations import rodrigues
 from toolkit.cameras import orbit_cameras
 from toolkit.coarse import small
-from toolkit.coarse.observe import farthest_points, lay_out, observe
+from toolkit.coarse.from_photo import load_coarse, predict, save_coarse
+from toolkit.coarse.observation import farthest_points, lay_out, observe
 from toolkit.coarse.repaint import repaint
-from toolkit.coarse.small import AnchorTransformer, load_coarse, predict, save_coarse
+from toolkit.coarse.small import AnchorTransformer
 from toolkit.errors import InputError, MissingFileError
 from toolkit.photo.crop import crop_photo, sample_bilinear
 from toolkit.render.api import render
@@ -175,12 +176,12 @@ def test_repaint_undoes_the_blur_of_the_splats(photo, body, anchors, prepared):
         (pixels,), _ = crop.camera.project(posed.means)
         posed = posed.recolored(sample_bilinear(stripes, pixels))
         errors = []
-        for rounds in (0, 1, 3):
-            colors = repaint(posed, crop, rounds=rounds)
+        for num in (0, 1, 3):
+            colors = repaint(posed, crop, num_corrections=num)
             drawn = render(posed.recolored(colors), crop.camera, background=(0.0, 0.0, 0.0))
             off = (drawn.rgb[0] - drawn.alpha[0] * stripes.permute(1, 2, 0)) * crop.mask[..., None]
             errors.append(off.square().sum().item())
-    assert torch.equal(repaint(posed, crop, rounds=0), posed.colors)
+    assert torch.equal(repaint(posed, crop, num_corrections=0), posed.colors)
     assert errors[1] < 0.8 * errors[0] and errors[2] < 0.7 * errors[0]
     hidden = (repaint(posed, crop) - posed.colors).abs().amax(1) < 1e-3
     away = (seen.to_camera * layout.normals).sum(-1) < -0.3

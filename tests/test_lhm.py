@@ -8,9 +8,11 @@ import torch
 from safetensors import safe_open
 
 from toolkit.body.rotations import rodrigues
-from toolkit.coarse.lhm import blocks as lhm_blocks
-from toolkit.coarse.lhm import network as lhm
+from toolkit.coarse.lhm import blocks
+from toolkit.coarse.lhm.checkpoint import load_network
 from toolkit.coarse.lhm.config import RELEASED, LHMConfig
+from toolkit.coarse.lhm.network import LHM, forward, pose, zero_pose
+from toolkit.coarse.lhm.posing import LHMOutput
 from toolkit.errors import InputError
 
 FIXTURE = Path(__file__).parent / "fixtures" / "lhm_golden.safetensors"
@@ -30,7 +32,7 @@ class Golden:
 
     def run(self, model, **changes):
         given = {**self.input, **changes}
-        return lhm.forward(model, given["body_tokens"], given["head_tokens"], given["dense_pts"])
+        return forward(model, given["body_tokens"], given["head_tokens"], given["dense_pts"])
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def golden():
 
 @pytest.fixture(scope="module")
 def model(golden):
-    return lhm.load(golden.state, golden.meta)
+    return load_network(golden.state, golden.meta)
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +53,10 @@ def output(golden, model):
 @pytest.fixture(scope="module")
 def posed(golden, model, output):
     given = golden.input
-    return lhm.pose(model, output, given["betas"], given["pose"], given["trans"])
+    return pose(model, output, given["betas"], given["pose"], given["trans"])
 
 
-@pytest.mark.parametrize("name", [f.name for f in fields(lhm.LHMOutput)])
+@pytest.mark.parametrize("name", [f.name for f in fields(LHMOutput)])
 def test_output_is_the_reference_networks(name, golden, output):
     ours, wanted = getattr(output, name), golden.output[name]
     assert ours.shape == wanted.shape and ours.dtype == torch.float32
@@ -67,7 +69,7 @@ def test_posing_is_the_references(name, golden, posed):
 
 
 def test_every_golden_output_is_compared(golden):
-    compared = {f.name for f in fields(lhm.LHMOutput)} | {"posed_xyz", "posed_rotation"}
+    compared = {f.name for f in fields(LHMOutput)} | {"posed_xyz", "posed_rotation"}
     assert set(golden.output) == compared
 
 
@@ -81,19 +83,19 @@ def test_sizes_come_from_the_tensors(golden, model):
     }
     for name, field in names.items():
         assert int(golden.meta[name]) == getattr(model.config, field)
-    without = lhm.load(golden.state)
+    without = load_network(golden.state)
     assert without.config == model.config
 
 
 def test_the_second_context_update_matters(golden, model, output, monkeypatch):
     """Control: the textbook block, without the ungated second update, is another network."""
-    feed = lhm_blocks._feed
+    feed = blocks._feed
 
     def once(*args):
         x, update = feed(*args)
         return x, torch.zeros_like(update)
 
-    monkeypatch.setattr(lhm_blocks, "_feed", once)
+    monkeypatch.setattr(blocks, "_feed", once)
     assert (golden.run(model).latent - output.latent).abs().max() > 0.5
 
 
@@ -105,7 +107,7 @@ def test_points_in_another_order_are_another_input(golden, model, output):
 
 def test_batch_axes_and_half_precision_inputs_change_nothing(golden, model, output):
     given = golden.input
-    again = lhm.forward(
+    again = forward(
         model,
         given["body_tokens"][0].float(),
         given["head_tokens"][0].float(),
@@ -115,7 +117,7 @@ def test_batch_axes_and_half_precision_inputs_change_nothing(golden, model, outp
 
 
 def test_bfloat16_is_close(golden, output):
-    fast = lhm.load(golden.state, golden.meta, dtype=torch.bfloat16)
+    fast = load_network(golden.state, golden.meta, dtype=torch.bfloat16)
     kinds = {p.dtype for p in fast.transformer.parameters()}
     assert kinds == {torch.bfloat16} and fast.pcl_embed.mlp.weight.dtype == torch.float32
     coarse = golden.run(fast)
@@ -140,7 +142,7 @@ def test_what_is_not_ours_is_left_out(golden, model):
         "renderer.smplx_model.pose_dirs": torch.zeros(1),
         "renderer.smplx_model.smplx_layer.lbs_weights": torch.zeros(1),
     }
-    assert set(lhm.load(golden.state | extra).state_dict()) == set(model.state_dict())
+    assert set(load_network(golden.state | extra).state_dict()) == set(model.state_dict())
 
 
 RELEASED_FORM = {
@@ -157,7 +159,7 @@ RELEASED_FORM = {
 
 @pytest.mark.parametrize("wrap", [lambda c: c, lambda c: {"config": c}, lambda c: {"model": c}])
 def test_released_config_forms(wrap, golden):
-    config = lhm.load(golden.state, wrap(RELEASED_FORM)).config
+    config = load_network(golden.state, wrap(RELEASED_FORM)).config
     assert (config.max_offset_m, config.max_scale_m) == (0.5, 0.04)
 
 
@@ -175,7 +177,7 @@ def test_wrong_state_dicts_are_named(change, words, golden):
     state = dict(golden.state)
     change(state)
     with pytest.raises(InputError, match=words):
-        lhm.load(state, golden.meta)
+        load_network(state, golden.meta)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_wrong_state_dicts_are_named(change, words, golden):
 )
 def test_a_config_of_another_model_is_refused(config, golden):
     with pytest.raises(InputError, match="wanted"):
-        lhm.load(golden.state, config)
+        load_network(golden.state, config)
 
 
 @pytest.mark.parametrize(
@@ -209,10 +211,7 @@ def test_inputs_that_do_not_fit_are_named(change, golden, model):
 
 def test_zero_pose_is_the_pose_of_all_zeros(golden, model, output):
     betas = golden.input["betas"]
-    still, rest = (
-        lhm.pose(model, output, betas, torch.zeros(55, 3)),
-        lhm.zero_pose(model, output, betas),
-    )
+    still, rest = (pose(model, output, betas, torch.zeros(55, 3)), zero_pose(model, output, betas))
     assert (still.posed_xyz[0] - rest.means).abs().max() < 1e-5
     assert (still.posed_rotation[0] - rest.quats).abs().max() < 1e-5
     assert torch.allclose(rest.colors, output.rgb, atol=1e-6)
@@ -231,11 +230,11 @@ def test_canonical_pose_and_back(model, golden):
 def test_global_rotation_turns_everything_about_the_pelvis(golden, model, output, posed):
     turn = torch.tensor([[0.3, -0.8, 0.2]])
     given, shift = golden.input, torch.tensor([[0.1, 0.2, 0.3]])
-    pose = given["pose"][:1].clone()
-    pose[:, 0] = 0
-    before = lhm.pose(model, output, given["betas"], pose).posed_xyz[0]
-    pose[:, 0] = turn
-    after = lhm.pose(model, output, given["betas"], pose, shift).posed_xyz[0]
+    turned = given["pose"][:1].clone()
+    turned[:, 0] = 0
+    before = pose(model, output, given["betas"], turned).posed_xyz[0]
+    turned[:, 0] = turn
+    after = pose(model, output, given["betas"], turned, shift).posed_xyz[0]
     pelvis = model.skin.rest_joints(given["betas"])[0]
     assert torch.allclose(
         after, (before - pelvis) @ rodrigues(turn[0]).T + pelvis + shift, atol=1e-4
@@ -259,7 +258,7 @@ def test_posed_views_are_gaussians(posed, golden):
 @pytest.mark.parametrize("poses", [torch.zeros(24, 3), torch.full((55, 3), torch.nan)])
 def test_bad_poses_are_named(poses, golden, model, output):
     with pytest.raises(InputError, match="LHM pose"):
-        lhm.pose(model, output, golden.input["betas"], poses)
+        pose(model, output, golden.input["betas"], poses)
 
 
 # Million parameters of the transformer, counted in the public code's model.
@@ -268,7 +267,7 @@ def test_bad_poses_are_named(poses, golden, model, output):
 )
 def test_released_sizes(name, millions):
     with torch.device("meta"):
-        transformer = lhm.LHM(RELEASED[name]).transformer
+        transformer = LHM(RELEASED[name]).transformer
     assert sum(p.numel() for p in transformer.parameters()) / 1e6 == pytest.approx(
         millions, abs=0.1
     )
@@ -276,7 +275,7 @@ def test_released_sizes(name, millions):
 
 def test_two_layers_have_the_checkpoints_number_of_keys():
     with torch.device("meta"):
-        keys = lhm.LHM(replace(RELEASED["LHM-MINI"], points=8)).transformer.state_dict()
+        keys = LHM(replace(RELEASED["LHM-MINI"], points=8)).transformer.state_dict()
     assert len(keys) == 120
 
 
@@ -287,7 +286,7 @@ def test_last_block_is_diffusers_joint_block():
     theirs = attention.JointTransformerBlock(32, 4, 8, context_pre_only=True, qk_norm="rms_norm")
     for value in theirs.parameters():
         value.data = 0.3 * torch.randn_like(value)
-    ours = lhm_blocks.JointBlock(32, 4, 128, last=True)
+    ours = blocks.JointBlock(32, 4, 128, last=True)
     ours.load_state_dict(theirs.state_dict())
     points, context, condition = torch.randn(1, 7, 32), torch.randn(1, 5, 32), torch.randn(1, 32)
     with torch.no_grad():

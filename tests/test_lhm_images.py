@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 
 from toolkit.cameras import orbit_cameras
-from toolkit.coarse.lhm import images as lhm_images
+from toolkit.coarse.lhm import images
 from toolkit.errors import InputError
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -23,10 +23,10 @@ def golden():
 
 
 CASES = {
-    "padded_1024": ("image", lambda x: lhm_images.resize_square(x, 1024)),
-    "padded_1024_normalized": ("image", lhm_images.body_input),
-    "resized_448": ("image", lhm_images.head_input),
-    "odd_448": ("image_odd", lambda x: lhm_images.resize_square(x, 448)),
+    "padded_1024": ("image", lambda x: images.resize_square(x, 1024)),
+    "padded_1024_normalized": ("image", images.body_input),
+    "resized_448": ("image", images.head_input),
+    "odd_448": ("image_odd", lambda x: images.resize_square(x, 448)),
 }
 
 
@@ -48,9 +48,7 @@ def test_area_resize_is_opencvs(size):
     """Numbers of cv2.resize(..., INTER_AREA), OpenCV 5.0.0, on a random float picture."""
     with np.load(FIXTURES / "cv2_area.npz", allow_pickle=False) as file:
         image, wanted = file["image"], file[size]
-    got = lhm_images.area_resize(
-        torch.from_numpy(image).permute(2, 0, 1), *map(int, size.split("x"))
-    )
+    got = images.area_resize(torch.from_numpy(image).permute(2, 0, 1), *map(int, size.split("x")))
     assert np.abs(got.permute(1, 2, 0).numpy() - wanted).max() < 1e-6
 
 
@@ -65,7 +63,7 @@ def person(height=400, width=300, rows=(60, 360), columns=(100, 180)):
 
 @pytest.mark.parametrize("source_px, size", [(1024, (1694, 1022)), (512, (840, 504))])
 def test_framed_person_has_the_released_size_and_no_background(source_px, size):
-    framed = lhm_images.frame_person(*person(), source_px=source_px)
+    framed = images.frame_person(*person(), source_px=source_px)
     assert framed.shape == (1, 3, *size)
     assert framed[:, 1].sub(framed[:, 2]).abs().max() < 1e-5  # no green: only red and white
     red = framed[0, 1] < 0.5
@@ -75,7 +73,7 @@ def test_framed_person_has_the_released_size_and_no_background(source_px, size):
 
 
 def test_a_wide_person_gets_white_above_and_keeps_the_feet():
-    framed = lhm_images.frame_person(*person(rows=(250, 390), columns=(20, 280)))
+    framed = images.frame_person(*person(rows=(250, 390), columns=(20, 280)))
     red = framed[0, 1] < 0.5
     assert framed.shape == (1, 3, 1694, 1022)
     assert red[:1000].float().mean() < 0.5 and red[-200:].float().mean() > 0.5
@@ -93,15 +91,15 @@ def test_bad_pictures_are_named(change):
     else:
         mask = mask[1:]
     with pytest.raises(InputError, match="wanted"):
-        lhm_images.frame_person(image, mask)
+        images.frame_person(image, mask)
 
 
 def test_head_crop_is_a_square_around_the_box():
     image = torch.rand(200, 160, 3, generator=torch.Generator().manual_seed(0))
-    head = lhm_images.crop_head(image, (60.0, 40.0, 100.0, 80.0))
+    head = images.crop_head(image, (60.0, 40.0, 100.0, 80.0))
     assert head.shape == (1, 3, 66, 66)
     assert torch.equal(head[0, :, 33, 33], image[60, 80])
-    at_border = lhm_images.crop_head(image, (0.0, 0.0, 40.0, 40.0))
+    at_border = images.crop_head(image, (0.0, 0.0, 40.0, 40.0))
     assert at_border.shape == (1, 3, 53, 53)
 
 
@@ -109,13 +107,13 @@ def test_head_crop_is_a_square_around_the_box():
     "box", [(-90, -90, -40, -40), (500, 20, 560, 80), (20, 20, 23, 23), (30, 30, 20, 20)]
 )
 def test_a_head_outside_of_the_photo_is_black(box):
-    head = lhm_images.crop_head(torch.ones(100, 100, 3), box)
+    head = images.crop_head(torch.ones(100, 100, 3), box)
     assert head.shape == (1, 3, 448, 448) and head.abs().max() == 0
 
 
 def test_head_box_is_where_the_camera_sees_the_points():
     camera = orbit_cameras([0.0], [0.0], radius_m=4.0, size=(200, 100))
     points = torch.tensor([[-0.1, 0.5, 0.0], [0.1, 0.8, 0.0]])
-    left, top, right, bottom = lhm_images.head_box(points, camera)
+    left, top, right, bottom = images.head_box(points, camera)
     assert left < 50 < right and top < bottom < 100
     assert (left + right) / 2 == pytest.approx(50, abs=1e-3)

@@ -14,10 +14,12 @@ from toolkit.body.motion import a_pose, load_clip
 from toolkit.body.npz import load_body
 from toolkit.body.rig import Avatar, Rig
 from toolkit.cameras import orbit_cameras
-from toolkit.coarse.lhm import network as lhm
-from toolkit.coarse.lhm import predict as lhm_photo
+from toolkit.coarse.lhm.checkpoint import load_folder
+from toolkit.coarse.lhm.from_photo import head_vertices, make_anchors, predict, reconstruct
+from toolkit.coarse.lhm.network import pose
 from toolkit.coarse.lhm.tiny import write_tiny
 from toolkit.errors import InputError, MissingFileError
+from toolkit.photo.photo_body import PhotoBody
 from toolkit.render.mesh import rasterize_mesh
 
 
@@ -33,7 +35,7 @@ def folder(body, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tiny(folder):
-    return lhm_photo.load_folder(folder)
+    return load_folder(folder)
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +47,29 @@ def photo(body):
     vertices = body(betas, a_pose(), transl).vertices
     mask = torch.from_numpy(rasterize_mesh(vertices.numpy(), np.asarray(body.faces), camera).mask)
     y, x = torch.meshgrid(torch.linspace(0, 1, 300), torch.linspace(0, 1, 200), indexing="ij")
-    guess = SimpleNamespace(betas=betas, pose=a_pose(), transl=transl, camera=camera)
+    guess = PhotoBody(
+        betas=betas,
+        pose=a_pose(),
+        transl=transl,
+        camera=camera,
+        keypoints=torch.zeros(33, 3),
+        mask=mask.float().numpy(),
+        seen=torch.ones(55, dtype=torch.bool),
+    )
     return SimpleNamespace(image=torch.stack([x, y, 1 - x], -1), mask=mask.float(), guess=guess)
 
 
 @pytest.fixture(scope="module")
 def anchors(tiny, body):
-    return lhm_photo.anchors(tiny, body)
+    return make_anchors(tiny, body)
 
 
 @pytest.fixture(scope="module")
 def gaussians(tiny, photo, body, anchors):
-    return lhm_photo.predict(tiny, photo.image, photo.mask, photo.guess, body, anchors)
+    return predict(tiny, photo.image, photo.mask, photo.guess, body, anchors)
 
 
-def test_one_gaussian_an_anchor_on_the_body(gaussians, anchors, photo, body):
+def test_one_gaussian_per_anchor_on_the_body(gaussians, anchors, photo, body):
     assert len(gaussians) == len(anchors) == 800
     assert all(v.isfinite().all() for v in vars(gaussians).values())
     rig = Rig.build(body, anchors, photo.guess.betas)
@@ -69,10 +79,10 @@ def test_one_gaussian_an_anchor_on_the_body(gaussians, anchors, photo, body):
 
 def test_same_photo_same_gaussians_and_background_is_ignored(gaussians, tiny, photo, body, anchors):
     def run(image, guess=photo.guess):
-        return lhm_photo.predict(tiny, image, photo.mask, guess, body, anchors)
+        return predict(tiny, image, photo.mask, guess, body, anchors)
 
     assert torch.equal(run(photo.image).means, gaussians.means)
-    body_only = SimpleNamespace(**{**vars(photo.guess), "transl": torch.tensor([0.0, 9.0, 0.0])})
+    body_only = replace(photo.guess, transl=torch.tensor([0.0, 9.0, 0.0]))
     noise = torch.rand(photo.image.shape, generator=torch.Generator().manual_seed(0))
     behind = torch.where(photo.mask[..., None] > 0, photo.image, noise)
     first, second = run(photo.image, body_only), run(behind, body_only)  # no head crop to see it
@@ -84,8 +94,8 @@ def test_shape_enters_after_the_network(gaussians, tiny, photo, body, anchors):
     """Colours, scales and opacities do not depend on betas; centres do by the shape directions."""
 
     def run(betas, transl):
-        guess = SimpleNamespace(**{**vars(photo.guess), "betas": betas, "transl": transl})
-        return lhm_photo.predict(tiny, photo.image, photo.mask, guess, body, anchors)
+        guess = replace(photo.guess, betas=betas, transl=transl)
+        return predict(tiny, photo.image, photo.mask, guess, body, anchors)
 
     away = torch.tensor([0.0, 9.0, 0.0])  # the head's crop follows the betas; keep it out
     betas = torch.zeros(20)
@@ -101,18 +111,15 @@ def test_our_rig_moves_it_as_lhm_does(gaussians, tiny, photo, body, anchors):
     """Centres agree to the millimetre; our rig turns offsets by a rotation, LHM by the blend."""
     betas = photo.guess.betas.clone()
     betas[10:] = 0
-    guess = SimpleNamespace(**{**vars(photo.guess), "betas": betas})
-    output = lhm_photo.reconstruct(
-        tiny, photo.image, photo.mask, lhm_photo.head_vertices(guess, body), guess.camera
-    )
-    points = lhm_photo.anchors(tiny, body)
+    guess = replace(photo.guess, betas=betas)
+    output = reconstruct(tiny, photo.image, photo.mask, head_vertices(guess, body), guess.camera)
+    points = make_anchors(tiny, body)
     avatar = Avatar(
-        lhm_photo.predict(tiny, photo.image, photo.mask, guess, body, points),
-        Rig.build(body, points, betas),
+        predict(tiny, photo.image, photo.mask, guess, body, points), Rig.build(body, points, betas)
     )
-    pose = load_clip("walk").poses[10]
-    theirs = lhm.pose(tiny.model, output, betas[:10], pose, guess.transl).gaussians()
-    ours = avatar.posed(pose, guess.transl)
+    walking = load_clip("walk").poses[10]
+    theirs = pose(tiny.model, output, betas[:10], walking, guess.transl).gaussians()
+    ours = avatar.posed(walking, guess.transl)
     distance = (ours.means - theirs.means).norm(dim=1)
     assert distance.median() < 1e-3 and distance.max() < 0.02
     turned = (ours.quats * theirs.quats).sum(1).abs().clamp(max=1)
@@ -130,19 +137,17 @@ def test_anchors_carry_the_checkpoints_own_skinning(tiny, anchors):
 def test_another_body_is_refused(tiny, body):
     taller = replace(body, v_template=1.1 * body.v_template)
     with pytest.raises(InputError, match="cm away from the checkpoint's points"):
-        lhm_photo.anchors(tiny, taller)
+        make_anchors(tiny, taller)
 
 
 def test_anchors_of_the_small_model_are_refused(tiny, photo, body):
     with pytest.raises(InputError, match="not this checkpoint's points"):
-        lhm_photo.predict(
-            tiny, photo.image, photo.mask, photo.guess, body, sample_anchors(body, 800)
-        )
+        predict(tiny, photo.image, photo.mask, photo.guess, body, sample_anchors(body, 800))
 
 
 def test_an_empty_mask_is_named(tiny, photo, body, anchors):
     with pytest.raises(InputError, match="Mask"):
-        lhm_photo.predict(tiny, photo.image, 0 * photo.mask, photo.guess, body, anchors)
+        predict(tiny, photo.image, 0 * photo.mask, photo.guess, body, anchors)
 
 
 def copy(folder, tmp_path):
@@ -151,46 +156,46 @@ def copy(folder, tmp_path):
 
 @pytest.mark.parametrize("pattern", ["config.json", "model.safetensors", "1_800.ply", "sapiens*"])
 def test_each_missing_file_is_named(pattern, folder, tmp_path):
-    there = copy(folder, tmp_path)
-    next(there.glob(pattern)).unlink()
+    copied = copy(folder, tmp_path)
+    next(copied.glob(pattern)).unlink()
     with pytest.raises(MissingFileError, match=pattern.replace("*", r"\*")):
-        lhm_photo.load_folder(there)
+        load_folder(copied)
     with pytest.raises(MissingFileError, match="no such folder"):
-        lhm_photo.load_folder(there / "absent")
+        load_folder(copied / "absent")
 
 
 @pytest.mark.parametrize(
     "name", ["config.json", "model.safetensors", "1_800.ply", "sapiens_tiny.safetensors"]
 )
 def test_each_damaged_file_is_named(name, folder, tmp_path):
-    there = copy(folder, tmp_path)
-    (there / name).write_bytes((there / name).read_bytes()[:300])
+    copied = copy(folder, tmp_path)
+    (copied / name).write_bytes((copied / name).read_bytes()[:300])
     with pytest.raises(InputError, match=name):
-        lhm_photo.load_folder(there)
+        load_folder(copied)
 
 
 def test_the_newest_step_and_nested_priors_are_found(folder, tmp_path, tiny):
     """ModelScope's layout: step folders; the points in the prior archive's own folder."""
-    there = copy(folder, tmp_path)
-    (there / "dense_sample_points").mkdir()
-    (there / "1_800.ply").rename(there / "dense_sample_points" / "1_800.ply")
+    copied = copy(folder, tmp_path)
+    (copied / "dense_sample_points").mkdir()
+    (copied / "1_800.ply").rename(copied / "dense_sample_points" / "1_800.ply")
     for step in ("step_009000", "step_010000"):
-        (there / step).mkdir()
+        (copied / step).mkdir()
         for name in ("config.json", "model.safetensors"):
-            shutil.copy(folder / name, there / step / name)
+            shutil.copy(folder / name, copied / step / name)
     config = json.loads((folder / "config.json").read_text()) | {"gs_xyz_offset_max_step": 0.25}
-    (there / "step_010000" / "config.json").write_text(json.dumps(config))
-    (there / "config.json").unlink()
-    (there / "model.safetensors").unlink()
-    loaded = lhm_photo.load_folder(there)
+    (copied / "step_010000" / "config.json").write_text(json.dumps(config))
+    (copied / "config.json").unlink()
+    (copied / "model.safetensors").unlink()
+    loaded = load_folder(copied)
     assert loaded.model.config.max_offset_m == 0.25
     assert loaded.fingerprint != tiny.fingerprint
     assert loaded.source_px == tiny.source_px == 512
 
 
 def test_tiny_is_reproducible_and_has_a_seed(body, tmp_path, tiny):
-    again = lhm_photo.load_folder(write_tiny(tmp_path / "a", body, num_points=800))
-    other = lhm_photo.load_folder(write_tiny(tmp_path / "b", body, num_points=800, seed=1))
+    again = load_folder(write_tiny(tmp_path / "a", body, num_points=800))
+    other = load_folder(write_tiny(tmp_path / "b", body, num_points=800, seed=1))
     for key, value in tiny.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[key]), key
     assert not torch.equal(other.model.transformer.norm.weight, tiny.model.transformer.norm.weight)

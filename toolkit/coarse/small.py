@@ -1,110 +1,57 @@
-"""Our small LHM: one photo -> one Gaussian for every anchor on the body, in one pass.
+"""The small coarse model: one photo -> one Gaussian per anchor on the body, in one pass.
 
 photo crop --PhotoStem--> 256 image tokens --+
                                              +-- 4 x JointBlock --> anchor tokens
 512 anchors + what the photo shows there ----+                           |
 every anchor <-- 4 nearest tokens + pixel-aligned features <-------------+
-      +--> offset, scale, rotation, opacity --> photo colour where it now lands --> colour
-                                                                                      |
-                                     what the photo's view still misses (repaint) ----+
+      |
+      +--_shape--> offset, scale, rotation, opacity      (T-pose)
+                         | moved to the photo's pose
+                         +--_color--> photo colour where the Gaussian lands, or a learned one
+                                           |
+                                           +--repaint--> corrected until its render is the photo
 
-A regressor, on purpose: trained on pixel errors, it is sharp where the photo sees and averages
-where it does not. The untrained model already paints the photo on the anchors it sees.
+It is a regressor: trained on pixel errors, it is sharp where the photo sees the person, and
+predicts an average where it does not. The later stages are there to sharpen the unseen sides.
+
+The heads start at zero weights, so the untrained model already paints the photo on the anchors that
+it sees. Training then only has to learn the difference. Attributes of `AnchorTransformer` are the
+keys of the weights file.
 """
-
-import os
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
-from safetensors.torch import load_file, save_file
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from toolkit.body.rotations import multiply_quats
-from toolkit.coarse.observe import AnchorLayout, Observation, lay_out, observe
+from toolkit.coarse.layers import FREQUENCIES, WIDTHS, JointBlock, PhotoStem, encode_points
+from toolkit.coarse.observation import AnchorLayout, Observation
 from toolkit.coarse.repaint import repaint
 from toolkit.gaussians import Gaussians
-from toolkit.photo.crop import CROP_PX, PhotoCrop, crop_photo, sample_bilinear
-from toolkit.run.files import atomic_path, model_path
+from toolkit.photo.crop import CROP_PX, PhotoCrop, sample_bilinear
 
-MAX_OFFSET_M = 0.12  # enough for hair, skirts and coats
+MAX_OFFSET_M = 0.12  # of a Gaussian from its anchor: enough for hair, skirts and coats
 MIN_SCALE_M, MAX_SCALE_M = 0.001, 0.025
-FREQUENCIES = 7  # pi * 2^k per metre: wavelengths from 2 m down to 3 cm
+# Standard deviations as shares of the anchors' spacing: MIN_SPREAD + EXTRA_SPREAD * exp(output).
+# The floor keeps neighbours overlapping, so that the body has no holes; training starts at 0.67.
+MIN_SPREAD, EXTRA_SPREAD = 0.42, 0.25
+FLATNESS = (1, 1, 0.42)  # along the skin, along the skin, along its normal: a flat disc
+OUTLINE_M = 0.04  # only anchors about this close to the silhouette may grow beyond it
+
 POINT_FEATURES = 6 * FREQUENCIES + 3 + 3  # encoded position, normal
-SEEN_FEATURES = 3 + 3 + 1 + 1 + 3 + 6 + 1  # colour, mirrored, seen, mirrored, view, contour, mask
-
-
-def encode_points(points: Float[Tensor, "N 3"]) -> Float[Tensor, "N F"]:
-    """Sines and cosines of the position at octave frequencies, and the position. Source: LHM."""
-    basis = torch.pi * 2.0 ** torch.arange(FREQUENCIES)
-    angles = (points[:, :, None] * basis).flatten(1)
-    return torch.cat([angles.sin(), angles.cos(), points], dim=1)
-
-
-class PhotoStem(nn.Module):
-    """Convolutions from the crop (colour, mask, place) to maps of stride 2, 4, 8 and tokens."""
-
-    def __init__(self, dim: int, widths: tuple[int, int, int] = (16, 32, 64)):
-        super().__init__()
-        channels = (6, *widths, dim)
-        steps = zip(channels, channels[1:], strict=False)
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in steps)
-        self.mix = nn.ModuleList(nn.Conv2d(c, c, 3, padding=1) for c in channels[1:])
-        self.norm = nn.ModuleList(nn.GroupNorm(1, c) for c in channels[1:])
-
-    def forward(self, crop: PhotoCrop) -> list[Float[Tensor, "C h w"]]:
-        line = torch.linspace(-1, 1, crop.mask.shape[-1])
-        place = torch.stack(torch.meshgrid(line, line, indexing="ij"))
-        on_grey = (crop.rgb - 0.5) * crop.mask
-        x = torch.cat([2 * on_grey, crop.mask[None], place])[None]
-        maps = []
-        for down, mix, norm in zip(self.down, self.mix, self.norm, strict=True):
-            x = norm(F.silu(down(x)))
-            x = x + F.silu(mix(x))
-            maps.append(x[0])
-        return maps
-
-
-class Stream(nn.Module):
-    """One token kind's own weights in a joint block; a stream that ends only offers its keys."""
-
-    def __init__(self, dim: int, ends: bool = False):
-        super().__init__()
-        self.ends = ends
-        self.norm1, self.qkv = nn.LayerNorm(dim), nn.Linear(dim, 3 * dim)
-        if not ends:
-            self.out, self.norm2 = nn.Linear(dim, dim), nn.LayerNorm(dim)
-            self.feed = nn.Sequential(
-                nn.Linear(dim, 4 * dim), nn.GELU("tanh"), nn.Linear(4 * dim, dim)
-            )
-
-    def update(self, tokens, mixed) -> Float[Tensor, "T D"]:
-        if self.ends:
-            return tokens
-        tokens = tokens + self.out(mixed)
-        return tokens + self.feed(self.norm2(tokens))
-
-
-class JointBlock(nn.Module):
-    """Own weights per token kind, one attention over both. Source: SD3's MM-DiT, as used by LHM."""
-
-    def __init__(self, dim: int, num_heads: int, last: bool = False):
-        super().__init__()
-        self.num_heads = num_heads
-        self.streams = nn.ModuleList([Stream(dim, ends=last), Stream(dim)])
-
-    def forward(self, tokens: list[Float[Tensor, "T D"]]) -> list[Float[Tensor, "T D"]]:
-        pairs = list(zip(self.streams, tokens, strict=True))
-        qkv = torch.cat([s.qkv(s.norm1(t)) for s, t in pairs])
-        q, k, v = qkv.reshape(len(qkv), 3, self.num_heads, -1).permute(1, 2, 0, 3)[:, None]
-        mixed = F.scaled_dot_product_attention(q, k, v)[0].transpose(0, 1).flatten(1)
-        parts = mixed.split([len(t) for t in tokens])
-        return [s.update(t, m) for (s, t), m in zip(pairs, parts, strict=True)]
+# colour, mirror image's colour, seen, mirror image seen, direction to camera, outline, mask
+PHOTO_FEATURES = 3 + 3 + 1 + 1 + 3 + 6 + 1
+PIXEL_FEATURES = sum(WIDTHS)  # of the photo's maps
 
 
 class AnchorTransformer(nn.Module):
-    """The network; `forward` wants prepared inputs, `predict` prepares them."""
+    """The network; `forward` takes prepared inputs, `from_photo.predict` prepares them.
+
+    Args:
+        dim: width of the tokens.
+        num_tokens: anchors that take part in the attention; all others interpolate.
+    """
 
     def __init__(
         self, dim: int = 128, num_heads: int = 4, num_blocks: int = 4, num_tokens: int = 512
@@ -112,41 +59,47 @@ class AnchorTransformer(nn.Module):
         super().__init__()
         self.num_tokens = num_tokens
         self.stem = PhotoStem(dim)
-        pixel = 16 + 32 + 64
-        inputs = POINT_FEATURES + SEEN_FEATURES + 3 + pixel  # + the filled-in colour
+        inputs = POINT_FEATURES + PHOTO_FEATURES + 3 + PIXEL_FEATURES  # 3: of `fill_unseen`
         self.embed = nn.Sequential(nn.Linear(inputs, dim), nn.SiLU(), nn.Linear(dim, dim))
+        # one learned position per image token: 16 x 16, since the stem's last stride is 16
         self.place = nn.Parameter(0.02 * torch.randn(CROP_PX // 16 * CROP_PX // 16, dim))
         self.blocks = nn.ModuleList(
             JointBlock(dim, num_heads, last=i == num_blocks - 1) for i in range(num_blocks)
         )
         self.norm = nn.LayerNorm(dim)
-        self.near = nn.Linear(dim, dim)
-        self.own = nn.Linear(inputs, dim)
+        self.near = nn.Linear(dim, dim)  # what an anchor takes from the nearest tokens
+        self.own = nn.Linear(inputs, dim)  # ... and from its own features
         self.hidden = nn.Sequential(nn.SiLU(), nn.Linear(dim, dim), nn.SiLU())
-        self.shape = nn.Linear(dim, 13)  # offset 3, log scale 3, rotation 4, opacity 1, contour 2
-        self.landed = nn.Linear(16 + 3, 64)
+        # offset 3, log scale 3, rotation 4, opacity 1, pull to the outline from outside, inside
+        self.shape = nn.Linear(dim, 13)
+        self.landed = nn.Linear(WIDTHS[0] + 3, 64)  # the photo at the Gaussian's final place
         self.color = nn.Sequential(nn.Linear(dim + 64, 64), nn.SiLU(), nn.Linear(64, 4))
         for head in (self.shape, self.color[-1]):  # start: the photo painted on the body
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
 
-    def forward(self, crop: PhotoCrop, layout: AnchorLayout, seen: Observation) -> Gaussians:
-        """Gaussians in the T pose of the shaped body, one an anchor, in the anchors' order."""
+    def forward(self, crop: PhotoCrop, layout: AnchorLayout, observation: Observation) -> Gaussians:
+        """Gaussians in the T-pose of the shaped body, one per anchor, in the anchors' order."""
         maps = self.stem(crop)
-        (pixels,), _ = crop.camera.project(seen.posed)
-        photo = sample_bilinear(crop.rgb, pixels)
-        fill = fill_unseen(photo, seen.visible, layout)
+        (pixels,), _ = crop.camera.project(observation.posed)  # (N, 2)
+        photo = sample_bilinear(
+            crop.rgb, pixels
+        )  # (N, 3), also for anchors that the camera does not see
+        fill = fill_unseen(photo, observation.visible, layout)
         inputs = torch.cat(
             [
-                self._features(crop, layout, seen, photo, pixels),
+                self._features(crop, layout, observation, photo, pixels),
                 fill - 0.5,
                 *(sample_bilinear(m, pixels, CROP_PX) for m in maps[:3]),
             ],
             dim=1,
         )
+        # 256 image tokens and 512 anchor tokens, (T, dim) each
         tokens = [maps[3].flatten(1).T + self.place, self.embed(inputs[layout.tokens])]
         for block in self.blocks:
             tokens = block(tokens)
+        # For each anchor the weighted sum of its 4 nearest tokens. `embedding_bag` sums while it
+        # reads, so that the (N, 4, dim) table is never in memory.
         near = F.embedding_bag(
             layout.neighbours,
             self.near(self.norm(tokens[1])),
@@ -154,119 +107,133 @@ class AnchorTransformer(nn.Module):
             per_sample_weights=layout.weights,
         )
         hidden = self.hidden(near + self.own(inputs))
-        bare = self._shape(hidden, layout, seen)
-        posed = seen.motions.apply(bare)
-        colors = self._color(hidden, posed.means, fill, crop, maps[0], seen)
+        uncolored = self._shape(hidden, layout, observation)
+        posed = observation.motions.apply(uncolored)
+        colors = self._color(hidden, posed.means, fill, crop, maps[0], observation)
+        # A straight-through correction. The value is `repaint`'s, which looks like the photo when
+        # rendered; but no gradient flows through its render. As a constant added to `colors`, the
+        # correction leaves the gradient of the network's own colours as if nothing were corrected.
         correction = repaint(posed.recolored(colors), crop) - colors.detach()
-        return bare.recolored((colors + correction).clamp(0, 1))
+        return uncolored.recolored((colors + correction).clamp(0, 1))
 
-    def _features(self, crop, layout, seen, photo, pixels) -> Float[Tensor, "N F"]:
-        visible = seen.visible[:, None].float()
+    def _features(
+        self,
+        crop: PhotoCrop,
+        layout: AnchorLayout,
+        observation: Observation,
+        photo: Float[Tensor, "N 3"],
+        pixels: Float[Tensor, "N 2"],
+    ) -> Float[Tensor, "N F"]:
+        """What is known of each anchor before any learning; scaled to about [-1, 1]."""
+        visible = observation.visible[:, None].float()
         return torch.cat(
             [
+                # where on the body it is: T-pose template, the same for every person
                 encode_points(layout.points),
                 layout.normals,
+                # what the photo shows at its pixel, and at the pixel of its left-right mirror
+                # image: people are nearly symmetric, so a hidden arm looks like the other one
                 photo - 0.5,
                 photo[layout.mirror] - 0.5,
+                # whether these two colours are to be trusted
                 visible,
                 visible[layout.mirror],
-                seen.to_camera,
-                10 * seen.contour_m.clamp(-0.3, 0.3),
+                # from where it is seen: at a grazing angle one pixel covers much skin
+                observation.to_camera,
+                # where the outline of the clothes lies, in units of 10 cm
+                10 * observation.contour_m.clamp(-0.3, 0.3),
                 sample_bilinear(crop.mask[None], pixels),
             ],
             dim=1,
         )
 
-    def _shape(self, hidden, layout, seen):
+    def _shape(
+        self, hidden: Float[Tensor, "N D"], layout: AnchorLayout, observation: Observation
+    ) -> Gaussians:
+        """Everything but the colour, in the T-pose."""
         raw = self.shape(hidden)
-        inward, outward = (v.clamp(-0.1, 0.1) for v in seen.contour_m.split(3, dim=1))
-        near = torch.exp(-(outward / 0.04).square().sum(-1, keepdim=True))  # only at the silhouette
+        inward, outward = (v.clamp(-0.1, 0.1) for v in observation.contour_m.split(3, dim=1))
+        # An anchor outside of the silhouette is pulled in, at the start by half of the way. One
+        # inside may be pushed out, to cover loose clothes, but only close to the silhouette: in the
+        # middle of the body the way to the outline says nothing about the surface's depth.
+        near = torch.exp(-(outward / OUTLINE_M).square().sum(-1, keepdim=True))
         snap = torch.sigmoid(3 * raw[:, 11:12]) * inward + raw[:, 12:] * near * outward
-        means = seen.rest + MAX_OFFSET_M * torch.tanh(raw[:, :3] + snap / MAX_OFFSET_M)
-        spread = 0.42 + 0.25 * raw[:, 3:6].clamp(-6, 4).exp()  # a floor: no holes
-        scales = layout.spacing[:, None] * torch.tensor([1, 1, 0.42]) * spread
+        means = observation.rest + MAX_OFFSET_M * torch.tanh(raw[:, :3] + snap / MAX_OFFSET_M)
+        spread = MIN_SPREAD + EXTRA_SPREAD * raw[:, 3:6].clamp(-6, 4).exp()
+        scales = layout.spacing[:, None] * torch.tensor(FLATNESS) * spread
         scales = scales.clamp(MIN_SCALE_M, MAX_SCALE_M)
-        turn = raw[:, 6:10] + torch.tensor([1.0, 0, 0, 0])
+        turn = raw[:, 6:10] + torch.tensor([1.0, 0, 0, 0])  # starts at the identity
         quats = F.normalize(multiply_quats(_align_z(layout.normals), turn), dim=-1)
+        # Skin and cloth are opaque; below 0.9 the back would shine through the front.
         opacities = 0.9 + 0.1 * torch.sigmoid(raw[:, 10] + 2)
         return Gaussians.from_colors(means, quats, scales, opacities, torch.zeros_like(means))
 
-    def _color(self, hidden, posed, fill, crop, fine, seen) -> Float[Tensor, "N 3"]:
-        """Blend of the photo where the Gaussian now lands and of what was learned."""
+    def _color(
+        self,
+        hidden: Float[Tensor, "N D"],
+        posed: Float[Tensor, "N 3"],
+        fill: Float[Tensor, "N 3"],
+        crop: PhotoCrop,
+        fine_map: Float[Tensor, "C h w"],
+        observation: Observation,
+    ) -> Float[Tensor, "N 3"]:
+        """A blend of two colours: the photo's where the Gaussian lands, and a learned one.
+
+        The Gaussian has moved away from its anchor, so the photo is sampled anew at its own place.
+        That place is detached: otherwise the colour error would push the Gaussian to a pixel of the
+        right colour instead of the right place.
+        """
         (pixels,), _ = crop.camera.project(posed.detach())
         photo = sample_bilinear(crop.rgb, pixels)
         landed = self.landed(
-            torch.cat([sample_bilinear(fine, pixels, CROP_PX), photo - 0.5], dim=1)
+            torch.cat([sample_bilinear(fine_map, pixels, CROP_PX), photo - 0.5], dim=1)
         )
         raw = self.color(torch.cat([hidden, F.silu(landed)], dim=1))
-        gate = torch.sigmoid(4 * raw[:, 3:] + torch.where(seen.visible, 4.0, -4.0)[:, None])
+        # The photo gate starts at sigmoid(4) = 0.98 for visible anchors, 0.02 for hidden ones.
+        # Training can open or close it, e.g. for an anchor that was taken for visible by mistake.
+        gate = torch.sigmoid(4 * raw[:, 3:] + torch.where(observation.visible, 4.0, -4.0)[:, None])
+        # The learned colour starts at the one filled in from the surroundings, in logits so that it
+        # stays within [0, 1].
         learned = torch.sigmoid(torch.logit(fill.clamp(0.02, 0.98)) + 2 * raw[:, :3])
         return gate * photo + (1 - gate) * learned
 
 
 def fill_unseen(
-    photo: Float[Tensor, "N 3"], visible, layout: AnchorLayout, *, reach_m: float = 0.05
+    photo: Float[Tensor, "N 3"],
+    visible: Bool[Tensor, " N"],
+    layout: AnchorLayout,
+    *,
+    reach_m: float = 0.05,
 ) -> Float[Tensor, "N 3"]:
-    """Colour of the seen surroundings, nearest first, smooth within `reach_m`; a first guess."""
-    num_tokens, weights = len(layout.tokens), layout.weights * visible[:, None]
-    place = layout.neighbours.flatten()
-    mass = torch.zeros(num_tokens).index_add(0, place, weights.flatten())
+    """A first guess for every anchor: the mean colour of the visible anchors around it.
+
+    It works in three steps to avoid all N^2 pairs of anchors: visible anchors are averaged at the
+    tokens, tokens are averaged with each other, and anchors interpolate the tokens.
+
+    Args:
+        photo: colours at the anchors' pixels.
+        visible: which of these colours count.
+        reach_m: distance within which the result is smooth; farther colours count by (1/d)^6.
+    """
+    num_tokens, weights = len(layout.tokens), layout.weights * visible[:, None]  # (N, 4)
+    token_of = layout.neighbours.flatten()  # (4 N,)
+    mass = torch.zeros(num_tokens).index_add(0, token_of, weights.flatten())
     total = torch.zeros(num_tokens, 3).index_add(
-        0, place, (weights[..., None] * photo[:, None]).flatten(0, 1)
+        0, token_of, (weights[..., None] * photo[:, None]).flatten(0, 1)
     )
     points = layout.points[layout.tokens]
-    kernel = (1 + (torch.cdist(points, points) / reach_m) ** 2) ** -3
+    # a power law, not a Gaussian: on a back that shows nothing, the nearest colours still dominate
+    kernel = (1 + (torch.cdist(points, points) / reach_m) ** 2) ** -3  # (K, K)
     colors = kernel @ total / (kernel @ mass).clamp_min(1e-9)[:, None]
     return (layout.weights[..., None] * colors[layout.neighbours]).sum(1)
 
 
 def _align_z(normals: Float[Tensor, "N 3"]) -> Float[Tensor, "N 4"]:
-    """Quaternions that turn +z onto the normals by the shortest way."""
+    """Quaternions that turn +z onto the normals by the shortest way.
+
+    The half-angle formula: (1 + z . n, z x n), normalised. It fails only at n = -z.
+    """
     x, y, z = normals.unbind(-1)
     quats = torch.stack([1 + z, -y, x, torch.zeros_like(z)], dim=-1)
-    flipped = torch.tensor([0.0, 1.0, 0.0, 0.0]).expand_as(quats)  # the normal is -z
-    return F.normalize(torch.where((1 + z)[:, None] < 1e-6, flipped, quats), dim=-1)
-
-
-def save_coarse(model: AnchorTransformer, path: str | os.PathLike) -> None:
-    """Write the weights as safetensors."""
-    with atomic_path(path) as tmp:
-        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, str(tmp))
-
-
-@lru_cache(maxsize=2)
-def load_coarse(path: str | os.PathLike | None = None) -> AnchorTransformer:
-    """The trained model; default `data/models/coarse.safetensors`.
-
-    Raises:
-        MissingFileError: no such file.
-    """
-    path = path or model_path("coarse.safetensors", made_by="python -m tools.train.coarse")
-    model = AnchorTransformer()
-    model.load_state_dict(load_file(str(path)))
-    return model.eval().requires_grad_(False)
-
-
-@torch.no_grad()
-def predict(
-    model: AnchorTransformer,
-    image: Float[Tensor, "H W 3"],
-    mask: Float[Tensor, "H W"],
-    photo_body,
-    body,
-    anchors,
-) -> Gaussians:
-    """One Gaussian per anchor from one photo, in the T pose of the shaped body; deterministic.
-
-    Args:
-        image: in [0, 1]; any background.
-        mask: person coverage in [0, 1].
-        photo_body: betas, pose, transl, camera of the person in this photo.
-        anchors: any number of them, e.g. 10,000 to 80,000.
-
-    Raises:
-        InputError: wrong shapes, NaN, an empty mask, or a pose of another body model.
-    """
-    crop = crop_photo(image, mask, photo_body.camera)
-    layout = lay_out(anchors, model.num_tokens)
-    return model(crop, layout, observe(crop, photo_body, body, anchors))
+    half_turn = torch.tensor([0.0, 1.0, 0.0, 0.0]).expand_as(quats)  # about x, for n = -z
+    return F.normalize(torch.where((1 + z)[:, None] < 1e-6, half_turn, quats), dim=-1)

@@ -1,11 +1,14 @@
-"""LHM's transformer: in every layer the points look at the photo, head first, then the whole body.
+"""LHM's transformer: in every layer the points attend to the photo, first its head, then all of it.
 
 points   (N, body first)  --+-- JointBlock head_dit: head points + head image tokens
 image tokens (body, head) --+-- JointBlock body_dit: all points  + body image tokens
 
 A joint block is SD3's MM-DiT block: own weights for points and for image tokens, one attention over
 both, and a vector that shifts, scales and gates every branch. Attribute names are those of the
-released checkpoints, so that a state dict fits key for key.
+released checkpoints, so that a state dict fits key for key. Own code although diffusers has SD3's
+block: LHM's differs from it in one step, see `JointBlock`.
+
+Source: LHM (Qiu et al. 2025); SD3 (Esser et al. 2024), MM-DiT.
 """
 
 import torch
@@ -18,7 +21,10 @@ BODY_SHARE = 0.75  # of the points; the others lie on the head
 
 
 class Modulation(nn.Module):
-    """`num` vectors of width `dim` from one conditioning vector (adaptive layer norm)."""
+    """`num` vectors of width `dim` from one conditioning vector (adaptive layer norm).
+
+    Source: DiT (Peebles and Xie 2023), adaLN-Zero.
+    """
 
     def __init__(self, dim: int, num: int):
         super().__init__()
@@ -70,7 +76,12 @@ class JointAttention(nn.Module):
     def forward(
         self, points: Float[Tensor, "B N D"], context: Float[Tensor, "B T D"]
     ) -> tuple[Tensor, Tensor]:
-        """What each of the two token kinds takes from both; the context's is not yet projected."""
+        """What each of the two kinds of tokens takes from both.
+
+        Returns:
+            The points' part after its output projection, the context's part before it: the last
+            block has no projection for the context.
+        """
         q = torch.cat(
             [
                 self.norm_q(self._heads(self.to_q(points))),
@@ -94,7 +105,11 @@ class JointAttention(nn.Module):
 
 
 class JointBlock(nn.Module):
-    """MM-DiT block; the last one of the network reads the context and does not update it."""
+    """MM-DiT block; the last one of the network reads the context and does not update it.
+
+    Where it differs from SD3's: the context receives its feed-forward update a second time, without
+    a gate. The released weights were trained with that, so it has to stay.
+    """
 
     def __init__(self, dim: int, num_heads: int, hidden: int, last: bool):
         super().__init__()
@@ -114,7 +129,8 @@ class JointBlock(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         shift, scale, gate, *feed = self.norm1(condition)
         modulation = self.norm1_context(condition)
-        # two chunks come as (scale, shift), six as (shift, scale, gate, ...)
+        # the chunks have another order in the last block: two come as (scale, shift), six as
+        # (shift, scale, gate, and the same three for the feed-forward net)
         context_scale, context_shift = modulation if self.last else modulation[1::-1]
         out, context_out = self.attn(
             _normed(points) * (1 + scale) + shift,
@@ -125,7 +141,7 @@ class JointBlock(nn.Module):
             return points, context
         context = context + modulation[2] * self.attn.to_add_out(context_out)
         context, update = _feed(context, self.ff_context, *modulation[3:])
-        return points, context + update  # a second, ungated time: the weights were trained so
+        return points, context + update  # the second, ungated update
 
 
 def _normed(x: Tensor) -> Tensor:
@@ -136,13 +152,13 @@ def _normed(x: Tensor) -> Tensor:
 def _feed(
     x: Tensor, net: FeedForward, shift: Tensor, scale: Tensor, gate: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The gated residual feed-forward step, and its ungated update."""
+    """The gated residual feed-forward step, and the update before gating."""
     update = net(_normed(x) * (1 + scale) + shift)
     return x + gate * update, update
 
 
 class BodyHeadLayer(nn.Module):
-    """The head's points see the head crop, then all points see the body picture."""
+    """The head's points attend to the head crop, then all points to the body picture."""
 
     def __init__(self, dim: int, num_heads: int, hidden: int, last: bool):
         super().__init__()
@@ -172,7 +188,8 @@ class BodyHeadTransformer(nn.Module):
 
         Args:
             points: embedded; the first 75 % lie on the body, the others on the head.
-            body_tokens: of the whole picture. head_tokens: of the head crop.
+            body_tokens: of the whole picture.
+            head_tokens: of the head crop.
             condition: for the body blocks, then for the head blocks.
         """
         body, head = self.linear_cond_proj(body_tokens), self.linear_cond_proj(head_tokens)

@@ -13,11 +13,18 @@ class LHMConfig:
     """Sizes of one network; the defaults are what all released variants share.
 
     Attributes:
-        layers: body-head layers. points: query points, one Gaussian each.
-        dim, heads: width and attention heads. feed_dim: of the feed-forward nets.
-        token_dim: width of the body tokens. motion_dim, decoder_dim: hidden widths.
-        waves: sines a point (3 axes x 8 octaves). max_offset_m: full range of the offset.
-        max_scale_m: largest standard deviation. joints, betas, vertices: of the body it carries.
+        layers: body-head layers of the transformer.
+        points: query points, one Gaussian per point.
+        dim: width of the transformer.
+        heads: attention heads.
+        feed_dim: hidden width of the feed-forward nets.
+        token_dim: width of the body tokens.
+        motion_dim: hidden width of the net that makes the modulation.
+        decoder_dim: hidden width of the decoder.
+        waves: sines per point (3 axes x 8 octaves).
+        max_offset_m: full range of the offset, half of it to either side.
+        max_scale_m: largest standard deviation.
+        joints, betas, vertices: of the body model inside the checkpoint.
     """
 
     layers: int
@@ -45,7 +52,7 @@ RELEASED = {
     "LHM-1B-HF": LHMConfig(15, 40_000),
 }
 
-# Names a config may use for a size; the first group are those of the released config.json.
+# Names that a config may use for a size; the first five are those of the released config.json.
 ALIASES = {
     "transformer_dim": "dim",
     "transformer_heads": "heads",
@@ -58,7 +65,10 @@ ALIASES = {
 
 
 def read_config(state: Mapping[str, Tensor], config: Mapping | None = None) -> LHMConfig:
-    """The sizes in a checkpoint's tensors, checked against `config`, with its two limits.
+    """The sizes in a checkpoint's tensors, checked against `config`.
+
+    The shapes of the tensors are the truth, because a file cannot be loaded with other sizes. Only
+    the limits of offset and scale leave no trace in them and come from `config`.
 
     Raises:
         InputError: not an LHM state dict, or `config` says another size.
@@ -72,20 +82,20 @@ def read_config(state: Mapping[str, Tensor], config: Mapping | None = None) -> L
             wanted="the tensors of a released LHM",
             fix="Is the file complete, and an LHM one?",
         )
-    given = _flat(config or {})
+    entries = _flat(config or {})
     for alias, name in ALIASES.items():
-        if alias in given and _number(alias, given[alias]) != getattr(sizes, name):
+        if alias in entries and _number(alias, entries[alias]) != getattr(sizes, name):
             fail(
                 f"LHM config, {alias}",
-                got=given[alias],
+                got=entries[alias],
                 wanted=f"{getattr(sizes, name)}, as in the tensors",
                 fix="Take config.json and weights from the same release.",
             )
     limits = {}
-    if given.get("gs_xyz_offset_max_step") is not None:
-        limits["max_offset_m"] = float(given["gs_xyz_offset_max_step"])
-    if given.get("gs_clip_scaling") is not None:
-        schedule = given["gs_clip_scaling"]  # [first step, start, end, last step]; the end counts
+    if entries.get("gs_xyz_offset_max_step") is not None:
+        limits["max_offset_m"] = float(entries["gs_xyz_offset_max_step"])
+    if entries.get("gs_clip_scaling") is not None:
+        schedule = entries["gs_clip_scaling"]  # [first step, start, end, last step]; the end counts
         limits["max_scale_m"] = float(
             schedule[2] if isinstance(schedule, list | tuple) else schedule
         )
@@ -93,6 +103,7 @@ def read_config(state: Mapping[str, Tensor], config: Mapping | None = None) -> L
 
 
 def _from_tensors(state: Mapping[str, Tensor]) -> LHMConfig:
+    """The sizes by the shapes of the tensors; KeyError or IndexError if it is another network."""
     first, skin = "transformer.layers.0.body_dit.", "renderer.smplx_model."
     dim, token_dim = state["transformer.linear_cond_proj.weight"].shape
     layers = {int(k.split(".")[2]) for k in state if k.startswith("transformer.layers.")}

@@ -6,9 +6,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from toolkit.coarse.lhm.config import LHMConfig
-from toolkit.coarse.lhm.posing import SkinnedPoints
+from toolkit.coarse.lhm.skinning import SkinnedPoints
 
-MAX_UPPER_SCALE_M = 0.02  # Gaussians of the upper body; others up to `LHMConfig.max_scale_m`
+MAX_UPPER_SCALE_M = 0.02  # of Gaussians on the upper body; others: `LHMConfig.max_scale_m`
 
 
 class _Layers(nn.Module):
@@ -26,7 +26,7 @@ class _Layers(nn.Module):
 
 
 class _Heads(nn.Module):
-    """One linear head an attribute, under their key, `gs_net.out_layers`."""
+    """One linear head per attribute, under their key, `gs_net.out_layers`."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -35,7 +35,7 @@ class _Heads(nn.Module):
 
 
 class GaussianDecoder(nn.Module):
-    """Latents to attributes, and the body the points hang on; key `renderer`."""
+    """Latents to attributes, and the body that carries the points; key `renderer`."""
 
     def __init__(self, config: LHMConfig):
         super().__init__()
@@ -50,6 +50,7 @@ class GaussianDecoder(nn.Module):
         hidden = self.mlp_net.layers(latent)
         raw = {name: head(hidden) for name, head in self.gs_net.out_layers.items()}
         scaling = raw["scaling"].exp().clamp(0, self.config.max_scale_m)
+        # face and hands are on the upper body: smaller Gaussians keep their detail
         upper = self.smplx_model.is_upper_body[:, None]
         return {
             "offset": (raw["xyz"].sigmoid() - 0.5) * self.config.max_offset_m,

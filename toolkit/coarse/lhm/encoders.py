@@ -1,29 +1,37 @@
 """LHM's image encoders: pictures to tokens, by two plain vision transformers.
 
-head crop --DINOv2 with registers--> four depths, fused --> 1024 tokens    HeadEncoder
-person    --Sapiens----------------> last depth        --> 4096 tokens    BodyEncoder
+head crop --DINOv2 with registers--> four depths, combined --> 1024 tokens    HeadEncoder
+person    --Sapiens----------------> last depth           --> 4096 tokens    BodyEncoder
 
-Both are `photo.vit`, with DINOv2's published names; Sapiens' are translated on loading.
+Both are the vision transformer of `photo.vit`, whose parameters have DINOv2's published names; the
+names of Sapiens are translated on loading. `transformers` has such backbones too, but under other
+names than these files: translating them would take as much code as the classes here.
 """
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from toolkit.errors import InputError, MissingFileError, fail
 from toolkit.photo.vit import VisionTransformer, VitConfig
 
-RESIZE = {"offset": None, "antialias": True}  # of the position table, should a picture need it
+# How the table of positions is resized, should a picture have another number of patches.
+RESIZE = {"offset": None, "antialias": True}
 DINOV2_L = VitConfig(num_registers=4, mask_token=False, **RESIZE)
 SAPIENS_1B = VitConfig(1536, 40, patch=16, grid=64, scaled=False, mask_token=False, **RESIZE)
 
 
+Encoder = TypeVar("Encoder", bound=nn.Module)
+
+
 class _Fusion(nn.Module):
-    """1x1 convolutions: one a depth, then one over all of them."""
+    """1x1 convolutions: one per depth, then one over all depths; key `fusion_head`."""
 
     def __init__(self, dim: int, widths: Sequence[int], out: int):
         super().__init__()
@@ -31,12 +39,13 @@ class _Fusion(nn.Module):
         self.output_conv = nn.Conv2d(sum(widths), out, 1)
 
     def forward(self, tokens: list[Float[Tensor, "B T D"]]) -> Float[Tensor, "B T E"]:
+        # a 1x1 convolution treats tokens one by one, so they can stay a line: (B, D, T, 1)
         maps = [p(t.mT[..., None]) for p, t in zip(self.projects, tokens, strict=True)]
         return self.output_conv(torch.cat(maps, dim=1))[..., 0].mT
 
 
 class HeadEncoder(nn.Module):
-    """DINOv2 with registers, four depths fused; the checkpoint's keys below `encoder.`."""
+    """DINOv2 with registers, four depths combined; the checkpoint's keys below `encoder.`."""
 
     def __init__(self, config: VitConfig, widths: Sequence[int], out: int):
         super().__init__()
@@ -59,19 +68,30 @@ class BodyEncoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B T D"]:
-        """Tokens of normalised pictures, e.g. 1024 x 1024 pixels; see `lhm_images.body_input`."""
+        """Tokens of normalised pictures, e.g. 1024 x 1024 pixels; see `images.body_input`."""
         return self.model(images)
 
 
 def fused_depths(depth: int) -> list[int]:
-    """Indices of the four blocks that are fused. Source: DINOv2's multi-layer heads."""
+    """Indices of the four blocks whose outputs are combined.
+
+    A shallow block keeps edges and colours, a deep one knows what they belong to.
+
+    Source: the multi-layer heads of DINOv2 (Oquab et al. 2023).
+    """
     return [4, 11, 17, 23] if depth == 24 else [depth * (i + 1) // 4 - 1 for i in range(4)]
 
 
 def load_head_encoder(
-    state_dict: Mapping[str, Tensor], *, device="cpu", dtype: torch.dtype = torch.float32
+    state_dict: Mapping[str, Tensor],
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> HeadEncoder:
     """The head encoder inside an LHM checkpoint; all keys but `encoder.*` are left out.
+
+    Args:
+        state_dict: of the whole checkpoint.
 
     Raises:
         InputError: no complete DINOv2 with its fusion head under `encoder.`.
@@ -90,7 +110,7 @@ def load_head_encoder(
     return _fill(build, state, "LHM's head encoder", device, dtype)
 
 
-# Sapiens' (mmpretrain's) names in ours; its prefix differs between files.
+# Names of Sapiens (they are mmpretrain's) and ours; the prefix before them differs between files.
 SAPIENS_NAMES = (
     (r"^patch_embed\.projection\.", "patch_embed.proj."),
     (r"^layers\.", "blocks."),
@@ -103,7 +123,10 @@ SAPIENS_NAMES = (
 
 
 def load_body_encoder(
-    state_dict: Mapping[str, Tensor], *, device="cpu", dtype: torch.dtype = torch.float32
+    state_dict: Mapping[str, Tensor],
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> BodyEncoder:
     """Sapiens from its state dict, whatever the prefix of its keys.
 
@@ -134,21 +157,20 @@ def read_sapiens(path: str | os.PathLike) -> dict[str, Tensor]:
     safetensors.
 
     Raises:
-        MissingFileError, InputError: no such file, or none of the three.
+        MissingFileError: no such file.
+        InputError: none of the three.
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise MissingFileError(f"{path} is missing. Get Sapiens-1B (see notebooks/03_lhm_coarse).")
     try:
         if path.endswith(".safetensors"):
-            from safetensors.torch import load_file
-
             return load_file(path)
         if path.endswith((".pt2", "torchscript.pt")):
             return dict(torch.jit.load(path, map_location="cpu").state_dict())
         state = torch.load(path, map_location="cpu", weights_only=True)
         return state.get("state_dict", state)
-    except Exception as error:  # noqa: BLE001  three readers, many kinds; all mean the same here
+    except Exception as error:  # noqa: BLE001  three readers raise many kinds; all mean a bad file
         fail(
             path,
             got=f"{type(error).__name__}: {str(error).splitlines()[0][:120]}",
@@ -161,8 +183,14 @@ def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix("model."): v for k, v in state.items()}
 
 
-def _fill(build, state: Mapping[str, Tensor], name: str, device, dtype: torch.dtype):
-    """Build on the meta device and take the tensors over."""
+def _fill(
+    build: Callable[[], Encoder],
+    state: Mapping[str, Tensor],
+    name: str,
+    device: str | torch.device,
+    dtype: torch.dtype,
+) -> Encoder:
+    """Build the module on the meta device, where it needs no memory, and take the tensors over."""
     try:
         with torch.device("meta"):
             module = build()

@@ -4,7 +4,8 @@ photo + mask --frame_person--> person on white, 5 : 3 --body_input--> 1024 squar
 photo + head box --crop_head--> head               --head_input--> 448 square, *not* normalised
 
 Resizing follows OpenCV (INTER_AREA) and kornia (antialiased bicubic), because the weights were
-trained on their exact pixels.
+trained on their exact pixels. It is own code to spare two large dependencies for four functions;
+tests compare it with their numbers.
 """
 
 import math
@@ -28,13 +29,13 @@ BODY_MEAN, BODY_STD = (0.4844, 0.4570, 0.4062), (0.2295, 0.2236, 0.2256)
 
 
 def body_input(framed: Float[Tensor, "1 3 H W"], size: int = BODY_PX) -> Float[Tensor, "1 3 S S"]:
-    """What the body encoder wants: square, resized, normalised. Source: LHM."""
+    """The picture for the body encoder: square, resized, normalised. Source: LHM."""
     mean, std = (torch.tensor(v).to(framed).reshape(1, 3, 1, 1) for v in (BODY_MEAN, BODY_STD))
     return (resize_square(framed, size) - mean) / std
 
 
 def head_input(head: Float[Tensor, "1 3 H W"], size: int = HEAD_PX) -> Float[Tensor, "1 3 S S"]:
-    """What the head encoder wants: square and resized; LHM feeds it without normalisation."""
+    """The picture for the head encoder: square and resized; LHM does not normalise this one."""
     return resize_square(head, size)
 
 
@@ -48,13 +49,13 @@ def resize_square(image: Float[Tensor, "1 3 H W"], size: int) -> Float[Tensor, "
     pad = (extra_x // 2, extra_x - extra_x // 2, extra_y // 2, extra_y - extra_y // 2)
     image = F.pad(image, pad, value=1.0)
     factor = image.shape[-1] / size
-    if factor > 1:
+    if factor > 1:  # shrinking: blur first, or fine patterns turn into moire
         image = _blur(image, max((factor - 1) / 2, 0.001))
     return F.interpolate(image, (size, size), mode="bicubic", align_corners=True)
 
 
 def _blur(image: Tensor, sigma_px: float) -> Tensor:
-    """Separable Gaussian, four sigma wide, mirrored at the border."""
+    """Separable Gaussian, mirrored at the border; four sigma wide in all, as kornia cuts it."""
     width = int(max(4 * sigma_px, 3)) | 1  # odd
     place = torch.arange(width).to(image) - width // 2
     kernel = torch.exp(-0.5 * (place / sigma_px) ** 2)
@@ -70,16 +71,19 @@ def frame_person(
     """The person cut out on white, 5 : 3, with little room around.
 
     Args:
-        image: in [0, 1]. mask: person coverage in [0, 1], cut at 0.5.
+        image: in [0, 1].
+        mask: person coverage in [0, 1], cut at 0.5.
         source_px: width of the result before rounding to patches; 512 for LHM-MINI, else 1024.
 
     Raises:
         InputError: other shapes, NaN, or a mask with nobody in it.
     """
     _check(image, mask)
-    solid = (mask > 0.5).float()
-    rows, columns = _grown_box(solid, 1.1)
-    stack = torch.cat([image * solid[..., None] + 1 - solid[..., None], solid[..., None]], dim=-1)
+    person = (mask > 0.5).float()
+    rows, columns = _grown_box(person, 1.1)
+    stack = torch.cat(
+        [image * person[..., None] + 1 - person[..., None], person[..., None]], dim=-1
+    )
     stack = _pad_to_aspect(stack[rows, columns].permute(2, 0, 1))
     scale = POSE_INPUT_PX / max(stack.shape[1:])
     stack = area_resize(stack, *(max(1, round(s * scale)) for s in stack.shape[1:]))
@@ -110,19 +114,19 @@ def _check(image: Tensor, mask: Tensor) -> None:
         )
 
 
-def _grown_box(solid: Tensor, scale: float) -> tuple[slice, slice]:
-    """Rows and columns of the mask's box, grown about its centre, within the picture."""
+def _grown_box(person: Tensor, scale: float) -> tuple[slice, slice]:
+    """Rows and columns of the mask's box, scaled about its centre, cut at the picture's border."""
     slices = []
     for axis in (1, 0):
-        used = torch.nonzero(solid.amax(axis)).flatten()
-        low, high = int(used[0]), int(used[-1])
+        occupied = torch.nonzero(person.amax(axis)).flatten()
+        low, high = int(occupied[0]), int(occupied[-1])
         half, middle = (high - low) / 2 * scale, (low + high) / 2
         slices.append(slice(max(0, int(middle - half)), int(middle + half) + 1))
     return slices[0], slices[1]
 
 
 def _pad_to_aspect(stack: Float[Tensor, "4 H W"]) -> Float[Tensor, "4 h w"]:
-    """White left and right of a narrow cut-out, or above a wide one: the feet stay at the edge."""
+    """White left and right of a narrow cut-out, or above a wide one; feet stay at the bottom."""
     height, width = stack.shape[1:]
     side = (int(height / ASPECT) - width) // 2
     pad = (side, side, 0, 0) if height > ASPECT * width else (0, 0, int(width * ASPECT - height), 0)
@@ -132,8 +136,8 @@ def _pad_to_aspect(stack: Float[Tensor, "4 H W"]) -> Float[Tensor, "4 h w"]:
 def _cut_symmetric(stack: Float[Tensor, "4 H W"]) -> Float[Tensor, "4 h w"]:
     """The smallest 5 : 3 window about the picture's centre that holds the mask."""
     centre = [side // 2 for side in stack.shape[1:]]
-    used = [torch.nonzero(stack[3].amax(axis) > 0).flatten() for axis in (1, 0)]
-    reach = [max(c - int(u[0]), int(u[-1]) + 1 - c) for c, u in zip(centre, used, strict=True)]
+    occupied = [torch.nonzero(stack[3].amax(axis) > 0).flatten() for axis in (1, 0)]
+    reach = [max(c - int(u[0]), int(u[-1]) + 1 - c) for c, u in zip(centre, occupied, strict=True)]
     half_h = min(max(reach[0], round(reach[1] * ASPECT)), centre[0])
     half_w = min(max(reach[1], round(reach[0] / ASPECT)), centre[1])
     return stack[
@@ -142,7 +146,10 @@ def _cut_symmetric(stack: Float[Tensor, "4 H W"]) -> Float[Tensor, "4 h w"]:
 
 
 def area_resize(image: Float[Tensor, "C H W"], height: int, width: int) -> Float[Tensor, "C h w"]:
-    """OpenCV's INTER_AREA: means over pixel areas when shrinking, its own blend when enlarging."""
+    """OpenCV's INTER_AREA: means over pixel areas when shrinking, its own blend when enlarging.
+
+    Rows and columns are independent, so a resize is two products: rows @ image @ columns^T.
+    """
     shrinks = height <= image.shape[1] and width <= image.shape[2]
     build = _area_weights if shrinks else _enlarging_weights
     rows = torch.from_numpy(build(image.shape[1], height)).to(image)
@@ -160,7 +167,7 @@ def _area_weights(size: int, new: int) -> np.ndarray:
 
 
 def _enlarging_weights(size: int, new: int) -> np.ndarray:
-    """(new, size): two neighbours, blended only where a new pixel crosses their border."""
+    """(new, size): OpenCV's blend of two neighbours, only where a new pixel spans their border."""
     place, scale = np.arange(new), size / new
     left = np.floor(place * scale).astype(int)
     share = (place + 1) - (left + 1) / scale
@@ -184,8 +191,8 @@ def crop_head(
     """The square around the head's box, cut at the photo's border; black if it lies outside.
 
     Upstream finds the box with a detector, shrinks the square to 112 pixels and enlarges it again
-    by a face restorer; we keep the photo's own pixels. A black picture is its answer too when no
-    head is found.
+    with a face restorer; we keep the photo's own pixels. Upstream too passes a black picture on if
+    no head is detected.
     """
     left, top, right, bottom = box
     half = HEAD_MARGIN * math.sqrt(max(right - left, 0) * max(bottom - top, 0)) / 2

@@ -1,91 +1,49 @@
 """How LHM's Gaussians move: canonical pose -> zero pose -> shape -> any pose, by linear blending.
 
-The network works in the canonical pose (legs 20 degrees apart each, betas zero), so that its input
-never depends on the person's shape or pose. Those enter here, after the network.
+The toolkit poses every avatar by `body.rig`. This module exists beside it because the released
+model defines its posing in this way, and we compare our outputs with its own.
+
+The network works in the canonical pose (each leg spread by 20 degrees, betas zero), so that its
+input never depends on the person's shape or pose. These enter here, after the network.
 """
 
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
 from toolkit.body.model import blend, joint_transforms
 from toolkit.body.rotations import matrix_to_quat, multiply_quats, rodrigues
+from toolkit.coarse.lhm.skinning import SkinnedPoints, move
 from toolkit.errors import fail
 from toolkit.gaussians import Gaussians
 
-HIP_ANGLE_RAD = torch.pi / 9  # of the canonical pose
-LEFT_HIP, RIGHT_HIP = 1, 2
-MASKS = (
-    "is_rhand",
-    "is_lhand",
-    "is_face",
-    "is_face_expr",
-    "is_lower_body",
-    "is_upper_body",
-    "is_constrain_body",
-    "is_cavity",
-)
 
-
-class SmplxLayer(nn.Module):
-    """The part of the body model a checkpoint carries that skinning needs."""
-
-    v_template: Float[Tensor, "V 3"]
-    shapedirs: Float[Tensor, "V 3 S"]
-    J_regressor: Float[Tensor, "J V"]
-    parents: Int[Tensor, " J"]
-
-    def __init__(self, num_vertices: int, num_joints: int, num_betas: int):
-        super().__init__()
-        self.register_buffer("v_template", torch.zeros(num_vertices, 3))
-        self.register_buffer("shapedirs", torch.zeros(num_vertices, 3, num_betas))
-        self.register_buffer("J_regressor", torch.zeros(num_joints, num_vertices))
-        self.register_buffer("parents", torch.zeros(num_joints, dtype=torch.int64))
-
-
-class SkinnedPoints(nn.Module):
-    """Skinning, shape and masks of the query points; buffers only.
+@dataclass(frozen=True)
+class LHMOutput:
+    """What the network predicts from a photo; nothing in it depends on shape or pose.
 
     Attributes:
-        skinning_weight: of the nearest vertex; rows sum to 1.
-        shape_dirs: displacement per unit of each beta, m.
-        is_...: masks over the points.
+        query_points: the points in the canonical pose, metres.
+        canonical_to_zero: per joint, canonical pose to zero pose.
+        latent: after the transformer's last norm.
+        offset: added to the query points, metres.
+        rotation: unit quaternions, (w, x, y, z).
+        scaling: standard deviations, metres.
+        opacity: in [0, 1].
+        rgb: in [0, 1].
     """
 
-    skinning_weight: Float[Tensor, "N J"]
-    shape_dirs: Float[Tensor, "N 3 S"]
-    is_upper_body: Bool[Tensor, " N"]
-    is_constrain_body: Bool[Tensor, " N"]
-
-    def __init__(self, *, points: int, joints: int, betas: int, vertices: int):
-        super().__init__()
-        self.register_buffer("skinning_weight", torch.zeros(points, joints))
-        self.register_buffer("shape_dirs", torch.zeros(points, 3, betas))
-        for name in MASKS:
-            self.register_buffer(name, torch.zeros(points, dtype=torch.bool))
-        self.smplx_layer = SmplxLayer(vertices, joints, betas)
-
-    def rest_joints(self, betas: Float[Tensor, " S"]) -> Float[Tensor, "J 3"]:
-        """Joints of the zero pose with this shape."""
-        layer = self.smplx_layer
-        return layer.J_regressor @ (layer.v_template + blend(layer.shapedirs, betas, "betas"))
-
-    def blended(self, transforms: Float[Tensor, "J 4 4"]) -> Float[Tensor, "N 4 4"]:
-        """Each point's own transform: the weighted mean of its joints'."""
-        return (self.skinning_weight @ transforms.flatten(1)).unflatten(1, (4, 4))
-
-    def canonical(self) -> tuple[Float[Tensor, "J 4 4"], Float[Tensor, "J 4 4"]]:
-        """Joint transforms of the zero pose into the canonical one, and back, at betas zero."""
-        weight = self.skinning_weight
-        pose = weight.new_zeros(weight.shape[1], 3)
-        pose[LEFT_HIP, 2], pose[RIGHT_HIP, 2] = HIP_ANGLE_RAD, -HIP_ANGLE_RAD
-        joints, parents = self.rest_joints(weight.new_zeros(0)), self.smplx_layer.parents
-        there = joint_transforms(rodrigues(pose), joints, parents)
-        moved = move(there, joints)
-        return there, joint_transforms(rodrigues(-pose), moved, parents)
+    query_points: Float[Tensor, "N 3"]
+    canonical_to_zero: Float[Tensor, "J 4 4"]
+    latent: Float[Tensor, "N D"]
+    offset: Float[Tensor, "N 3"]
+    rotation: Float[Tensor, "N 4"]
+    scaling: Float[Tensor, "N 3"]
+    opacity: Float[Tensor, "N 1"]
+    rgb: Float[Tensor, "N 3"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +51,8 @@ class Posed:
     """LHM's Gaussians in V poses; `gaussians(view)` is one of them in our own type.
 
     Attributes:
-        posed_xyz: metres. posed_rotation: unit, (w, x, y, z), w >= 0.
+        posed_xyz: metres.
+        posed_rotation: unit, (w, x, y, z), w >= 0.
         scaling, opacity, rgb: the decoder's; posing does not change them.
     """
 
@@ -114,62 +73,61 @@ class Posed:
         )
 
 
-def move(transforms: Float[Tensor, "*B 4 4"], points: Float[Tensor, "*B 3"]) -> Tensor:
-    """Each point by its own transform."""
-    return (transforms[..., :3, :3] @ points[..., None])[..., 0] + transforms[..., :3, 3]
-
-
-def zero_pose(skin: SkinnedPoints, output, betas: Float[Tensor, " S"]) -> Posed:
+def pose_at_rest(skin: SkinnedPoints, output: LHMOutput, betas: Float[Tensor, " S"]) -> Posed:
     """Gaussians of the zero pose (T-pose) with this shape; one view.
 
     Args:
-        output: of `lhm.forward`.
+        output: of `network.forward`.
         betas: shape, roughly N(0, 1); at most as many as the checkpoint has (10).
     """
-    back = skin.blended(output.canonical_to_zero)
-    points = move(back, output.query_points + output.offset)
+    to_zero = skin.blended(output.canonical_to_zero)  # (N, 4, 4)
+    points = move(to_zero, output.query_points + output.offset)
     points = points + blend(skin.shape_dirs, betas.to(points), "betas")
-    quats = _turned(skin, back[:, :3, :3], output.rotation)
+    quats = _turn(skin, to_zero[:, :3, :3], output.rotation)
     return Posed(points[None], quats[None], output.scaling, output.opacity, output.rgb)
 
 
 def pose_views(
     skin: SkinnedPoints,
-    output,
+    output: LHMOutput,
     betas: Float[Tensor, " S"],
     poses: Float[Tensor, "V J 3"],
     transl: Float[Tensor, "V 3"],
 ) -> Posed:
     """Gaussians in V poses of one shape.
 
-    The rotation is the quaternion of the *blended*, not orthonormal matrices (PyTorch3D's formula),
-    and points that are tied to the body keep the decoder's rotation: both as in training.
+    Two things are as in LHM's training, although one would write them otherwise. The rotation is
+    the quaternion of the *blended* matrix, which is not quite a rotation (PyTorch3D's formula). And
+    points that are tied to the body keep the decoder's rotation in every pose.
 
     Source: LHM (Qiu et al. 2025), Sec. 3.4; no pose correctives.
     """
     _check(skin, poses, transl)
-    rest, joints = zero_pose(skin, output, betas).posed_xyz[0], skin.rest_joints(betas.to(poses))
-    back = skin.blended(output.canonical_to_zero)
+    rest, joints = pose_at_rest(skin, output, betas).posed_xyz[0], skin.rest_joints(betas.to(poses))
+    to_zero = skin.blended(output.canonical_to_zero)
     points, quats = [], []
     for pose, shift in zip(poses, transl, strict=True):
-        there = joint_transforms(rodrigues(pose), joints, skin.smplx_layer.parents)
-        forth = skin.blended(there)
-        points.append(move(forth, rest) + shift)
-        quats.append(_turned(skin, (forth @ back)[:, :3, :3], output.rotation))
+        transforms = joint_transforms(rodrigues(pose), joints, skin.smplx_layer.parents)
+        to_pose = skin.blended(transforms)
+        points.append(move(to_pose, rest) + shift)
+        quats.append(_turn(skin, (to_pose @ to_zero)[:, :3, :3], output.rotation))
     return Posed(
         torch.stack(points), torch.stack(quats), output.scaling, output.opacity, output.rgb
     )
 
 
-def _turned(skin: SkinnedPoints, matrices: Tensor, rotation: Tensor) -> Tensor:
-    """`rotation` carried along by blended matrices; real part >= 0."""
-    turns = _positive(matrix_to_quat(matrices))
-    identity = torch.eye(4).to(turns)[0]
+def _turn(
+    skin: SkinnedPoints, matrices: Float[Tensor, "N 3 3"], rotation: Float[Tensor, "N 4"]
+) -> Float[Tensor, "N 4"]:
+    """`rotation` turned by the blended matrices, except where points are tied to the body."""
+    turns = _real_part_positive(matrix_to_quat(matrices))
+    identity = torch.eye(4).to(turns)[0]  # (1, 0, 0, 0)
     turns = torch.where(skin.is_constrain_body[:, None], identity, turns)
-    return _positive(F.normalize(multiply_quats(turns, rotation), dim=-1))
+    return _real_part_positive(F.normalize(multiply_quats(turns, rotation), dim=-1))
 
 
-def _positive(quats: Tensor) -> Tensor:
+def _real_part_positive(quats: Float[Tensor, "N 4"]) -> Float[Tensor, "N 4"]:
+    """Of q and -q, which are the same rotation, the one with w >= 0."""
     return torch.where(quats[..., :1] < 0, -quats, quats)
 
 

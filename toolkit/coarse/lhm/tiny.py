@@ -1,6 +1,6 @@
 """A tiny LHM with random weights, written as the files of a release: for dry runs and tests.
 
-It has every layer of the real network and none of its knowledge. What it makes is a person-shaped
+It has every layer of the real network, but nothing in it is trained. Its result is a person-shaped
 cloud of smooth, random colours.
 """
 
@@ -114,14 +114,14 @@ def _body_first(body: BodyModel, num: int) -> Anchors:
 
 
 def _shake(net: nn.Module) -> None:
-    """Random values also where modules start at one or zero."""
+    """Random values also where modules start at one or zero, so that no layer is the identity."""
     for name, value in net.named_parameters():
         if value.ndim == 1 or "token" in name or "pos_embed" in name:
             value.add_(0.1 * torch.randn(value.shape))
 
 
 def _start_on_the_body(model: LHM) -> None:
-    """Small offsets, round and nearly opaque Gaussians, lively colours."""
+    """Start values of the heads: small offsets, round and nearly opaque Gaussians."""
     waves = model.config.waves // 3
     octaves = torch.pi * 2.0 ** torch.arange(waves)
     model.pcl_embed.basis.copy_(torch.block_diag(*[octaves[None]] * 3))
@@ -135,7 +135,7 @@ def _start_on_the_body(model: LHM) -> None:
 
 
 def _spread_colors(model: LHM, points: Tensor) -> None:
-    """Centre and scale the colour head for random tokens, so that colours differ over the body."""
+    """Centre and scale the colour head so that colours differ over the body; uses random tokens."""
     tokens = torch.randn(2, 64, model.config.token_dim)
     latent = forward(model, tokens[0], tokens[1], points).latent
     raw = model.renderer.gs_net.out_layers["shs"](model.renderer.mlp_net.layers(latent))
@@ -161,7 +161,7 @@ def _carry_body(model: LHM, body: BodyModel, anchors: Anchors) -> None:
 
 
 def _sapiens_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our names back into Sapiens'."""
+    """Our names of parameters translated back into those of Sapiens."""
     pairs = (
         ("model.", "backbone."),
         ("patch_embed.proj", "patch_embed.projection"),
