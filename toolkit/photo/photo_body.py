@@ -1,4 +1,4 @@
-"""What a photo told about its person: shape, pose, camera, points and mask; saved as JSON + PNG."""
+"""The result of the photo stage: shape, pose, camera, points and mask, saved as JSON and PNG."""
 
 import json
 import os
@@ -25,11 +25,12 @@ class PhotoBody:
     Attributes:
         betas: shape, roughly N(0, 1).
         pose: axis-angle rotations in radians; row 0 is the global orientation.
-        transl: metres, minus the rest pelvis, so that the posed pelvis lies at the origin.
+        transl: minus the rest position of the pelvis, in metres, so that the posed pelvis lies at
+            the origin.
         camera: one camera of the photo's size, rotation diag(1, -1, -1).
-        keypoints: x, y in pixels and score of the 33 detected points.
-        mask: probability of person, a pixel.
-        seen: joints that the photo shows; the others are guessed.
+        keypoints: x, y in pixels and score in [0, 1] of the 33 detected points.
+        mask: probability of each pixel to show the person.
+        seen: True for joints that the photo shows; the others come from the pose prior.
     """
 
     betas: Float[Tensor, " S"]
@@ -40,7 +41,7 @@ class PhotoBody:
     mask: Float[np.ndarray, "H W"]
     seen: Bool[Tensor, " 55"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         shapes = tuple(map(tuple, (self.pose.shape, self.transl.shape, self.seen.shape)))
         size = (self.camera.height, self.camera.width)
         if shapes != ((55, 3), (3,), (55,)) or len(self.camera) != 1 or self.mask.shape != size:
@@ -52,7 +53,7 @@ class PhotoBody:
             )
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write `path` and, beside it, the mask as `<stem>_mask.png` (16 bit)."""
+        """Write the JSON file `path` and, beside it, the mask as `<stem>_mask.png` (16 bits)."""
         path = Path(path)
         mask_name = f"{path.stem}_mask.png"
         with atomic_path(path.with_name(mask_name)) as file:
@@ -80,8 +81,8 @@ class PhotoBody:
         """Read what `save` wrote.
 
         Raises:
-            MissingFileError: the JSON file or its mask is not there.
-            InputError: it is not such a file.
+            MissingFileError: the JSON file or its mask does not exist.
+            InputError: the file has another format, or values are missing.
         """
         path = Path(path)
         if not path.is_file():
@@ -98,6 +99,7 @@ class PhotoBody:
 
 
 def _from_record(record: dict, folder: Path) -> PhotoBody:
+    """The body of a parsed JSON file, whose mask lies in `folder`."""
     camera = record["camera"]
     with Image.open(folder / record["mask"]) as image:
         mask = np.asarray(image, dtype=np.float32) / 65535

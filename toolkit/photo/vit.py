@@ -1,8 +1,9 @@
-"""A plain pre-norm vision transformer, small enough to read, with the names of torch.hub's DINOv2.
+"""A plain pre-norm vision transformer with the parameter names of torch.hub's DINOv2.
 
-Serves Multi-HMR (DINOv2 ViT-S/B/L without registers) and both of LHM's image encoders (DINOv2-L
-with four registers, and Sapiens, which has neither registers nor a scale on its branches). A
-released state dict loads key for key: `VisionTransformer.from_state(state)`.
+It serves Multi-HMR (DINOv2 ViT-S/B/L without registers) and both image encoders of LHM (DINOv2-L
+with four registers, and Sapiens, which has neither registers nor a scale on its branches). The
+`transformers` library has DINOv2 too, but under other names: released state dicts of Multi-HMR and
+LHM load here key for key, `VisionTransformer.from_state(state)`.
 Source: Oquab et al. 2023 (DINOv2); Darcet et al. 2024 (registers); Khirodkar et al. 2024 (Sapiens).
 """
 
@@ -18,8 +19,8 @@ from torch.nn import functional as F
 
 from toolkit.errors import fail
 
-HEAD_DIM = 64  # channels of an attention head, in every released DINOv2 and Sapiens
-EPS = 1e-6
+HEAD_DIM = 64  # channels per attention head, in every released DINOv2 and Sapiens
+EPS = 1e-6  # of the layer norms
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,17 @@ class VitConfig:
     """Size of the transformer.
 
     Attributes:
-        dim: width of a token, 64 an attention head.
+        dim: width of a token, 64 per attention head.
         depth: number of blocks.
         patch: side of a patch in pixels.
-        grid: patches a side of the pictures it was trained on (its position table); 518 / 14.
-        mlp_ratio: hidden width of the feed-forward net over `dim`.
+        grid: patches per side in training, which is the side of the position table; 518 / 14 = 37.
+        mlp_ratio: hidden width of the feed-forward net, divided by `dim`.
         num_registers: extra tokens after the class token; 0 or 4.
-        scaled: a learned scale on each branch (DINOv2).
-        mask_token: whether the file holds DINOv2's unused mask token.
-        offset: added to the patch count before the position table is resized; torch.hub's models
-            without registers want 0.1 (a historical kludge), all others None.
-        antialias: of that resize; torch.hub: with registers True.
+        scaled: whether each branch has a learned scale (DINOv2).
+        mask_token: whether the file holds DINOv2's mask token, which only its training used.
+        offset: added to the number of patches when the position table is resized; torch.hub's
+            models without registers were made with 0.1, all others with None.
+        antialias: whether that resize is antialiased; in torch.hub, only with registers.
     """
 
     dim: int = 1024
@@ -52,11 +53,15 @@ class VitConfig:
     antialias: bool = False
 
     @staticmethod
-    def of_state(state: Mapping[str, Tensor], **changes) -> "VitConfig":
-        """Read every size off the shapes; the resize flags follow from the registers.
+    def of_state(state: Mapping[str, Tensor], **changes: object) -> "VitConfig":
+        """Read all sizes off the shapes; the flags of the resize follow from the registers.
+
+        Args:
+            state: a released state dict.
+            changes: fields that are set instead of read.
 
         Raises:
-            InputError: these are not the weights of a transformer with a plain MLP.
+            InputError: the state dict is not that of a transformer with a plain MLP.
         """
         names = (re.match(r"blocks\.(\d+)\.mlp\.fc1\.weight", key) for key in state)
         blocks = [int(name[1]) for name in names if name]
@@ -65,7 +70,7 @@ class VitConfig:
                 "Vision transformer",
                 got=f"{len(state)} keys, e.g. {sorted(state)[:3]}",
                 wanted="cls_token, pos_embed, patch_embed.proj, blocks.N.{attn,mlp}.*, norm",
-                fix="Take a ViT-S, B or L of torch.hub's dinov2; the giant's SwiGLU is not read.",
+                fix="Take a ViT-S, B or L of torch.hub's dinov2; the giant has a SwiGLU, no MLP.",
             )
         dim = state["cls_token"].shape[-1]
         num_registers = state["register_tokens"].shape[1] if "register_tokens" in state else 0
@@ -85,7 +90,7 @@ class VitConfig:
 
 
 class VisionTransformer(nn.Module):
-    """Picture to patch tokens; runs in the type of its weights."""
+    """From a picture to one token per patch; computes in the dtype of its weights."""
 
     def __init__(self, config: VitConfig):
         super().__init__()
@@ -101,8 +106,8 @@ class VisionTransformer(nn.Module):
         self.norm = nn.LayerNorm(config.dim, eps=EPS)
 
     @staticmethod
-    def from_state(state: Mapping[str, Tensor], **changes) -> "VisionTransformer":
-        """The transformer of a state dict, with its weights; `changes` go to the config."""
+    def from_state(state: Mapping[str, Tensor], **changes: object) -> "VisionTransformer":
+        """Build the transformer of a state dict and load it; `changes` go to the config."""
         model = VisionTransformer(VitConfig.of_state(state, **changes))
         model.load_state_dict(dict(state))
         return model
@@ -112,46 +117,49 @@ class VisionTransformer(nn.Module):
         return self.intermediate(image, [self.config.depth - 1])[0]
 
     def intermediate(self, image: Float[Tensor, "B 3 H W"], layers: Sequence[int]) -> list[Tensor]:
-        """Patch tokens (B, N, D) after each of these blocks, each through the final norm.
+        """Patch tokens (B, N, D) after each of some blocks, all through the final norm.
 
         Args:
-            image: already normalised as its user wants; sides in multiples of the patch.
-            layers: block numbers, ascending, from 0.
+            image: normalised as the user of the net wants; sides are multiples of the patch.
+            layers: numbers of the blocks, ascending, from 0.
 
         Raises:
-            InputError: other sides.
+            InputError: the sides are no multiples of the patch.
         """
-        tokens, kept = self._embed(image), []
+        tokens, outputs = self._embed(image), []
         for index, block in enumerate(self.blocks):
             tokens = block(tokens)
             if index in layers:
-                kept.append(self.norm(tokens)[:, 1 + self.config.num_registers :])
-        return kept
+                outputs.append(self.norm(tokens)[:, 1 + self.config.num_registers :])
+        return outputs
 
-    def _embed(self, image: Tensor) -> Tensor:
+    def _embed(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B T D"]:
+        """Class token, registers and patch tokens, with positions added."""
         rows, cols = (side // self.config.patch for side in image.shape[-2:])
         if (rows * self.config.patch, cols * self.config.patch) != tuple(image.shape[-2:]):
             fail(
                 "Encoder picture",
                 got=tuple(image.shape[-2:]),
                 wanted=f"sides in multiples of {self.config.patch}",
-                fix="Resize or pad it.",
+                fix="Resize or pad the picture.",
             )
+        # One embedding per patch: (B, D, rows, cols) to (B, rows * cols, D).
         patches = self.patch_embed.proj(image.to(self.norm.weight.dtype)).flatten(2).mT
         tokens = torch.cat([self.cls_token.expand(len(image), -1, -1), patches], dim=1)
         tokens = tokens + self._positions(rows, cols)
         if not self.config.num_registers:
             return tokens
         registers = self.register_tokens.expand(len(image), -1, -1)
-        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)  # without a position
+        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)  # they have no position
 
     def _positions(self, rows: int, cols: int) -> Float[Tensor, "1 T D"]:
-        """The position table, resized to this picture."""
+        """The table of position embeddings, resized to a picture of `rows` x `cols` patches."""
         grid, offset = self.config.grid, self.config.offset
         if rows == cols == grid:
             return self.pos_embed
         table = self.pos_embed[:, 1:].float().mT.reshape(1, -1, grid, grid)
-        # With an offset torch keeps the given scale instead of output / input: other samples.
+        # With `scale_factor` torch samples at the given scale, with `size` at output / input; the
+        # offset makes these differ, and each net needs the way of its training.
         target = (
             {"size": (rows, cols)}
             if offset is None
@@ -162,7 +170,7 @@ class VisionTransformer(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """One linear map a patch."""
+    """One linear map for all patches, written as a convolution whose stride is the patch."""
 
     def __init__(self, dim: int, patch: int):
         super().__init__()
@@ -170,7 +178,7 @@ class PatchEmbed(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and MLP, each normalised before and, in DINOv2, scaled per channel after."""
+    """Attention and MLP, each with a norm before and, in DINOv2, a scale per channel after."""
 
     def __init__(self, config: VitConfig):
         super().__init__()
@@ -192,12 +200,13 @@ class Attention(nn.Module):
         self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
 
     def forward(self, tokens: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        # (B, T, 3 D) to three tensors (B, heads, T, 64).
         q, k, v = self.qkv(tokens).unflatten(-1, (3, -1, HEAD_DIM)).permute(2, 0, 3, 1, 4)
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 class LayerScale(nn.Module):
-    """One learned factor a channel."""
+    """One learned factor per channel."""
 
     def __init__(self, dim: int):
         super().__init__()

@@ -1,4 +1,7 @@
-"""The 33 body points of BlazePose in the order of its landmark net, and their mirror images."""
+"""The 33 body points of BlazePose, in the order of its landmark net.
+
+"Left" and "right" are the person's own.
+"""
 
 KEYPOINT_NAMES = (
     "nose",
@@ -35,7 +38,8 @@ KEYPOINT_NAMES = (
     "left_foot_index",
     "right_foot_index",
 )
-# Each point's partner under a left-right flip of the picture.
+# Index of each point's partner when the picture is flipped: left and right change places. The "\0"
+# holds the place of one word while the other is replaced.
 MIRROR = [
     KEYPOINT_NAMES.index(n.replace("left", "\0").replace("right", "left").replace("\0", "right"))
     for n in KEYPOINT_NAMES

@@ -1,7 +1,13 @@
 """Find the one person of a photo: 33 body points, depth hints, mask and box.
 
-The steps are MediaPipe's: detect, cut an upright square around the person, find the points, cut
-again from the points. On top come checks that a user understands (nobody, two people, too small).
+    photo --detector--> squares --landmark net--> points, soft mask --selfie net--> mask
+
+The steps are those of MediaPipe's BlazePose: detect, cut an upright square around the person, find
+the points, cut again from the points. We add checks with errors that a user understands: nobody,
+two people, a person who is too small.
+
+MediaPipe's own package runs the same networks, but as one closed graph; we need the squares between
+the networks, for the search over tiles, the mirror average and the mask, so the glue is ours.
 """
 
 from dataclasses import dataclass
@@ -18,7 +24,7 @@ from toolkit.photo.detection.roi import Roi
 
 SHOULDERS = [KEYPOINT_NAMES.index("left_shoulder"), KEYPOINT_NAMES.index("right_shoulder")]
 MIN_PERSON_PX = 96
-SEARCH_SIDE_PX = 768  # people are searched in a picture of this size, then measured in the full one
+SEARCH_SIDE_PX = 768  # people are searched at about this size, then measured at full size
 
 
 @dataclass(frozen=True)
@@ -26,11 +32,13 @@ class Detection:
     """The person of a photo, in pixels of that photo.
 
     Attributes:
-        keypoints: x, y in pixels and a score in [0, 1] (0 outside the picture), BlazePose order.
-        world: metres, x to the picture's right, y up, z towards the camera, mid-hip at 0.
-        mask: probability of person, a pixel.
+        keypoints: x, y in pixels and a score in [0, 1], in the order of `KEYPOINT_NAMES`; the
+            score is 0 outside the picture.
+        world: the landmark net's guess in metres: x to the picture's right, y up, z towards the
+            camera, the middle of the hips at 0.
+        mask: probability of each pixel to show this person.
         box: x0, y0, x1, y1 of the mask in pixels.
-        score: the net's belief that this is a person, in [0, 1].
+        score: the landmark net's probability that this is a person.
     """
 
     keypoints: Float[np.ndarray, "33 3"]
@@ -43,18 +51,23 @@ class Detection:
 def detect(
     image: Float[np.ndarray, "H W 3"], alpha: Float[np.ndarray, "H W"] | None = None
 ) -> Detection:
-    """Points and mask of the only (or by far the largest) person of a photo.
+    """Points and mask of the only person of a photo, or of the by far largest one.
 
     Args:
         image: RGB in [0, 1].
-        alpha: the photo's own cut-out; used as the mask when given.
+        alpha: the photo's own coverage in [0, 1], if the file has transparency; it then replaces
+            the mask.
 
     Raises:
-        InputError: nobody, only a face, several people of similar size, a person under 96 pixels.
+        InputError: nobody, only a face, several people of similar size, or a person less than 96
+            pixels tall.
+
+    Source: Bazarevsky et al. 2020, BlazePose.
     """
     image = np.asarray(image, dtype=np.float32)
     shrink = max(1, round(max(image.shape[:2]) / SEARCH_SIDE_PX))
     person = _only_person(find_people(_averaged(image, shrink)))
+    # The search ran on a shrunken picture: scale its square up and measure again at full size.
     full = Roi(person.roi.center * shrink, person.roi.size * shrink, person.roi.angle_rad)
     person = measure(image, full) if shrink > 1 else person
     mask = refine_mask(image, person.soft_mask, person.roi) if alpha is None else alpha
@@ -64,7 +77,7 @@ def detect(
             "Photo",
             got=f"a person {box[3] - box[1]:.0f} pixels tall",
             wanted=f"at least {MIN_PERSON_PX}",
-            fix="Crop around the person in the original.",
+            fix="Use a larger version of the photo, cropped around the person.",
         )
     if person.keypoints[SHOULDERS, 2].max() < 0.3:
         fail(
@@ -79,14 +92,14 @@ def detect(
 
 
 def _averaged(image: np.ndarray, shrink: int) -> np.ndarray:
-    """The picture at 1 / shrink of its size, each pixel a mean."""
+    """The picture at 1 / `shrink` of its size; each pixel is the mean of a block."""
     height, width = (side // shrink for side in image.shape[:2])
     blocks = image[: height * shrink, : width * shrink].reshape(height, shrink, width, shrink, 3)
     return blocks.mean(axis=(1, 3))
 
 
 def _only_person(people: list[Candidate]) -> Candidate:
-    """The largest; an error when there is none or another of at least 60 % of its size."""
+    """The largest person; an error if nobody is there, or somebody of over 60 % of that size."""
     if not people:
         fail(
             "Photo",
@@ -106,7 +119,7 @@ def _only_person(people: list[Candidate]) -> Candidate:
 
 
 def _box(mask: np.ndarray) -> Float[np.ndarray, " 4"]:
-    """Box of the mask without specks (an arm behind a pole may be a second piece: allowed)."""
+    """x0, y0, x1, y1 of the mask without specks; large pieces (an arm behind a pole) count."""
     parts, count = label(binary_dilation(mask > 0.5, iterations=2))
     if not count:
         return np.zeros(4)

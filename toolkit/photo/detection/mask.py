@@ -1,4 +1,8 @@
-"""The person mask: two coarse nets agree on who, a guided filter snaps the edge to the picture."""
+"""The person mask: two coarse networks say where the person is, a guided filter refines the edge.
+
+The guided filter is ours because neither scipy nor scikit-image has one, and OpenCV's sits in its
+large contrib build.
+"""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,14 +11,14 @@ from scipy.ndimage import gaussian_filter, label, uniform_filter, zoom
 from toolkit.photo.detection import nets
 from toolkit.photo.detection.roi import Roi, crop, paste
 
-EDGE_GAIN = 6.0
-FILTER_SIDE_PX = 640  # the filter's line fits are made at about this size of the person's window
+EDGE_GAIN = 6.0  # slope at which the mask crosses 0.5; makes the band of half-covered pixels narrow
+FILTER_SIDE_PX = 640  # the filter fits its linear models in a window shrunk to about this size
 
 
 def agreement(
     image: Float[np.ndarray, "H W 3"], soft_mask: Float[np.ndarray, "256 256"], roi: Roi
 ) -> float:
-    """Share of the landmark net's mask that the selfie net, asked alone, also calls a person."""
+    """Share in [0, 1] of the landmark net's mask that the selfie net, by itself, calls a person."""
     pose = paste(soft_mask, roi, image.shape[:2]) > 0.5
     if pose.sum() < 16:
         return 0.0
@@ -28,14 +32,15 @@ def refine_mask(
 
     Args:
         image: RGB in [0, 1].
-        soft_mask: the landmark net's mask inside `roi`; knows which person is meant.
+        soft_mask: the landmark net's mask inside `roi`; it is coarse, but of one person only.
         roi: the square that `soft_mask` covers.
     """
     pose = paste(soft_mask, roi, image.shape[:2])
     if (pose > 0.5).sum() < 16:
         return pose
     window = _window(pose > 0.5)
-    # The selfie net sees more pixels a person but would also take a neighbour: keep it near.
+    # The selfie net has more pixels per person, but it would also mark a neighbour: use it only
+    # near the landmark net's mask.
     near = gaussian_filter(pose, max(2.0, window.size / 60)) > 0.15
     both = np.where(near, 0.5 * (pose + _selfie(image, window)), 0.0).astype(np.float32)
     rows, cols = (
@@ -49,17 +54,18 @@ def refine_mask(
         radius=max(2, round(window.size / 90)),
         shrink=max(1, round(window.size / FILTER_SIDE_PX)),
     )
-    # what the nets give is a probability, with a halo; half-covered pixels are a narrow band
+    # A probability fades slowly, like a halo; true coverage is 0 or 1 but for a narrow band.
     return _main_pieces((EDGE_GAIN * (mask - 0.5) + 0.5).clip(0, 1))
 
 
 def _selfie(image: np.ndarray, window: Roi) -> Float[np.ndarray, "H W"]:
+    """The selfie net's probability of person over the whole picture; 0 outside the window."""
     picture = crop(image, window, nets.SELFIE_SIZE)
     return paste(nets.run_selfie(picture), window, image.shape[:2])
 
 
 def _window(mask: np.ndarray, margin: float = 1.25) -> Roi:
-    """Upright square around a mask, with some background for the net to tell apart."""
+    """Upright square around a mask, with some background, which the selfie net needs."""
     rows, cols = np.nonzero(mask)
     center = np.array([cols.min() + cols.max(), rows.min() + rows.max()]) / 2 + 0.5
     return Roi(center, margin * float(max(np.ptp(rows), np.ptp(cols)) + 1))
@@ -73,27 +79,31 @@ def guided_filter(
     shrink: int = 1,
     eps: float = 1e-3,
 ) -> Float[np.ndarray, "H W"]:
-    """Edge-aware smoothing of `mask` with `image` as the guide, each pixel a local linear fit.
+    """Edge-aware smoothing: `mask` becomes a local linear function of the colours of `image`.
 
     Args:
+        image: the guide, RGB in [0, 1].
+        mask: what is smoothed, in [0, 1].
         radius: half side of the local window in pixels.
-        shrink: the fits are made on every `shrink`-th pixel and interpolated.
-        eps: variance of the guide below which there is no edge.
+        shrink: fit on every `shrink`-th pixel only and interpolate the coefficients.
+        eps: colour variance below which a window counts as flat.
 
     Source: He et al. 2013, Guided Image Filtering, eq 14-16; He and Sun 2015 for `shrink`.
     """
 
-    def mean(field):
+    def mean(field: np.ndarray) -> np.ndarray:
         side = 2 * max(1, radius // shrink) + 1
         return uniform_filter(field, size=[side, side] + [0] * (field.ndim - 2), mode="nearest")
 
     guide, target = image[::shrink, ::shrink], mask[::shrink, ::shrink, None]
-    mean_i, mean_p = mean(guide), mean(target)
+    mean_i, mean_p = mean(guide), mean(target)  # the paper's letters: I guide, p mask
     cov_ip = mean(guide * target) - mean_i * mean_p
     cov_ii = (
         mean(guide[..., :, None] * guide[..., None, :])
         - mean_i[..., :, None] * mean_i[..., None, :]
     )
+    # Least squares per window, mask = a . colour + b (eq 14, 15), then the mean of all windows that
+    # hold a pixel (eq 16).
     a = np.linalg.solve(cov_ii + eps * np.eye(3, dtype=np.float32), cov_ip[..., None])[..., 0]
     b = mean_p - (a * mean_i).sum(-1, keepdims=True)
     coefficients = mean(np.concatenate([a, b], axis=-1))

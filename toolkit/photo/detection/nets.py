@@ -1,7 +1,9 @@
-"""The three small nets behind `keypoints.py`: detector, 33 landmarks, selfie mask (LiteRT, CPU).
+"""The three small networks behind `keypoints.py`, run by LiteRT on the CPU.
 
-Layouts follow MediaPipe's published graphs (Bazarevsky et al. 2020, arxiv.org/abs/2006.10204).
-Crops are square pictures cut by a similarity transform; `Roi` holds it.
+They are MediaPipe's: a detector, a net for the 33 landmarks and a selfie segmentation. LiteRT only
+runs the files; how pictures go in and what the numbers mean is written in MediaPipe's graphs, and
+no library but MediaPipe itself reads those, so this module follows them by hand.
+Source: Bazarevsky et al. 2020, arxiv.org/abs/2006.10204.
 """
 
 from functools import cache
@@ -17,8 +19,8 @@ MADE_BY = "python -m tools.bake.photo_nets"
 
 @cache
 def _interpreter(name: str):
-    """The loaded net; one thread, because two on a busy machine are far slower than one."""
-    from ai_edge_litert.interpreter import Interpreter  # costs 0.2 s, so only when a photo comes
+    """The loaded net; with one thread, because two are far slower when the machine is busy."""
+    from ai_edge_litert.interpreter import Interpreter  # 0.2 s: only when it is used
 
     net = Interpreter(str(model_path(name, made_by=MADE_BY)), num_threads=1)
     net.allocate_tensors()
@@ -26,7 +28,7 @@ def _interpreter(name: str):
 
 
 def _run(name: str, picture: Float[np.ndarray, "S S 3"]) -> list[np.ndarray]:
-    """Outputs of a net in the order it declares them, without the batch axis."""
+    """The outputs of a net in the order in which its file declares them, without the batch axis."""
     net = _interpreter(name)
     net.set_tensor(net.get_input_details()[0]["index"], picture[None].astype(np.float32))
     net.invoke()
@@ -40,7 +42,7 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 @cache
 def detector_anchors() -> Float[np.ndarray, "2254 2"]:
-    """Anchor centres in [0, 1]: two a cell at stride 8 and 16, six a cell at stride 32."""
+    """Anchor centres in [0, 1]: two per cell at strides 8 and 16, six per cell at stride 32."""
     layers = []
     for stride, repeats in ((8, 2), (16, 2), (32, 6)):
         grid = (np.arange(DETECTOR_SIZE // stride) + 0.5) * stride / DETECTOR_SIZE
@@ -50,19 +52,36 @@ def detector_anchors() -> Float[np.ndarray, "2254 2"]:
 
 
 def run_detector(picture: Float[np.ndarray, "224 224 3"]) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (A,) and values (A,6,2) in [0, 1]: box centre, box size, then four points.
+    """Detect people in a square picture.
 
-    The points are mid-hip, a point on the circle around the whole body, mid-shoulder, and a point
-    on the circle around the upper body.
+    Args:
+        picture: RGB in [0, 1].
+
+    Returns:
+        Scores (A,) in [0, 1], and values (A,6,2) in units of the picture's side, for each of the A
+        anchors: centre and size of the head's box, then four points: mid-hip, the top of the circle
+        around the whole body, mid-shoulder, the top of the circle around the upper body.
     """
-    raw, logits = _run("pose_detection.tflite", picture * 2 - 1)
+    raw, logits = _run("pose_detection.tflite", picture * 2 - 1)  # this net wants [-1, 1]
     values = raw.reshape(-1, 6, 2) / DETECTOR_SIZE
+    # Positions are offsets from the anchor; row 1, the box's size, is none.
     values[:, [0, 2, 3, 4, 5]] += detector_anchors()[:, None]
     return sigmoid(logits[:, 0].clip(-100, 100)), values
 
 
-def run_landmarks(picture: Float[np.ndarray, "256 256 3"]) -> tuple:
-    """Points (39,5) x, y, z in [0, 1], visibility, presence; metres (39,3); mask; person score."""
+def run_landmarks(
+    picture: Float[np.ndarray, "256 256 3"],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Measure the points of the person in a square picture.
+
+    Args:
+        picture: RGB in [0, 1].
+
+    Returns:
+        Points (39,5): x, y, z in units of the picture's side, visibility and presence in [0, 1]; of
+        the 39 points the last 6 are helpers. Then the points in metres (39,3), the soft mask
+        (256,256) in [0, 1], and the probability of a person.
+    """
     raw, score, mask, heatmaps, world = _run("pose_landmark_full.tflite", picture)
     points = raw.reshape(39, 5)
     points[:, :3] /= LANDMARK_SIZE
@@ -71,8 +90,16 @@ def run_landmarks(picture: Float[np.ndarray, "256 256 3"]) -> tuple:
     return points, world.reshape(39, 3), sigmoid(mask[..., 0]), float(score[0])
 
 
-def _refined(points: np.ndarray, heatmaps: Float[np.ndarray, "64 64 39"], half: int = 3):
-    """Move each point to the centre of mass of its heatmap nearby, when that map is sure."""
+def _refined(
+    points: Float[np.ndarray, "39 2"], heatmaps: Float[np.ndarray, "64 64 39"], half: int = 3
+) -> Float[np.ndarray, "39 2"]:
+    """Move each point to the centre of mass of its heatmap around it, where the map is confident.
+
+    Args:
+        points: x, y in units of the picture's side.
+        heatmaps: one map per point, in [0, 1].
+        half: the window reaches so many cells to each side of the point.
+    """
     side, refined = heatmaps.shape[0], points.copy()
     for index, (x, y) in enumerate(points * side):
         col, row = int(x), int(y)
@@ -82,12 +109,13 @@ def _refined(points: np.ndarray, heatmaps: Float[np.ndarray, "64 64 39"], half: 
         patch = heatmaps[rows, cols, index]
         if patch.max() >= 0.5:
             grid_y, grid_x = np.mgrid[rows, cols][:, : patch.shape[0], : patch.shape[1]]
-            # MediaPipe uses the cell's index, not its centre; the net was tuned with that.
+            # The index of a cell stands for its corner, not for its centre at +0.5. That is a bias
+            # of half a cell, but MediaPipe does so and the net was tuned with it.
             mean = np.array([(patch * grid_x).sum(), (patch * grid_y).sum()]) / patch.sum()
             refined[index] = mean / side
     return refined
 
 
 def run_selfie(picture: Float[np.ndarray, "256 256 3"]) -> Float[np.ndarray, "256 256"]:
-    """Probability of being a person, a pixel."""
+    """Probability of each pixel to show a person; `picture` is RGB in [0, 1]."""
     return _run("selfie_segmentation.tflite", picture)[0][..., 0]

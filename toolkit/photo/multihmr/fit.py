@@ -1,11 +1,12 @@
-"""From a photo to the body that every later stage reads, by Multi-HMR and a short refinement.
+"""From a photo to a `PhotoBody` by Multi-HMR and a short refinement; used by the full profile.
 
     photo --square--> Multi-HMR --our world--> body --Adam on points and mask--> PhotoBody
 
-The net's body lies some pixels beside the photo. The refinement is the last part of our SMPLify
-(`photo.smplify.fit`) with the net's answer, not the average person, as what is usual.
+The net's body lies some pixels off the person in the photo. The refinement is the last part of our
+SMPLify (`photo.smplify.optimise`), with the net's answer instead of the average person as prior.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -30,10 +31,10 @@ from toolkit.photo.smplify.reduced_body import NUM_BODY_JOINTS, ReducedBody
 from toolkit.photo.smplify.start import place_camera
 from toolkit.photo.smplify.unknowns import VIEW, Unknowns, project
 
-HEAD_JOINT = 15
-BORDER = 0.2  # black around the photo, as LHM gives it to the net: people who fill it are found too
+HEAD_JOINT = 15  # in SMPL-X's order
+BORDER = 0.2  # black around the photo, as in LHM, so that people who fill the photo are found too
 FACE = [KEYPOINT_NAMES.index(name) for name in ("nose", "left_ear", "right_ear")]
-SPREAD_DEG = 8.0  # how far off a joint of the net's answer commonly is
+SPREAD_DEG = 8.0  # usual error of a joint rotation in the net's answer
 
 REFINE_STAGES = (
     FitStage(steps=40, lr=0.02, points=8.0, sigma=0.1, prior=1e-3, shape=2e-3),
@@ -52,17 +53,22 @@ def fit_body_multihmr(
     focal_px: float | None = None,
     stages: tuple[FitStage, ...] = REFINE_STAGES,
 ) -> PhotoBody:
-    """The body of the detected person; what `fit_body` is in the embedded profile.
+    """Fit the body to the detected person, as `fit_body` does in the embedded profile.
 
     Args:
+        model: the network.
         rgb: the photo in [0, 1].
         detection: points and mask of the person, in pixels of the photo.
-        body: a licensed SMPL-X body; with ours the net's pose is used and its shape is not.
-        focal_px: focal length if known; else 60 deg over the longer side, as the net assumes.
-        stages: runs of Adam; none leaves the net's answer, placed in the photo.
+        body: a licensed SMPL-X body. With our own body the net's pose is used but not its shape,
+            because the two shape spaces differ.
+        focal_px: focal length in pixels; None takes the net's assumption, 60 degrees over the side
+            of its square picture.
+        stages: runs of Adam; without any, the result is the net's answer, placed in the photo.
 
     Raises:
         InputError: the net sees nobody where the detector did.
+
+    Source: Baradel et al. 2024 (Multi-HMR); the refinement is ours.
     """
     size = rgb.shape[:2]
     picture, scale, corner = square_picture(rgb, model.config.size_px)
@@ -79,26 +85,33 @@ def fit_body_multihmr(
         human, head_px, K, body, focal_ratio=float(K[0, 0]) * scale / float(net_K[0, 0])
     )
     unknowns = better_placed(small, evidence, start)
-    usual = BodyPrior.near(start.pose, start.betas, SPREAD_DEG)
+    prior = BodyPrior.near(start.pose, start.betas, SPREAD_DEG)
     for stage in stages:
-        unknowns = minimise(small, evidence, unknowns, stage, usual)
-    found = to_photo_body(unknowns, evidence, detection, body, size)
-    return replace(
-        found, pose=torch.cat([found.pose[:NUM_BODY_JOINTS], human.pose[NUM_BODY_JOINTS:]])
-    )
+        unknowns = minimise(small, evidence, unknowns, stage, prior)
+    fitted = to_photo_body(unknowns, evidence, detection, body, size)
+    # The fit moves 22 joints; jaw, eyes and fingers are the net's.
+    pose = torch.cat([fitted.pose[:NUM_BODY_JOINTS], human.pose[NUM_BODY_JOINTS:]])
+    return replace(fitted, pose=pose)
 
 
 def square_picture(
     rgb: Float[np.ndarray, "H W 3"], size_px: int, border: float = BORDER
 ) -> tuple[Float[Tensor, "3 S S"], float, Float[Tensor, " 2"]]:
-    """The photo in the middle of a black square, and where: net pixel = scale * photo + corner.
+    """Put the photo in the middle of a black square.
 
     Args:
+        rgb: the photo in [0, 1].
+        size_px: side of the square.
         border: black added to the longer side, as a share of it.
+
+    Returns:
+        The square picture in [0, 1], a scale and a corner (x, y): a photo pixel p lies at
+        scale * p + corner in the square.
     """
     height, width = rgb.shape[:2]
     scale = size_px / ((1 + border) * max(height, width))
     small = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # 8 bits and Pillow's bicubic filter, as when the net was trained.
     image = Image.fromarray((np.clip(rgb, 0, 1) * 255).round().astype(np.uint8))
     image = image.resize(small, Image.Resampling.BICUBIC)
     left, top = (size_px - small[0]) // 2, (size_px - small[1]) // 2
@@ -108,28 +121,32 @@ def square_picture(
     return picture, scale, torch.tensor([float(left), float(top)])
 
 
-def nearest_human(humans: list[Human], detection: Detection, to_photo) -> Human:
-    """The one whose head lies nearest to the detected head.
+def nearest_human(
+    humans: list[Human], detection: Detection, to_photo: Callable[[Tensor], Tensor]
+) -> Human:
+    """The person whose head lies nearest to the detected head.
 
     Args:
-        to_photo: from the net's pixels to the photo's.
+        humans: everyone whom the net sees.
+        detection: points and box of the person, in pixels of the photo.
+        to_photo: turns pixels of the net's picture into pixels of the photo.
 
     Raises:
-        InputError: nobody, or nobody within half a person's size.
+        InputError: the net sees nobody, or nobody within half the detected person's size.
     """
     points = torch.from_numpy(np.asarray(detection.keypoints[FACE], np.float32))
     weights = points[:, 2:] + 1e-3
     face = (weights * points[:, :2]).sum(0) / weights.sum()
-    near = [float((to_photo(human.head_px) - face).norm()) for human in humans]
-    most = 0.5 * float(np.hypot(*(detection.box[2:] - detection.box[:2])))
-    if not near or min(near) > most:
+    distances = [float((to_photo(human.head_px) - face).norm()) for human in humans]
+    limit = 0.5 * float(np.hypot(*(detection.box[2:] - detection.box[:2])))
+    if not distances or min(distances) > limit:
         fail(
             "Multi-HMR",
             got=f"{len(humans)} people, none at the detected head",
-            wanted="the person whose points were found",
-            fix="Use a photo with a visible head.",
+            wanted="the person whose points were detected",
+            fix="Use a photo in which the head is visible.",
         )
-    return humans[int(np.argmin(near))]
+    return humans[int(np.argmin(distances))]
 
 
 def start_from(
@@ -140,20 +157,24 @@ def start_from(
     *,
     focal_ratio: float = 1.0,
 ) -> Unknowns:
-    """The net's answer as the unknowns of our fit: pose in the photo's world, pelvis as camera.
+    """Turn the net's answer into the unknowns of our fit: pose in the photo's world, and a camera.
 
     Args:
-        head_px: the head joint in pixels of the photo; K is the photo's.
-        focal_ratio: focal length of the photo over the one the net assumed; a longer lens sees
-            the same person from further away.
+        human: the net's answer, in the camera's axes.
+        head_px: the head joint in pixels of the photo.
+        K: intrinsics of the photo.
+        body: the body model of the fit.
+        focal_ratio: focal length of the photo over the one that the net assumed. With a longer lens
+            a person of the same size in the picture stands further away.
     """
-    ours = "named_betas" in body.extra  # another shape space than SMPL-X's
+    ours = "named_betas" in body.extra  # our body's shape space is not SMPL-X's
     betas = torch.zeros(body.num_betas)
     if not ours:
         betas[: len(human.betas)] = human.betas[: body.num_betas]
     pose = human.pose[:NUM_BODY_JOINTS].clone()
-    turn = VIEW @ rodrigues(human.rotvec[0])
+    turn = VIEW @ rodrigues(human.rotvec[0])  # from the camera's axes to the world's
     pose[0] = torch.from_numpy(matrix_to_axis_angle(turn.numpy()))
+    # The head joint in metres: along the pixel's ray, as far away as the net says.
     head = torch.cat([head_px, torch.ones(1)])
     head = torch.linalg.inv(K) @ head * human.head[2].clamp_min(0.3) * focal_ratio
     x, y, z = pelvis_of(human.pose, betas, head, body, None if ours else human.expression)
@@ -168,9 +189,9 @@ def pelvis_of(
     body: BodyModel,
     expression: Tensor | None = None,
 ) -> Float[Tensor, " 3"]:
-    """The pelvis joint of a body whose head joint lies at `head`; same axes, metres.
+    """The pelvis joint of a body whose head joint lies at `head`, in the same axes, in metres.
 
-    This is `transl_pelvis` in NAVER's repository; see `body_transl` for LHM's.
+    NAVER's repository calls the result `transl_pelvis`; see `body_transl` for LHM's fork.
     """
     joints = body(betas, pose, None, expression).joints
     return head - (joints[HEAD_JOINT] - joints[0])
@@ -183,14 +204,18 @@ def body_transl(
     *,
     convention: str,
 ) -> Float[Tensor, " 3"]:
-    """The body model's translation from a stored `transl_pelvis`.
+    """The body model's translation in metres from a stored `transl_pelvis`.
 
     Args:
-        convention: "naver": the posed pelvis joint, so the rest pelvis comes off; "lhm": LHM's
-            fork stores the translation itself. Mixing them up shifts a body by about 0.35 m.
+        transl_pelvis: the stored value, in metres.
+        betas: shape.
+        body: the body model.
+        convention: with "naver" the value is the position of the posed pelvis joint, so the rest
+            position of the pelvis is subtracted; with "lhm" it is the translation itself. Mixing
+            them up shifts a body by about 0.35 m.
 
     Raises:
-        InputError: another convention.
+        InputError: the convention has another name.
     """
     if convention == "lhm":
         return transl_pelvis
@@ -199,13 +224,13 @@ def body_transl(
             "transl_pelvis",
             got=repr(convention),
             wanted='"naver" or "lhm"',
-            fix="naver/multi-hmr writes the joint, LHM's fork the translation.",
+            fix="naver/multi-hmr stores the joint's position, LHM's fork the translation.",
         )
     return transl_pelvis - body.rest_joints(betas)[0]
 
 
 def better_placed(small: ReducedBody, evidence: Evidence, start: Unknowns) -> Unknowns:
-    """The net's camera, or the one that puts its body on the points by least squares."""
+    """The net's camera or the one by least squares, whichever projects nearer to the points."""
 
     def error(unknowns: Unknowns) -> Tensor:
         points = small.posed(unknowns.betas, unknowns.pose, surface=False)[0]

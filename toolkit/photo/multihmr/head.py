@@ -1,4 +1,4 @@
-"""Multi-HMR's head: one query a person looks at all picture tokens and answers with a body.
+"""Multi-HMR's head: one query per person attends to all picture tokens and becomes a body.
 
     token at the head + rays + mean body --linear--> query --(self, cross, MLP) x 2--> pose, shape
 
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NUM_ROTATIONS = 53  # root, 21 body, 15 left hand, 15 right hand, jaw
+NUM_ROTATIONS = 53  # root, 21 body, 15 left hand, 15 right hand, jaw; the eyes are not estimated
 NUM_EXPRESSIONS = 10
 
 
@@ -23,9 +23,14 @@ class HeadConfig:
     """Size of the head.
 
     Attributes:
-        context_dim: width of a picture token with its ray.
-        dim: width of a query; `num_heads` attention heads of `head_dim` look with it.
-        grid: picture tokens a side; one learned place embedding a row and a column.
+        context_dim: width of a picture token together with its encoded ray.
+        dim: width of a query.
+        depth: number of decoder layers.
+        num_heads: attention heads per layer.
+        head_dim: channels per attention head.
+        mlp_dim: hidden width of the feed-forward net.
+        grid: picture tokens per side; each row and each column has a learned position embedding.
+        num_betas: length of the shape vector.
     """
 
     context_dim: int = 1024 + 99
@@ -40,7 +45,7 @@ class HeadConfig:
 
 @dataclass(frozen=True)
 class HeadOutput:
-    """P bodies: rotations, shape, camera (only its first value, the distance, is used)."""
+    """P bodies; of `camera` only the first value is used, from which the distance follows."""
 
     rotmats: Float[Tensor, "P 53 3 3"]
     betas: Float[Tensor, "P S"]
@@ -49,7 +54,7 @@ class HeadOutput:
 
 
 class PersonHead(nn.Module):
-    """From the tokens of one picture and the people's cells to their bodies."""
+    """From the tokens of one picture, and the cells where the heads lie, to the bodies."""
 
     def __init__(self, config: HeadConfig):
         super().__init__()
@@ -60,30 +65,32 @@ class PersonHead(nn.Module):
         sizes = {"pose": num_pose, "shape": c.num_betas, "cam": 3, "expression": NUM_EXPRESSIONS}
         for name, size in sizes.items():
             self.add_module(f"dec{name}", nn.Linear(c.dim, size))
-        # The mean body of HMR; the released files bring the values.
-        identity = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(NUM_ROTATIONS)
+        # The net answers with differences from a mean body; its values are in the released files.
+        identity = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(NUM_ROTATIONS)  # in 6D
         self.register_buffer("init_body_pose", identity[None])
         self.register_buffer("init_betas", torch.zeros(1, c.num_betas))
-        self.register_buffer("init_betas_kid", torch.zeros(1, 11))  # in the files, never used
+        self.register_buffer("init_betas_kid", torch.zeros(1, 11))  # in the files, but never used
         self.register_buffer("init_cam", torch.tensor([[0.9, 0.0, 0.0]]))
         self.register_buffer("init_expression", torch.zeros(1, NUM_EXPRESSIONS))
 
     def forward(
         self, tokens: Float[Tensor, "G H C"], rows: Int[Tensor, " P"], cols: Int[Tensor, " P"]
     ) -> HeadOutput:
-        """Decode the people whose heads lie in the cells (rows, cols).
+        """Decode the people whose heads lie in given cells.
 
         Args:
-            tokens: picture tokens with their rays, rows first. The released names call the rows'
-                embedding "x" and the columns' "y".
+            tokens: picture tokens with their rays, rows first.
+            rows: row of each person's cell. In the released names the rows' embedding is "x".
+            cols: column of each person's cell; the columns' embedding is "y".
         """
         queries = tokens[rows, cols] + self.cross_queries_x[rows] + self.cross_queries_y[cols]
+        # Tokens with a head in them also get an embedding as context: (G, H, C).
         context = tokens.index_put(
             (rows, cols), self.cross_values_x[rows] + self.cross_values_y[cols], accumulate=True
         )
         means = (self.init_body_pose, self.init_betas, self.init_cam)
         queries = torch.cat([queries, *(m.expand(len(rows), -1) for m in means)], dim=1)
-        answer = self.transformer(queries[None], context.flatten(0, 1)[None])[0]
+        answer = self.transformer(queries[None], context.flatten(0, 1)[None])[0]  # (P, D)
         return HeadOutput(
             rotations_from_6d(
                 (self.decpose(answer) + self.init_body_pose).unflatten(1, (NUM_ROTATIONS, 6))
@@ -95,7 +102,9 @@ class PersonHead(nn.Module):
 
 
 def rotations_from_6d(values: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rotation matrices whose first two columns are the two triples, made orthonormal.
+    """Rotation matrices whose first two columns are the two triples, orthonormalised.
+
+    The same as roma's `special_gramschmidt`, which would be a dependency for four lines.
 
     Source: Zhou et al. 2019, Eq. 15.
     """
@@ -106,7 +115,7 @@ def rotations_from_6d(values: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batc
 
 
 class QueryDecoder(nn.Module):
-    """Linear embedding and `depth` layers of self-attention, cross-attention and MLP."""
+    """A linear embedding, then `depth` layers of self-attention, cross-attention and MLP."""
 
     def __init__(self, config: HeadConfig, token_dim: int):
         super().__init__()
@@ -128,15 +137,15 @@ class QueryDecoder(nn.Module):
         self, queries: Float[Tensor, "B P T"], context: Float[Tensor, "B N C"]
     ) -> Float[Tensor, "B P D"]:
         x = self.to_token_embedding(queries) + self.pos_embedding
-        for attend, look, think in self.transformer.layers:
-            x = x + attend(x)
-            x = x + look(x, context)
-            x = x + think(x)
+        for self_attention, cross_attention, mlp in self.transformer.layers:
+            x = x + self_attention(x)
+            x = x + cross_attention(x, context)
+            x = x + mlp(x)
         return x
 
 
 class PreNorm(nn.Module):
-    """A layer after a LayerNorm of its first input; the context comes as it is."""
+    """A layer whose first input is normalised; the context is not."""
 
     def __init__(self, dim: int, layer: nn.Module):
         super().__init__()
@@ -147,7 +156,7 @@ class PreNorm(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """The people of one picture look at each other."""
+    """The queries of one picture attend to each other."""
 
     def __init__(self, config: HeadConfig):
         super().__init__()
@@ -161,7 +170,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """The people look at the picture."""
+    """The queries attend to the picture tokens."""
 
     def __init__(self, config: HeadConfig):
         super().__init__()
@@ -178,7 +187,7 @@ class CrossAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two layers; the released names count a dropout between them, hence 0 and 3."""
+    """Two layers with the released names 0 and 3, where GELU and dropout count as 1 and 2."""
 
     def __init__(self, config: HeadConfig):
         super().__init__()
@@ -191,7 +200,7 @@ class FeedForward(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Float[Tensor, "B P D"]:
-    """Plain softmax attention in `num_heads` heads."""
+    """Softmax attention in `num_heads` heads; the heads' channels lie one after the other."""
     q, k, v = (t.unflatten(-1, (num_heads, -1)).transpose(1, 2) for t in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
@@ -199,9 +208,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Float[Tensor, "B 
 def encode_rays(
     rays: Float[Tensor, "*batch 3"], num_bands: int, max_resolution: int
 ) -> Float[Tensor, "*batch F"]:
-    """The rays, and sines and cosines of them at linearly spaced frequencies.
+    """Fourier features of viewing rays: the rays, then their sines and cosines at each frequency.
 
-    Source: Multi-HMR, sec. 3.2 (after Perceiver IO); F = 3 + 3 * num_bands * 2.
+    Args:
+        rays: directions (x, y, 1) in the camera's axes.
+        num_bands: number of frequencies, spaced linearly; F = 3 + 6 * num_bands.
+        max_resolution: twice the highest frequency.
+
+    Source: Baradel et al. 2024 (Multi-HMR), sec. 3.2, after Perceiver IO.
     """
     bands = torch.linspace(1.0, max_resolution / 2, num_bands).to(rays)
     angles = math.pi * (rays[..., None] * bands).flatten(-2)

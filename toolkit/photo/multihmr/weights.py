@@ -1,7 +1,8 @@
 """Multi-HMR's files: read a released checkpoint safely, write one like it, make a tiny one.
 
-A released `multiHMR_*.pt` is a pickle that holds an `argparse.Namespace`. It is opened by torch's
-weights-only reader with that one class allowed, so no code of the file ever runs.
+A released `multiHMR_*.pt` is a pickle, and unpickling may run code. These files hold tensors and
+one `argparse.Namespace`, so torch's weights-only reader opens them with that one class allowed, and
+no code from the file ever runs.
 """
 
 import argparse
@@ -21,22 +22,25 @@ from toolkit.photo.multihmr.model import MultiHMR, MultiHMRConfig
 from toolkit.photo.vit import VitConfig
 from toolkit.run.files import atomic_path
 
-PATTERN = "multiHMR_*"  # how the released files are called, e.g. multiHMR_896_L.pt
+PATTERN = "multiHMR_*"  # names of the released files, e.g. multiHMR_896_L.pt
 GET_IT = (
     "Get multiHMR_896_L.pt (non-commercial licence) from "
     "https://download.europe.naverlabs.com/ComputerVision/MultiHMR/ ."
 )
-BODY_PREFIX = "smpl_layer."  # the licensed body model's buffers; ours comes from its own file
-# Made from constants; files that were saved before they existed lack them.
+BODY_PREFIX = "smpl_layer."  # buffers of the licensed body model, which we read from its own file
+# Constants that older checkpoints lack; our own values serve.
 OPTIONAL = ("x_attention_head.init_betas_kid", "x_attention_head.init_expression")
 
 
 def load_multihmr(path: str | os.PathLike) -> MultiHMR:
-    """The net of a checkpoint, or of the one checkpoint in a folder, ready to be used.
+    """Load the net of a checkpoint, in evaluation mode and without gradients.
+
+    Args:
+        path: a checkpoint, or a folder that holds one, see `find_checkpoint`.
 
     Raises:
-        MissingFileError: nothing there.
-        InputError: not such a file, unsafe content, other keys or shapes.
+        MissingFileError: there is no checkpoint at `path`.
+        InputError: the file has another format, holds unsafe content, or other keys or shapes.
     """
     path = find_checkpoint(path)
     state, args = read_checkpoint(path)
@@ -59,22 +63,24 @@ def load_multihmr(path: str | os.PathLike) -> MultiHMR:
 
 
 def find_checkpoint(path: str | os.PathLike) -> Path:
-    """The file itself, or the largest picture size among a folder's SMPL-X checkpoints."""
+    """`path` itself if it is a file; in a folder, the SMPL-X checkpoint for the largest picture."""
     path = Path(path)
     if path.is_file():
         return path
-    found = [
+    checkpoints = [
         p
         for p in path.glob(PATTERN)
         if p.suffix in (".pt", ".safetensors") and "anny" not in p.name
     ]
-    if not found:
+    if not checkpoints:
         raise MissingFileError(f"No Multi-HMR checkpoint ({PATTERN}.pt) at {path}. {GET_IT}")
-    return max(found, key=lambda p: (int((re.search(r"_(\d+)", p.stem) or [0, 0])[1]), p.name))
+    return max(
+        checkpoints, key=lambda p: (int((re.search(r"_(\d+)", p.stem) or [0, 0])[1]), p.name)
+    )
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """State dict and training arguments of a .pt, or of a .safetensors (without arguments)."""
+    """State dict and training arguments of a .pt file; a .safetensors file has no arguments."""
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -89,15 +95,16 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
             f"{path}",
             got=f"{type(error).__name__}: {reason}",
             wanted="tensors under 'model_state_dict' and an argparse.Namespace under 'args'",
-            fix=f"Files with other pickled classes are not opened. {GET_IT}",
+            fix=f"A file with other pickled classes is not opened, for safety. {GET_IT}",
         )
 
 
 def read_config(state: Mapping[str, Tensor], args: Mapping) -> MultiHMRConfig:
-    """Sizes from the shapes; what has no shape from the training arguments.
+    """Read the sizes off the shapes, and what has no shape from the training arguments.
 
     Raises:
-        InputError: another net (e.g. the Anny variant), or trained around another joint.
+        InputError: it is another net (e.g. the Anny variant), or its people are not centred on the
+            head joint.
     """
     try:
         return _read_config(state, args)
@@ -111,6 +118,7 @@ def read_config(state: Mapping[str, Tensor], args: Mapping) -> MultiHMRConfig:
 
 
 def _read_config(state: Mapping[str, Tensor], args: Mapping) -> MultiHMRConfig:
+    """`read_config` for a net that has all the keys."""
     prefix = "backbone.encoder."
     vit = VitConfig.of_state(
         {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
@@ -140,7 +148,7 @@ def _read_config(state: Mapping[str, Tensor], args: Mapping) -> MultiHMRConfig:
         vit,
         sizes,
         grid * vit.patch,
-        max(0, (context_dim - vit.dim - 3) // 6),
+        max(0, (context_dim - vit.dim - 3) // 6),  # ray features: 3 + 6 per band
         int(args.get("camera_embedding_max_resolution", 64)),
         bool(args.get("nearness", True)),
     )
@@ -165,11 +173,17 @@ def save_multihmr(model: MultiHMR, path: str | os.PathLike) -> None:
 
 
 def tiny_multihmr(seed: int = 0, *, size_px: int = 112, dim: int = 64) -> MultiHMR:
-    """A net of the same build with random weights, for dry runs on a CPU; its answers mean nothing.
+    """A small net of the same structure with random weights, for dry runs on a CPU.
 
-    Its scores are made to lie around 0.5, so that it always finds somebody.
+    Its answers mean nothing; its scores lie around 0.5, so that it always finds somebody.
+
+    Args:
+        seed: of the random weights.
+        size_px: side of the picture, a multiple of 14.
+        dim: width of a token.
     """
     vit = VitConfig(dim=dim, depth=2, grid=5)
+    # 99 = 3 + 6 * 16, the features of a ray.
     head = HeadConfig(dim + 99, dim=dim, num_heads=2, mlp_dim=dim, grid=size_px // vit.patch)
     model = MultiHMR(MultiHMRConfig(vit, head, size_px)).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)

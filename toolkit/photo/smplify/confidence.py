@@ -1,4 +1,4 @@
-"""How far each of the 33 points can be trusted, and which joints the photo shows at all."""
+"""How much each of the 33 detected points can be trusted, and which joints the photo shows."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -7,7 +7,8 @@ from torch import Tensor
 from toolkit.body.model import JOINT_NAMES
 from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES
 
-# The 33 points are not equally sure in the net nor equally well defined on the body.
+# Neither does the net find all 33 points equally well, nor are all equally well defined on a body.
+# The first entry whose word is part of the point's name counts, so "inner" goes before "eye".
 _RELIABILITY = {
     "inner": 0.0,
     "outer": 0.0,
@@ -30,7 +31,7 @@ _RELIABILITY = {
 
 
 def reliability() -> Float[Tensor, " 33"]:
-    """Weight of each of the 33 points."""
+    """Fixed weight of each of the 33 points, in [0, 1]."""
     return torch.tensor(
         [
             next(weight for kind, weight in _RELIABILITY.items() if kind in name)
@@ -40,19 +41,19 @@ def reliability() -> Float[Tensor, " 33"]:
 
 
 def confidence(scores: Float[Tensor, " 33"]) -> Float[Tensor, " 33"]:
-    """Weight of a detected score in [0, 1]: below 0.4 most points are not even in the picture."""
+    """Weight in [0, 1] of a detected score: 0 up to 0.4, where few points are in the photo."""
     return ((scores - 0.4) / 0.5).clamp(0, 1) ** 2
 
 
-def seen_joints(scores: Float[Tensor, " 33"], least: float = 0.5) -> Bool[Tensor, " 55"]:
-    """Joints that the photo shows, from the scores of the points on and around them."""
+def seen_joints(scores: Float[Tensor, " 33"], min_score: float = 0.5) -> Bool[Tensor, " 55"]:
+    """The joints that the photo shows, judged by the scores of the points on and around them."""
 
-    def sure(*names):
-        return any(scores[KEYPOINT_NAMES.index(name)] > least for name in names)
+    def shown(*names: str) -> bool:
+        return any(scores[KEYPOINT_NAMES.index(name)] > min_score for name in names)
 
-    face = sure("nose", "left_ear", "right_ear", "left_eye", "right_eye")
-    trunk = sure("left_hip", "right_hip")
-    chest = sure("left_shoulder", "right_shoulder")
+    face = shown("nose", "left_ear", "right_ear", "left_eye", "right_eye")
+    trunk = shown("left_hip", "right_hip")
+    chest = shown("left_shoulder", "right_shoulder")
     seen = {
         "pelvis": trunk,
         "spine1": trunk,
@@ -64,17 +65,17 @@ def seen_joints(scores: Float[Tensor, " 33"], least: float = 0.5) -> Bool[Tensor
     }
     for side in ("left", "right"):
         seen |= {
-            f"{side}_{j}": sure(f"{side}_{j}")
+            f"{side}_{j}": shown(f"{side}_{j}")
             for j in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
         }
         seen |= {
-            f"{side}_foot": sure(f"{side}_foot_index"),
+            f"{side}_foot": shown(f"{side}_foot_index"),
             f"{side}_eye": face,
-            f"{side}_collar": sure(f"{side}_shoulder"),
+            f"{side}_collar": shown(f"{side}_shoulder"),
         }
 
-    def lookup(name):
+    def lookup(name: str) -> bool:
         side = name.split("_")[0]
-        return seen[name] if name in seen else seen[f"{side}_wrist"]  # fingers follow the wrist
+        return seen[name] if name in seen else seen[f"{side}_wrist"]  # what is left are fingers
 
     return torch.tensor([lookup(name) for name in JOINT_NAMES])

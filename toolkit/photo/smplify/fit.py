@@ -2,9 +2,10 @@
 
     points --lifter--> depths, pose --turn--> torso --linear--> camera --Adam, three stages--> body
 
-The stages: (1) the lifted bone directions set the pose, (2) the 2D points pull, robustly, the
-lifted depths too, and the camera moves, (3) shape joins and the body is brought inside the mask and
-out to its contour. Without the lifter the net's own metres and an average pose stand in for it.
+In stage 1 the lifted directions of the bones set the pose. Then the camera is placed. Stage 2 adds
+the 2D points and the lifted depths, both with a robust loss, and frees the shape and the camera.
+Stage 3 also brings the body inside the mask and out to its contour. Without the lifter, the metres
+of the landmark net and an average pose take its place.
 Source: Bogo et al. 2016 (SMPLify), eq 1; the silhouette term follows Lassner et al. 2017, sec 4.
 """
 
@@ -41,24 +42,28 @@ def fit_body(
     Args:
         detection: points and mask, in pixels of the photo.
         image_size: height and width of the photo in pixels.
-        body: the body model; needs our file's point regressor.
-        focal_px: focal length if known; else 30 deg over the longer side are assumed.
+        body: our body model (its file holds a regressor for the 33 points), or a licensed SMPL-X.
+        focal_px: focal length in pixels; None assumes 30 degrees over the longer side.
         stages: runs of Adam, in order.
-        use_lifter: depths and usual pose from the learned lifter instead of from the net's metres
-            and an average pose.
+        use_lifter: take depths and mean pose from the learned lifter; False takes the metres of
+            the landmark net and an average pose.
 
-    Source: Bogo et al. 2016, eq 1; the lifter is ours.
+    Raises:
+        InputError: points that no person can have, or a body without the 33 points.
+
+    Source: Bogo et al. 2016 (SMPLify), eq 1; the lifter is ours.
     """
     evidence = gather_evidence(detection, photo_intrinsics(image_size, focal_px))
-    small, usual = ReducedBody.of(body), BodyPrior.anybody(body.num_betas)
+    small, prior = ReducedBody.of(body), BodyPrior.anybody(body.num_betas)
     if use_lifter:
         lifted = lift(load_lifter(), detection)
+        # The lifted points are in pixels, not metres; `world` serves for directions only.
         evidence = replace(evidence, lifted=lifted, world=lifted.points_px)
-        usual = replace(usual, pose=lifted.pose, spread=lifted.pose_spread)
+        prior = replace(prior, pose=lifted.pose, spread=lifted.pose_spread)
     unknowns = initial_unknowns(small, evidence, body.num_betas)
     for index, stage in enumerate(stages):
-        unknowns = minimise(small, evidence, unknowns, stage, usual)
-        if index == 0:
+        unknowns = minimise(small, evidence, unknowns, stage, prior)
+        if index == 0:  # the pose is roughly right now, and the next stage needs a camera
             unknowns = place_camera(small, evidence, unknowns)
     return to_photo_body(unknowns, evidence, detection, body, image_size)
 
@@ -70,8 +75,8 @@ def to_photo_body(
     body: BodyModel,
     image_size: tuple[int, int],
 ) -> PhotoBody:
-    """The body in the photo's world: pelvis at the origin, the camera moved instead."""
-    pose = torch.zeros(55, 3)
+    """The solution in the photo's world: the pelvis is at the origin, the camera moves instead."""
+    pose = torch.zeros(55, 3)  # jaw, eyes and fingers stay at rest
     pose[:22] = unknowns.pose
     viewmat = torch.eye(4)
     viewmat[:3, :3], viewmat[:3, 3] = VIEW, unknowns.translation

@@ -1,7 +1,8 @@
-"""The 33 photo points as averages of a body's vertices: of our body, and of a licensed SMPL-X one.
+"""The 33 points of the detector as weighted averages of a body's vertices.
 
-Limb points are the joints; face, hands and feet are vertices that the `smplx` package names, and
-corners of eyes and mouth are SMPL-X's own face landmarks.
+Our own body brings such a regressor in its file. For a licensed SMPL-X body it is built here: limb
+points are joints, points of face, hands and feet are vertices that the `smplx` package names, and
+the corners of eyes and mouth are SMPL-X's own face landmarks.
 """
 
 import numpy as np
@@ -14,12 +15,12 @@ from toolkit.errors import fail
 from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES
 
 NUM_SMPLX_VERTICES = 10475
-# Point -> joint that lies there, without the side; as in our body's regressor.
+# Point -> joint at the same place, both without the side, as in our body's regressor.
 _JOINT = {name: name for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")}
 _JOINT |= {"pinky": "pinky1", "index": "index1", "thumb": "thumb2"}
-# Point -> key of smplx.vertex_ids, {} being the side's letter.
+# Point -> key in smplx.vertex_ids, where {} stands for the side's letter.
 _VERTEX = {"eye": "{}eye", "ear": "{}ear", "heel": "{}Heel", "foot_index": "{}BigToe"}
-# Point -> row of the 51 landmarks, which are iBUG's 68 without the 17 of the jaw.
+# Point -> row of SMPL-X's 51 landmarks, which are iBUG's 68 without the first 17 (the jaw line).
 _LANDMARK = {
     "right_eye_outer": 36 - 17,
     "right_eye_inner": 39 - 17,
@@ -31,10 +32,10 @@ _LANDMARK = {
 
 
 def point_regressor(body: BodyModel) -> Float[Tensor, "33 V"]:
-    """Weights of the vertices in each point; rows sum to 1.
+    """Weight of each vertex in each point; rows sum to 1.
 
     Raises:
-        InputError: neither our body nor an SMPL-X one with its face landmarks.
+        InputError: the body is neither ours nor an SMPL-X body with its face landmarks.
     """
     if "blazepose33" in body.extra:
         return torch.tensor(np.asarray(body.extra["blazepose33"], np.float32))
@@ -43,14 +44,15 @@ def point_regressor(body: BodyModel) -> Float[Tensor, "33 V"]:
         fail(
             "Body",
             got=f"{len(body.v_template)} vertices without a 'blazepose33' regressor",
-            wanted="the body that ships with us, or the official SMPLX_NEUTRAL.npz",
-            fix="Fit with load_body(), then carry the pose over.",
+            wanted="our own body, or the official SMPLX_NEUTRAL.npz",
+            fix="Fit with toolkit.body.load_body(), then use the pose with your body.",
         )
     return torch.stack([_row(body, name) for name in KEYPOINT_NAMES])
 
 
 def _row(body: BodyModel, name: str) -> Float[Tensor, " V"]:
-    from smplx.vertex_ids import vertex_ids
+    """One point's row of the regressor of an SMPL-X body."""
+    from smplx.vertex_ids import vertex_ids  # only a licensed body needs it
 
     side, _, part = name.partition("_")
     if part in _JOINT:
@@ -58,9 +60,11 @@ def _row(body: BodyModel, name: str) -> Float[Tensor, " V"]:
     row = torch.zeros(len(body.v_template))
     if name in _LANDMARK:
         index = _LANDMARK[name]
+        # A landmark lies in a triangle: three vertices with barycentric weights.
         corners = body.faces[int(body.extra["lmk_faces_idx"][index])]
         row[corners] = torch.from_numpy(np.float32(body.extra["lmk_bary_coords"][index]))
         return row
+    # The package writes "leye" and "rear", but "LHeel" and "RBigToe".
     key = (
         "nose"
         if name == "nose"

@@ -1,4 +1,9 @@
-"""Common poses of a person: mean and spread per joint, and the term that pulls towards them."""
+"""The pose prior: mean and spread of each joint's rotation, and the term that pulls towards them.
+
+A photo does not determine a pose: depth is ambiguous and joints are hidden. SMPLify takes a mixture
+of Gaussians learned from motion capture; ours is one diagonal Gaussian, written by hand, that the
+lifter's own answer replaces when it is used.
+"""
 
 from dataclasses import dataclass
 
@@ -10,8 +15,9 @@ from torch.nn import functional
 
 from toolkit.body.model import JOINT_NAMES
 
-# Axis-angle mean and spread in degrees (x, y, z) in the T-pose frame; left side, right mirrored.
-# x bends legs and spine, y bends the elbow forwards (arm along x), z swings the arm up and down.
+# Mean and standard deviation of the axis-angle rotation in degrees (x, y, z), in the T-pose's axes.
+# Values are for the left side; the right side is mirrored. Turning about x bends legs and spine,
+# about y bends the elbow forwards (the arm lies along x), about z swings the arm up and down.
 _PRIOR_DEG = {
     "spine1": ((0, 0, 0), (10, 6, 6)),
     "spine2": ((0, 0, 0), (8, 6, 6)),
@@ -30,8 +36,8 @@ _PRIOR_DEG = {
 
 
 def pose_statistics() -> tuple[Float[Tensor, "22 3"], Float[Tensor, "22 3"]]:
-    """Mean and spread of each joint's axis-angle rotation, radians; the pelvis is left free."""
-    mean, spread = torch.zeros(22, 3), torch.full((22, 3), 1e3)
+    """Mean and spread of each joint's axis-angle rotation in radians; the pelvis is left free."""
+    mean, spread = torch.zeros(22, 3), torch.full((22, 3), 1e3)  # 1000 rad: any turn is likely
     for joint, name in enumerate(JOINT_NAMES[1:22], start=1):
         center, width = (
             torch.tensor(v, dtype=torch.float32) for v in _PRIOR_DEG[name.split("_")[-1]]
@@ -44,12 +50,13 @@ def pose_statistics() -> tuple[Float[Tensor, "22 3"], Float[Tensor, "22 3"]]:
 
 @dataclass(frozen=True)
 class BodyPrior:
-    """What a body is taken for where the photo says little.
+    """What the body is assumed to be where the photo says little.
 
     Attributes:
-        pose: axis-angle mean of 22 joints, radians; `spread` is how far from it is common.
-        betas: shape.
-        upright: weight of a vertical pelvis.
+        pose: mean axis-angle rotation of 22 joints, in radians.
+        spread: standard deviation of each axis, in radians.
+        betas: mean shape; its spread is 1 and its weight is `FitStage.shape`.
+        upright: weight of the term that keeps the pelvis vertical.
     """
 
     pose: Float[Tensor, "22 3"]
@@ -59,21 +66,26 @@ class BodyPrior:
 
     @staticmethod
     def anybody(num_betas: int) -> "BodyPrior":
-        """The average person, in common poses."""
+        """The average shape, in common poses."""
         return BodyPrior(*pose_statistics(), torch.zeros(num_betas))
 
     @staticmethod
     def near(
         pose: Float[Tensor, "22 3"], betas: Float[Tensor, " S"], spread_deg: float
     ) -> "BodyPrior":
-        """Somebody whose pose and shape are known but for `spread_deg` a joint and axis."""
+        """A body whose pose and shape are estimated already, with errors of `spread_deg`."""
         spread = torch.full((22, 3), float(np.deg2rad(spread_deg)))
         return BodyPrior(pose, spread, betas, upright=0.0)
 
 
 def pose_term(pose: Float[Tensor, "22 3"], mean: Tensor, spread: Tensor) -> Tensor:
-    """Squared distance from the usual pose in spreads, and knees and elbows that bend backwards."""
-    usual = (((pose - mean) / spread) ** 2).sum()
+    """Squared distance from the mean pose in spreads; backward-bent knees and elbows cost more.
+
+    Source: after Bogo et al. 2016 (SMPLify), sec 3.2; the constants are ours.
+    """
+    distance = (((pose - mean) / spread) ** 2).sum()
+    # Knees (joints 4, 5) bend about +x, elbows (18, 19) about -y on the left and +y on the right;
+    # only the opposite sign costs.
     knees = functional.relu(-pose[[4, 5], 0])
     elbows = functional.relu(pose[[18, 19], 1] * torch.tensor([1.0, -1.0]))
-    return usual + 40.0 * (knees**2).sum() + 40.0 * (elbows**2).sum()
+    return distance + 40.0 * (knees**2).sum() + 40.0 * (elbows**2).sum()

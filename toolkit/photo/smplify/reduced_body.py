@@ -1,6 +1,6 @@
 """A small copy of the body for fitting: 22 joints, the 33 photo points and a few hundred vertices.
 
-One step of the fit costs a few milliseconds with it, instead of about 100 with the full body.
+A step of the fit takes a few milliseconds with it, instead of about 100 with the full body.
 Fingers, jaw and eyes stay at rest: a photo of a whole person does not show them well enough.
 """
 
@@ -17,9 +17,9 @@ from toolkit.body.rotations import rodrigues
 from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES
 from toolkit.photo.smplify.points import point_regressor
 
-NUM_BODY_JOINTS = 22  # pelvis and 21 more; 22 to 54 are jaw, eyes and fingers
+NUM_BODY_JOINTS = 22  # the pelvis and 21 more; joints 22 to 54 are jaw, eyes and fingers
 
-# The joint that carries each photo point.
+# Photo point -> joint whose rotation moves it; points that are not listed hang on the head.
 _CARRIER = {
     "shoulder": "collar",
     "elbow": "shoulder",
@@ -33,8 +33,9 @@ _CARRIER = {
     "heel": "ankle",
 }
 
-# Where the net sees the left points, from our regressor's point, in the carrier's rest axes, cm;
-# measured by tools/bake/photo_points.py. The right side is its mirror image.
+# From our regressor's point to where the landmark net sees the point, in cm, in the rest axes of
+# the joint that carries it; measured by tools/bake/photo_points.py. Values are for the left side,
+# the right side is the mirror image.
 _OFFSET_CM = {
     "nose": (0.0, 1.1, -1.8),
     "eye_inner": (-0.1, 0.6, -0.6),
@@ -55,8 +56,8 @@ _OFFSET_CM = {
     "foot_index": (1.7, 1.3, -0.3),
 }
 
-# Usual distance from skin to the outside of clothes, hair or shoes, by the joint that moves it, cm;
-# medians over rendered people.
+# Usual distance in cm from the skin to the outside of clothes, hair or shoes, by the joint that
+# moves the skin; medians over rendered people.
 _CLOTH_CM = {
     "neck": 0.3,
     "head": 1.2,
@@ -72,6 +73,7 @@ _TRUNK_CLOTH_CM = 2.6
 
 
 def _carrier(point: str) -> str:
+    """Name of the joint whose rotation moves a photo point."""
     side, part = point.split("_", 1) if "_" in point else ("", point)
     if part == "hip":
         return "pelvis"
@@ -79,9 +81,10 @@ def _carrier(point: str) -> str:
 
 
 def point_offsets() -> Float[Tensor, "33 3"]:
-    """Offsets of the net's points from ours in the carriers' rest axes, m."""
+    """From our points to the landmark net's, in metres, in the rest axes of `POINT_JOINTS`."""
 
-    def offset(name):
+    def offset(name: str) -> list[float]:
+        # "left_knee" -> "knee", "mouth_left" -> "mouth"
         part = name.replace("left_", "").replace("right_", "").split("_left")[0].split("_right")[0]
         mirror = [-1.0, 1.0, 1.0] if "right" in name else [1.0, 1.0, 1.0]
         return [m * v / 100 for m, v in zip(mirror, _OFFSET_CM[part], strict=True)]
@@ -90,7 +93,7 @@ def point_offsets() -> Float[Tensor, "33 3"]:
 
 
 def cloth_thickness(weights: Float[Tensor, "V 22"]) -> Float[Tensor, " V"]:
-    """Usual thickness of what a body wears over each point, m."""
+    """Usual thickness in metres of what a person wears over each point of the skin."""
     by_joint = [_CLOTH_CM.get(name.split("_")[-1], _TRUNK_CLOTH_CM) for name in JOINT_NAMES[:22]]
     return weights @ torch.tensor(by_joint) / 100
 
@@ -100,16 +103,21 @@ POINT_JOINTS = [JOINT_NAMES.index(_carrier(name)) for name in KEYPOINT_NAMES]
 
 @dataclass(frozen=True)
 class ReducedBody:
-    """Points that follow betas and pose as the full body's would, with the fingers at rest.
+    """Points that follow betas and pose as those of the full body do; lengths in metres.
+
+    The support points come in two groups: first `num_surface` points that sample the clothed
+    surface evenly, then the K vertices that the 33 photo points are averages of.
 
     Attributes:
-        template: rest positions of P support points, m; those of the surface lie on the clothes.
-        shapedirs: their displacement per unit of beta, m.
-        weights: skinning weights over 22 joints.
-        joints: rest joints at zero betas; `joint_dirs` per unit of beta, m.
-        keypoint_weights: 33 photo points as averages of the support points after the surface.
-        num_surface: the first so many support points sample the clothed surface evenly.
-        offsets: from our 33 points to the net's, in the rest axes of `POINT_JOINTS`, m.
+        template: rest positions of the P support points at zero betas.
+        shapedirs: their displacement per unit of each beta.
+        weights: their skinning weights over 22 joints.
+        joints: rest positions of the joints at zero betas.
+        joint_dirs: their displacement per unit of each beta.
+        parents: parent of each joint.
+        keypoint_weights: weight of each of the last K support points in each photo point.
+        num_surface: number of support points on the clothed surface.
+        offsets: from our 33 points to the landmark net's, in the rest axes of `POINT_JOINTS`.
     """
 
     template: Float[Tensor, "P 3"]
@@ -124,7 +132,7 @@ class ReducedBody:
 
     @staticmethod
     def of(body: BodyModel, spacing_m: float = 0.045) -> "ReducedBody":
-        """Pick the support of the 33 points and skin vertices about `spacing_m` apart."""
+        """Keep the vertices that the 33 points need, and skin vertices about `spacing_m` apart."""
         regressor = point_regressor(body)
         skin = body.faces_body.unique()
         surface = skin[spread(body.v_template[skin], spacing_m)]
@@ -132,6 +140,7 @@ class ReducedBody:
         used = torch.cat([surface, support])
         weights = to_body_joints(body)[used]
         template = body.v_template[used].clone()
+        # Surface points move out along the normal onto the clothes, which are what a mask shows.
         template[: len(surface)] += (
             vertex_normals(body)[surface] * cloth_thickness(weights[: len(surface)])[:, None]
         )
@@ -149,15 +158,21 @@ class ReducedBody:
 
     @property
     def outline_trust(self) -> Float[Tensor, " N"]:
-        """How far a mask's outline tells where each surface point is: little on the head."""
+        """Weight of each surface point at the mask's contour; 0.1 on the head, under the hair."""
         return 1.0 - 0.9 * self.weights[: self.num_surface, JOINT_NAMES.index("head")]
 
     def posed(
         self, betas: Float[Tensor, " S"], pose: Float[Tensor, "22 3"], *, surface: bool = True
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Photo points (33, 3), cloth points (N, 3) and joints (22, 3), pelvis at the origin, m.
+        """Pose the points by linear blend skinning; the pelvis ends at the origin.
 
-        Without `surface` the cloth points are left out (N = 0), which is several times faster.
+        Args:
+            betas: shape.
+            pose: axis-angle rotations in radians.
+            surface: False leaves the surface out (N = 0), which is several times faster.
+
+        Returns:
+            Photo points (33, 3), points of the clothed surface (N, 3), joints (22, 3), in metres.
         """
         first = 0 if surface else self.num_surface
         joints = self.joints + self.joint_dirs @ betas
@@ -165,21 +180,23 @@ class ReducedBody:
         transforms = joint_transforms(rodrigues(pose), joints, self.parents)
         points = lbs(points, self.weights[first:], transforms) - joints[0]
         skin, support = points.split([self.num_surface - first, self.keypoint_weights.shape[1]])
+        # `transforms` are rest to posed, so rest joints go through them; offsets only rotate.
         moved = (transforms[:, :3, :3] @ joints[..., None])[..., 0] + transforms[:, :3, 3]
         shift = (transforms[POINT_JOINTS, :3, :3] @ self.offsets[..., None])[..., 0]
         return self.keypoint_weights @ support + shift, skin, moved - joints[0]
 
 
 def spread(points: Float[Tensor, "V 3"], spacing_m: float) -> Int[Tensor, " N"]:
-    """Indices of points that cover the set evenly: the first one in each cube of a grid."""
+    """Indices of points that cover the set evenly: the first point in each cube of a grid."""
     cells = np.floor(points.numpy() / spacing_m).astype(np.int64)
     return torch.from_numpy(np.sort(np.unique(cells, axis=0, return_index=True)[1]))
 
 
 def vertex_normals(body: BodyModel) -> Float[Tensor, "V 3"]:
-    """Unit normals of the template; 0 for vertices without a skin triangle."""
+    """Unit normals of the template; 0 for vertices that belong to no skin triangle."""
     corners = body.v_template[body.faces_body]
     normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    # The cross product's length is twice the area, so large triangles count more.
     total = torch.zeros_like(body.v_template)
     for corner in range(3):
         total.index_add_(0, body.faces_body[:, corner], normal)
@@ -187,8 +204,9 @@ def vertex_normals(body: BodyModel) -> Float[Tensor, "V 3"]:
 
 
 def to_body_joints(body: BodyModel) -> Float[Tensor, "V 22"]:
-    """Skinning weights with each finger, jaw and eye handed up to the wrist or the head."""
+    """Skinning weights over 22 joints; fingers count for the wrists, jaw and eyes for the head."""
     weights = body.lbs_weights.clone()
+    # Last joint first: a fingertip's weight passes from parent to parent up to the wrist.
     for joint in range(weights.shape[1] - 1, NUM_BODY_JOINTS - 1, -1):
         weights[:, int(body.parents[joint])] += weights[:, joint]
     return weights[:, :NUM_BODY_JOINTS]
