@@ -8,7 +8,7 @@ from scipy import ndimage
 from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError
 from toolkit.gaussians import Gaussians
-from toolkit.measure import blur, drift, misalignment, sectors
+from toolkit.measure import block_matching, blur, drift, misalignment, sectors
 
 
 def disc(height=200, width=160, centre=(100, 80), radius=60):
@@ -43,12 +43,12 @@ def test_shift_is_found_in_direction_and_size(shift):
 def test_what_lies_far_from_the_person_is_not_searched_and_not_missed(monkeypatch):
     photo, mask = texture(420, 400), disc(420, 400, (230, 150), 60)
     moved, moved_mask = (np.roll(plane, (4, -3), (0, 1)) for plane in (photo, mask))
-    near = misalignment.block_shifts(photo, moved, mask > 0.5, moved_mask > 0.5)
-    window, corner = misalignment._window_around(mask > 0.5)
+    near = block_matching.block_shifts(photo, moved, mask > 0.5, moved_mask > 0.5)
+    window, corner = block_matching._window_around(mask > 0.5)
     assert corner.tolist() == [113, 33] and mask[window].sum() == mask.sum()
     everywhere = (slice(None), slice(None)), np.array([0, 0])
-    monkeypatch.setattr(misalignment, "_window_around", lambda inside: everywhere)
-    whole = misalignment.block_shifts(photo, moved, mask > 0.5, moved_mask > 0.5)
+    monkeypatch.setattr(block_matching, "_window_around", lambda inside: everywhere)
+    whole = block_matching.block_shifts(photo, moved, mask > 0.5, moved_mask > 0.5)
     assert len(near.points) > 20 and np.array_equal(near.points, whole.points)
     assert np.array_equal(near.offsets, whole.offsets)
 

@@ -80,7 +80,7 @@ def test_mask_hides_errors():
     assert (masked_psnr(first, broken, mask) == 100).all()
     assert (masked_psnr(first, broken) < 30).all()
     assert (masked_ssim(first, broken, mask) > masked_ssim(first, broken)).all()
-    with pytest.raises(InputError, match="one mask value a pixel"):
+    with pytest.raises(InputError, match="one mask value per pixel"):
         masked_psnr(first, broken, mask[:, :10])
     with pytest.raises(InputError, match="one size"):
         ssim_map(first, first[:, :10])

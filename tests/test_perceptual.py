@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from skimage import data
 
 from toolkit.errors import InputError
-from toolkit.measure.perceptual import load_features, perceptual_distance, pooled
+from toolkit.measure.perceptual import load_features, perceptual_distance, pool_features
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ def test_the_net_knows_what_it_looks_at(picture):
     coffee = torch.from_numpy(data.coffee()[:300, :450].copy()).float()[None] / 255
     crops = [cat[:, 20:280, 10:230], cat[:, 20:280, 200:420], coffee[:, 20:280, 100:320]]
     with torch.no_grad():
-        a, b, other = (F.normalize(pooled(load_features()(c)), dim=1)[0] for c in crops)
-        face = F.normalize(pooled(load_features()(picture)), dim=1)[0]
+        a, b, other = (F.normalize(pool_features(load_features()(c)), dim=1)[0] for c in crops)
+        face = F.normalize(pool_features(load_features()(picture)), dim=1)[0]
     assert a @ b > max(a @ other, a @ face) + 0.05
 
 

@@ -15,25 +15,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from toolkit.evaluate.bench import Bench
 from toolkit.evaluate.cases import from_seed
 from toolkit.evaluate.scores import (
     CROP_PX,
     Look,
     Reference,
-    _energies,
+    band_energies,
     crop_square,
     look_at_person,
     round_floats,
 )
 from toolkit.evaluate.stats import in_sector, interval, kid, paired, person_values
-from toolkit.evaluate.variants import Bench, frames
+from toolkit.evaluate.variants import frames
 from toolkit.measure.metrics import masked_psnr
-from toolkit.measure.perceptual import compare_features, pooled
-from toolkit.pipeline import open_job
+from toolkit.measure.perceptual import compare_features, pool_features
 from toolkit.prior.prior import Condition
 from toolkit.prior.sdedit import SDEditConfig, Velocity, sdedit
 from toolkit.profiles.base import PipelineConfig
-from toolkit.refine.edit import clip_condition, from_latents, to_latents
+from toolkit.refine.edit import as_clip, as_frames, clip_condition
 from toolkit.refine.target import matte
 from toolkit.render.api import Render
 
@@ -41,7 +41,7 @@ MOST_SEEN, FEWEST_PX = 0.5, 200  # a pixel was seen above it; a view counts from
 
 
 @dataclass
-class ClipExam:
+class ClipScorer:
     """One person's coarse clip and truth, from the photo alone.
 
     Attributes:
@@ -53,11 +53,10 @@ class ClipExam:
     @classmethod
     def from_seed(
         cls, seed: int, split: str, folder: Path, config: PipelineConfig | None = None
-    ) -> "ClipExam":
+    ) -> "ClipScorer":
         """A procedural person: the photo is taken, the body fitted, the coarse clip rendered."""
         case = from_seed(seed, split, Path(folder), num_views=1)
-        job = open_job(case.photo, Path(folder) / "job", config or PipelineConfig(), resume=True)
-        return cls(Bench(job, case))
+        return cls(Bench.open(case, Path(folder) / "job", config))
 
     def prepare(self) -> None:
         """Make now what is otherwise made when first asked for, so that timing shows edits only."""
@@ -65,12 +64,12 @@ class ClipExam:
 
     @cached_property
     def reference(self) -> Reference:
-        return Reference(self.bench.turntable_scene)
+        return Reference.of(self.bench.turntable_scene)
 
     @cached_property
     def x0(self) -> Float[Tensor, "1 3 T H W"]:
         """The coarse clip in model units."""
-        return to_latents(self.bench.turntable.rgb)
+        return as_clip(self.bench.turntable.rgb)
 
     @cached_property
     def keep(self) -> Float[Tensor, "1 1 T H W"]:
@@ -79,8 +78,8 @@ class ClipExam:
 
     def condition(self, *, repair: bool) -> Condition:
         """What the repairer is told, or the plain prior, which must not see the coarse clip."""
-        told = clip_condition(self.bench.turntable)
-        return told if repair else replace(told, coarse=None, seen=None, through=None)
+        condition = clip_condition(self.bench.turntable)
+        return condition if repair else replace(condition, coarse=None, seen=None, carried=None)
 
     def edit(
         self, velocity: Velocity, config: SDEditConfig, *, repair: bool, seed: int = 0, **more
@@ -94,14 +93,14 @@ class ClipExam:
             generator=torch.Generator().manual_seed(seed),
             **more,
         )
-        return from_latents(clip)
+        return as_frames(clip)
 
     @cached_property
     def _coarse(self) -> tuple[Render, Look]:
         """The coarse clip, cut out as every other is."""
         turntable = self.bench.turntable
         drawn = frames(self.bench, *matte(turntable.rgb, turntable.alpha))
-        return drawn, look_at_person(drawn.rgb, drawn.alpha, self.reference)
+        return drawn, look_at_person(drawn.rgb, drawn.alpha, self.reference.truth)
 
     @cached_property
     def _seen_crops(self) -> Float[Tensor, "C S S"]:
@@ -125,9 +124,9 @@ class ClipExam:
         against the coarse clip there. `features`: of side and back views, for KID.
         """
         truth, rgb = self.reference.scene.views, drawn.rgb.clamp(0, 1)
-        look, true = look_at_person(rgb, drawn.alpha, self.reference), self.reference.look
+        look, true = look_at_person(rgb, drawn.alpha, self.reference.truth), self.reference.look
         bands = [
-            _energies(look.rgb[i], true.rgb[i], torch.minimum(look.alpha[i], true.alpha[i]))
+            band_energies(look.rgb[i], true.rgb[i], torch.minimum(look.alpha[i], true.alpha[i]))
             for i in range(len(rgb))
         ]
         views = {
@@ -142,8 +141,8 @@ class ClipExam:
             person_values(views, "side_back")
             | self._kept(rgb, look)
             | {
-                "features": round_floats(pooled([f[chosen] for f in look.features])),
-                "true_features": round_floats(pooled([f[chosen] for f in true.features])),
+                "features": round_floats(pool_features([f[chosen] for f in look.features])),
+                "true_features": round_floats(pool_features([f[chosen] for f in true.features])),
             }
         )
 

@@ -2,26 +2,27 @@
 
 import time
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from toolkit.body.anchors import Anchors
 from toolkit.body.rig import Avatar
 from toolkit.errors import InputError
 from toolkit.evaluate.align import joint_errors_mm
+from toolkit.evaluate.bench import Bench
 from toolkit.evaluate.cases import Case, from_folder, from_seed
 from toolkit.evaluate.scenes import for_body, pose_scenes
 from toolkit.evaluate.scores import Reference, crop_square, round_floats, score_views
-from toolkit.evaluate.true_body import on_true_body, photo_misalignment
-from toolkit.evaluate.variants import FRAMES, TRUE_BODY, VARIANTS, Bench
+from toolkit.evaluate.true_body import photo_misalignment
+from toolkit.evaluate.variants import FRAMES, TRUE_BODY, VARIANTS
 from toolkit.measure.drift import measure_drift
 from toolkit.measure.lpips import load_lpips
-from toolkit.measure.perceptual import pooled
-from toolkit.pipeline import open_job
-from toolkit.profiles.base import PipelineConfig, load_profile
+from toolkit.measure.perceptual import pool_features
+from toolkit.profiles.base import PipelineConfig
 from toolkit.run.folder import digest, read_json, write_json
 from toolkit.show.export import write_image
 
@@ -78,35 +79,48 @@ class ScoreConfig:
 
 
 @dataclass
-class Exam:
-    """A person's truth in all scenes, prepared when first asked for."""
+class PersonScorer:
+    """Scores a person's avatars against the truth, which is prepared when first needed.
+
+    Attributes:
+        bench: the person's stages.
+        clips: novel poses, names of motion clips.
+        base: if given, the scorer of the same person on the estimated body, whose prepared truth
+            is used again.
+    """
 
     bench: Bench
     clips: tuple[str, ...]
+    base: "PersonScorer | None" = None
 
     @cached_property
     def photo(self) -> Reference:
-        return Reference(self.bench.scene)
+        """The truth in the photo's pose."""
+        if self.base is not None:
+            return self._on_this_body(self.base.photo)
+        return Reference.of(self.bench.scene)
 
     @cached_property
     def turntable(self) -> Reference:
-        return Reference(self.bench.turntable_scene)
+        """The truth in the turntable's A pose."""
+        return Reference.of(self.bench.turntable_scene)
 
     @cached_property
     def poses(self) -> list[Reference]:
+        """The truth in the novel poses; foreign people have none."""
         if self.bench.case.person is None or not self.clips:
             return []
-        return [Reference(s) for s in pose_scenes(self.bench.case, self.bench.body, self.clips)]
+        if self.base is not None:
+            return [self._on_this_body(reference) for reference in self.base.poses]
+        return [Reference.of(s) for s in pose_scenes(self.bench.case, self.bench.body, self.clips)]
+
+    def _on_this_body(self, reference: Reference) -> Reference:
+        return reference.with_scene(for_body(reference.scene, self.bench.body))
 
     @cached_property
-    def on_true_body(self) -> "Exam":
-        """The same truth, looked at by an avatar on the true body."""
-        other = Exam(on_true_body(self.bench), self.clips)
-        other.photo, *other.poses = (
-            ref.with_scene(for_body(ref.scene, other.bench.body))
-            for ref in (self.photo, *self.poses)
-        )
-        return other
+    def on_true_body(self) -> "PersonScorer":
+        """The same truth, for avatars on the true body."""
+        return PersonScorer(self.bench.on_true_body(), self.clips, base=self)
 
     def score(self, name: str) -> tuple[dict, np.ndarray]:
         """Numbers of a variant, and three of its views as one picture."""
@@ -132,14 +146,16 @@ class Exam:
         """Features of the true views: one half of KID, and how far apart true faces are."""
         turntable = {} if self.bench.case.person is None else {"turntable": self.turntable}
         scenes = {"photo": self.photo, **turntable}
-        features = {name: round_floats(pooled(ref.look.features)) for name, ref in scenes.items()}
-        features["poses"] = [round_floats(pooled(ref.look.features)) for ref in self.poses]
+        features = {
+            name: round_floats(pool_features(ref.look.features)) for name, ref in scenes.items()
+        }
+        features["poses"] = [round_floats(pool_features(ref.look.features)) for ref in self.poses]
         faces = list(self.photo.look.faces.values())
         record = {"features": features, "face": round_floats(faces[0]) if faces else None}
         return record, _strip(self.photo.scene.views.rgb, self.photo)
 
 
-def _strip(rgb, reference: Reference) -> np.ndarray:
+def _strip(rgb: Float[Tensor, "C H W 3"], reference: Reference) -> np.ndarray:
     """Front, side and back crops side by side."""
     azimuths = reference.scene.views.azimuths_deg
     nearest = [int(np.argmin(np.abs((azimuths - a + 180) % 360 - 180))) for a in SHOWN_DEG]
@@ -147,12 +163,6 @@ def _strip(rgb, reference: Reference) -> np.ndarray:
     return torch.cat(
         [crop_square(rgb[i], plain, reference.boxes[i], 224)[..., :3] for i in nearest], dim=1
     ).numpy()
-
-
-@lru_cache(maxsize=1)
-def shared_anchors(profile: str, num: int) -> Anchors:
-    """The same for everybody, and a second's work."""
-    return load_profile(profile).make_anchors(num)
 
 
 def load_case(source: Source, folder: Path, config: ScoreConfig) -> Case:
@@ -191,20 +201,18 @@ def score_person(source: Source, out_dir: Path, config: ScoreConfig, fingerprint
         return source.name
     case = load_case(source, folder, config)  # a folder that is not as documented stops the run
     try:
-        job = open_job(case.photo, folder / "job", config.pipeline, resume=True)
-        job.anchors = shared_anchors(config.pipeline.profile, job.config.num_gaussians)
-        exam = Exam(Bench(job, case), config.clips)
+        scorer = PersonScorer(Bench.open(case, folder / "job", config.pipeline), config.clips)
         for name in missing:
-            _score(exam, name, folder, key)
+            _score(scorer, name, folder, key)
     except InputError as error:
         write_json(folder / "failed.json", {"key": key, "error": str(error)})
     return source.name
 
 
-def _score(exam: Exam, name: str, folder: Path, key: str) -> None:
+def _score(scorer: PersonScorer, name: str, folder: Path, key: str) -> None:
     """One record and the picture beside it."""
     start, cpu_start = time.perf_counter(), time.process_time()
-    record, picture = exam.truth() if name == "truth" else exam.score(name)
+    record, picture = scorer.truth() if name == "truth" else scorer.score(name)
     write_image(folder / f"{name}.png", picture)
     write_json(
         folder / f"{name}.json",

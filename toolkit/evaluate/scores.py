@@ -16,12 +16,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toolkit.cameras import Cameras
+from toolkit.evaluate.cases import Views
 from toolkit.evaluate.scenes import Scene
 from toolkit.measure.blur import band_contrasts
 from toolkit.measure.lpips import load_lpips
 from toolkit.measure.metrics import masked_psnr, masked_ssim
 from toolkit.measure.misalignment import silhouette_iou
-from toolkit.measure.perceptual import compare_features, load_features, pooled
+from toolkit.measure.perceptual import compare_features, load_features, pool_features
 from toolkit.render.api import Render
 
 CROP_PX, MARGIN = 224, 0.12  # side of the square; border as a share of the person's longer side
@@ -30,27 +31,20 @@ SAME_SURFACE_M, NEIGHBOUR_DEG = 0.02, 60.0  # of the reprojection between neighb
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A scene's truth, prepared once for all variants."""
+class Truth:
+    """True views, prepared once: where the person and the face are, and what the net sees there."""
 
-    scene: Scene
-
-    def with_scene(self, scene: Scene) -> "Reference":
-        """For an avatar on another body: the same views, so what was prepared is taken over."""
-        other = Reference(scene)
-        for name in ("boxes", "heads", "look"):
-            other.__dict__[name] = getattr(self, name)
-        return other
+    views: Views
 
     @cached_property
     def boxes(self) -> list[tuple[int, int, int]]:
         """Square around the true person in each view: left, top, side, pixels."""
-        return [person_square(a[..., 0]) for a in self.scene.views.alpha]
+        return [person_square(a[..., 0]) for a in self.views.alpha]
 
     @cached_property
     def heads(self) -> list[tuple[int, int, int] | None]:
         """Square around the true head where the face shows, else None."""
-        views = self.scene.views
+        views = self.views
         pixels, depth = views.cameras.project(views.joints[:5].mean(0, keepdim=True))
         reach = FACE_REACH_M * views.cameras.Ks[:, 1, 1] / depth[:, 0]
         turned = np.abs((views.azimuths_deg + 180) % 360 - 180)
@@ -63,7 +57,40 @@ class Reference:
 
     @cached_property
     def look(self) -> "Look":
-        return look_at_person(self.scene.views.rgb, self.scene.views.alpha, self)
+        """Crops and features of the true views."""
+        return look_at_person(self.views.rgb, self.views.alpha, self)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What avatars are scored against in one scene.
+
+    Attributes:
+        scene: the pose, and how an estimated body stands in front of the true cameras.
+        truth: of the scene's views; scenes of other bodies in the same pose share it.
+    """
+
+    scene: Scene
+    truth: Truth
+
+    @classmethod
+    def of(cls, scene: Scene) -> "Reference":
+        """A scene with its truth still to be prepared."""
+        return cls(scene, Truth(scene.views))
+
+    def with_scene(self, scene: Scene) -> "Reference":
+        """For an avatar on another body: the same views, so the prepared truth is shared."""
+        return Reference(scene, self.truth)
+
+    @property
+    def boxes(self) -> list[tuple[int, int, int]]:
+        """Square around the true person in each view: left, top, side, pixels."""
+        return self.truth.boxes
+
+    @property
+    def look(self) -> "Look":
+        """Crops and features of the true views."""
+        return self.truth.look
 
     @cached_property
     def keypoint_percent(self) -> list[float]:
@@ -85,21 +112,21 @@ class Look:
 
 
 def look_at_person(
-    rgb: Float[Tensor, "C H W 3"], alpha: Float[Tensor, "C H W 1"], reference: Reference
+    rgb: Float[Tensor, "C H W 3"], alpha: Float[Tensor, "C H W 1"], truth: Truth
 ) -> Look:
     """Crop each view as its truth is cropped, and run the net once."""
     net = load_features()
     crops = torch.stack(
-        [crop_square(rgb[i], alpha[i], box, CROP_PX) for i, box in enumerate(reference.boxes)]
+        [crop_square(rgb[i], alpha[i], box, CROP_PX) for i, box in enumerate(truth.boxes)]
     )
     heads = {
         i: crop_square(rgb[i], alpha[i], box, FACE_PX)[..., :3]
-        for i, box in enumerate(reference.heads)
+        for i, box in enumerate(truth.heads)
         if box is not None
     }
     with torch.no_grad():
         parts = [net(chunk) for chunk in crops[..., :3].split(4)]
-        faces = pooled(net(torch.stack(list(heads.values())))) if heads else []
+        faces = pool_features(net(torch.stack(list(heads.values())))) if heads else []
     return Look(
         crops[..., :3],
         crops[..., 3],
@@ -117,9 +144,9 @@ def score_views(drawn: Render, reference: Reference) -> dict:
     views, true = reference.scene.views, reference.look
     rgb = drawn.rgb.clamp(0, 1)
     mask = views.alpha > 0.5
-    look = look_at_person(rgb, drawn.alpha, reference)
+    look = look_at_person(rgb, drawn.alpha, reference.truth)
     bands = [
-        _energies(look.rgb[i], true.rgb[i], torch.minimum(look.alpha[i], true.alpha[i]))
+        band_energies(look.rgb[i], true.rgb[i], torch.minimum(look.alpha[i], true.alpha[i]))
         for i in range(len(rgb))
     ]
     faces = [
@@ -145,7 +172,7 @@ def score_views(drawn: Render, reference: Reference) -> dict:
         "consistency": consistency(drawn, reference.scene),
         "energy": [ours for ours, _ in bands],
         "energy_true": [own for _, own in bands],
-        "features": round_floats(pooled(look.features)),
+        "features": round_floats(pool_features(look.features)),
         "azimuths_deg": views.azimuths_deg.tolist(),
     }
     lpips = load_lpips()
@@ -156,7 +183,9 @@ def round_floats(values: Tensor) -> list:
     return np.round(values.numpy().astype(np.float64), 5).tolist()
 
 
-def _energies(rgb, true, mask) -> tuple[list, list]:
+def band_energies(
+    rgb: Float[Tensor, "S S 3"], true: Float[Tensor, "S S 3"], mask: Float[Tensor, "S S"]
+) -> tuple[list, list]:
     """Squared contrast of a picture and of its truth in octave bands; None where too thin."""
     found = band_contrasts([rgb, true], mask) ** 2
     return tuple([float(v) if np.isfinite(v) else None for v in bands] for bands in found)

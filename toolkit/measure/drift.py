@@ -1,4 +1,8 @@
-"""Did the refit keep the structure? Coarse and refined Gaussians are one to one: how far apart?"""
+"""Did the refit keep the structure of the coarse avatar? Gaussians are compared one to one.
+
+A refit is meant to correct each Gaussian near its place. If Gaussians wander past their neighbours,
+they no longer hang on the right anchors, and they will come apart in another pose.
+"""
 
 from dataclasses import asdict, dataclass
 
@@ -11,15 +15,16 @@ from toolkit.gaussians import Gaussians
 
 @dataclass(frozen=True)
 class Drift:
-    """How far the refined centres lie from their coarse ones.
+    """How far the centres moved, from coarse to refined.
 
     Attributes:
         mean_mm: mean distance.
         median_mm: median distance.
-        p95_mm: 95th percentile.
+        p95_mm: 95th percentile of the distances.
         max_mm: largest distance.
-        mean_spacings: mean distance over the local spacing, the way to the nearest other centre.
-        not_self: share of refined Gaussians whose nearest coarse neighbour is another one.
+        mean_spacings: mean of distance / spacing, where the spacing of a Gaussian is the distance
+            to its nearest neighbour in the coarse avatar.
+        not_self: share of refined Gaussians that now lie nearest to the old place of another one.
     """
 
     mean_mm: float
@@ -37,21 +42,21 @@ def measure_drift(coarse: Gaussians, refined: Gaussians) -> Drift:
     """Compare two sets of Gaussians of equal number and order, in one pose.
 
     Raises:
-        InputError: numbers differ, or fewer than two.
+        InputError: the numbers differ, or there are fewer than two Gaussians.
     """
     if len(coarse) != len(refined) or len(coarse) < 2:
         fail(
             "drift",
             got=f"{len(coarse)} and {len(refined)} Gaussians",
             wanted="equal numbers, two or more",
-            fix="Compare a refit with what it started from.",
+            fix="Compare a refit with the Gaussians from which it started.",
         )
     start = coarse.means.detach().cpu().numpy().astype(np.float64)
     end = refined.means.detach().cpu().numpy().astype(np.float64)
     distance = np.linalg.norm(end - start, axis=1)
     tree = cKDTree(start)
-    spacing = tree.query(start, k=2)[0][:, 1]
-    # one that lies on its own old place, or as near to it as to any other, counts as itself
+    spacing = tree.query(start, k=2)[0][:, 1]  # the first neighbour is the Gaussian itself
+    # a Gaussian that lies as near to its own old place as to the nearest one counts as itself
     not_self = tree.query(end)[0] < distance - 1e-12
     mm = 1e3 * distance
     return Drift(

@@ -1,7 +1,11 @@
 """A perceptual distance that runs offline: features of EfficientNet-Lite0, trained on ImageNet.
 
-LPIPS in shape (unit-normalised features of several depths, squared differences), without LPIPS's
-learnt channel weights: numbers compare with each other, not with published LPIPS.
+It has the form of LPIPS: features of several depths, each pixel's vector brought to unit length,
+squared differences. LPIPS's learnt weights of the channels are missing, so its values compare with
+each other, but not with published LPIPS values.
+
+The net is written out here because no library serves: LPIPS's weights may not ship with us, and
+EfficientNet-Lite is in timm, which needs torchvision, whose build must match torch's.
 """
 
 from functools import lru_cache
@@ -16,14 +20,14 @@ from toolkit.errors import fail
 from toolkit.run.files import model_path
 
 STRIDED = (1, 3, 5, 11)  # blocks that halve the picture
-STAGES = (0, 2, 4, 10)  # blocks compared: 16, 24, 40, 112 channels at 1/2, 1/4, 1/8, 1/16
-NUM_BLOCKS = 15  # the last one: 192 channels at 1/32, pooled for KID and for faces
-POOLED_RMS = 3.3  # of the pooled features of people on white: brings them to unit size
+COMPARED = (0, 2, 4, 10)  # blocks for the distance: 16, 24, 40, 112 channels at 1/2, 1/4, 1/8, 1/16
+NUM_BLOCKS = 15  # the last one has 192 channels at 1/32; its mean serves KID and faces
+POOLED_RMS = 3.3  # root mean square of these means over people on white: divided out
 MADE_BY = "python -m tools.bake.perceptual"
 
 
 class EfficientNetLite(nn.Module):
-    """The trunk up to block `num_blocks`; batch normalisation is folded into the convolutions.
+    """The trunk of EfficientNet-Lite; batch normalisation is folded into the convolutions.
 
     Source: Tan & Le 2019, "lite" variant (ReLU6, no squeeze-and-excitation).
     """
@@ -33,17 +37,26 @@ class EfficientNetLite(nn.Module):
         weights: dict[str, Tensor],
         *,
         strided: tuple[int, ...] = STRIDED,
-        stages: tuple[int, ...] = STAGES,
+        compared: tuple[int, ...] = COMPARED,
         num_blocks: int = NUM_BLOCKS,
     ):
+        """Build the net from its weights.
+
+        Args:
+            weights: "<layer>.weight" and "<layer>.bias" for the stem and each block's layers.
+            strided: blocks that halve the picture.
+            compared: blocks whose features `forward` returns.
+            num_blocks: blocks to run; the features of the last one are returned, too.
+        """
         super().__init__()
-        self.strided, self.stages, self.num_blocks = strided, stages, num_blocks
+        self.strided, self.compared, self.num_blocks = strided, compared, num_blocks
+        # a buffer's name may not contain a dot
         self.names = {name.replace(".", "/"): name for name in weights}
         for key, name in self.names.items():
             self.register_buffer(key, weights[name].float())
 
     def _convolve(self, x: Tensor, name: str, *, stride: int = 1) -> Tensor:
-        weight = getattr(self, f"{name}/weight")
+        weight = getattr(self, f"{name}/weight")  # (out, in / groups, size, size)
         groups = x.shape[1] // weight.shape[1]
         if (size := weight.shape[-1]) > 1:
             # TensorFlow's "same": at stride 2 the odd pixel of padding lies right and below
@@ -54,6 +67,7 @@ class EfficientNetLite(nn.Module):
         return F.conv2d(x, weight, getattr(self, f"{name}/bias"), stride, groups=groups)
 
     def _block(self, x: Tensor, index: int) -> Tensor:
+        """Inverted residual: widen the channels, filter each alone, narrow them, add the input."""
         stride, y = 1 + (index in self.strided), x
         if f"block{index}/expand/weight" in self.names:
             y = F.relu6(self._convolve(y, f"block{index}/expand"))
@@ -62,23 +76,24 @@ class EfficientNetLite(nn.Module):
         return x + y if y.shape == x.shape else y
 
     def forward(self, rgb: Float[Tensor, "B H W 3"]) -> list[Tensor]:
-        """Features (B,C,h,w) of the blocks in `stages` and of the last; pictures in [0, 1]."""
+        """Features (B,C,h,w) of the compared blocks and of the last one; pictures in [0, 1]."""
+        # the net was trained on values (byte - 127) / 128
         x = (rgb.permute(0, 3, 1, 2) * 255 - 127) / 128
         x = F.relu6(self._convolve(x, "stem", stride=2))
-        found = []
+        features = []
         for index in range(self.num_blocks):
             x = self._block(x, index)
-            if index in self.stages or index == self.num_blocks - 1:
-                found.append(x)
-        return found
+            if index in self.compared or index == self.num_blocks - 1:
+                features.append(x)
+        return features
 
 
 @lru_cache(maxsize=1)
 def load_features() -> EfficientNetLite:
-    """The net that ships with the repository; frozen.
+    """The net that ships with the repository; its weights are buffers, so nothing trains them.
 
     Raises:
-        MissingFileError: the weights are not there.
+        MissingFileError: the file of weights is missing.
     """
     path = model_path("efficientnet_lite0.safetensors", made_by=MADE_BY)
     return EfficientNetLite(load_file(path)).eval()
@@ -87,17 +102,22 @@ def load_features() -> EfficientNetLite:
 def compare_features(
     first: list[Tensor], second: list[Tensor], mask: Float[Tensor, "B H W"] | None = None
 ) -> Float[Tensor, " B"]:
-    """Perceptual distance from the features of two stacks (`EfficientNetLite.forward`)."""
+    """Perceptual distance of each pair of pictures, from their features.
+
+    Args:
+        first, second: features of two stacks of pictures, from `EfficientNetLite`.
+        mask: weight of each pixel, in [0, 1]; left out: all pixels count.
+    """
     total = 0.0
-    for a, b in zip(first[: len(STAGES)], second[: len(STAGES)], strict=True):
+    for a, b in zip(first[: len(COMPARED)], second[: len(COMPARED)], strict=True):
+        # (B,h,w): squared distance of unit vectors, from 0 (same direction) to 4 (opposite)
         error = (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1)
-        weight = (
-            torch.ones_like(error)
-            if mask is None
-            else F.interpolate(mask[:, None].to(error), size=error.shape[1:], mode="area")[:, 0]
-        )
+        if mask is None:
+            weight = torch.ones_like(error)
+        else:  # each cell of the features weighs as much as the mask covers of it
+            weight = F.interpolate(mask[:, None].to(error), size=error.shape[1:], mode="area")[:, 0]
         total = total + (weight * error).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1e-6)
-    return total / len(STAGES)
+    return total / len(COMPARED)
 
 
 def perceptual_distance(
@@ -109,9 +129,12 @@ def perceptual_distance(
 
     Args:
         first, second: in [0, 1]; the net was trained at about 224 px.
-        mask: where to look, in [0, 1]; everywhere if None.
+        mask: weight of each pixel, in [0, 1]; left out: all pixels count.
 
-    Source: after Zhang et al. 2018 (LPIPS), eq. 1, with all channel weights equal.
+    Raises:
+        InputError: the sizes differ, or the pictures are smaller than 32 px.
+
+    Source: after Zhang et al. 2018 (LPIPS), Eq. 1, with all channel weights equal.
     """
     if first.shape != second.shape or min(first.shape[1:3]) < 32:
         fail(
@@ -124,6 +147,9 @@ def perceptual_distance(
     return compare_features(net(first), net(second), mask)
 
 
-def pooled(features: list[Tensor]) -> Float[Tensor, "B 192"]:
-    """The deepest features averaged over the picture, of roughly unit size: one vector each."""
+def pool_features(features: list[Tensor]) -> Float[Tensor, "B 192"]:
+    """Mean of the deepest features over each picture: one vector, its entries roughly of unit size.
+
+    Distributions of these vectors are compared by KID, and pairs of them tell faces apart.
+    """
     return features[-1].mean((2, 3)) / POOLED_RMS

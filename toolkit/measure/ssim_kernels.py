@@ -1,11 +1,16 @@
-"""SSIM on the CPU: loops over an 11 px window, with the gradient written out.
+"""SSIM on the CPU: compiled loops over the window, with the gradient written out.
 
-A refit spent half its time on SSIM while the window was a banded matrix; here each row is read once
-for all five moments, and only the moments' gradients are kept for the way back. `ssim.ssim_map`
-calls it; a test compares both.
+No library serves: scikit-image's SSIM has no gradient, and with torch's matrix products SSIM took
+half of the refit's time. Here each row is read once for all five moments, and only three
+derivatives are stored for the way back. `ssim.ssim_map` calls it; tests compare it with
+scikit-image and with the matrix products.
 
-Letters: x, y the two stacks; m* their local means (mx, my, mxx, myy, mxy). A row of a picture is
-one line of W * D numbers, so that the loops are long and the channels need no axis of their own.
+    forward:   rows of x, y --filter down--> a line of 5 moments --filter across--> SSIM, slopes
+    backward:  slopes * gradient of SSIM --the transposed filters--> gradient of x
+
+Letters: x and y are the two stacks of pictures; mx, my, mxx, myy and mxy are the local means of x,
+y, x^2, y^2 and x y: the five moments. A row of a picture is one line of W * D numbers, pixel by
+pixel, so that the loops are long and the channels need no axis of their own.
 """
 
 import numba
@@ -18,10 +23,10 @@ from toolkit.measure.ssim_window import SSIM_C1, SSIM_C2, window_weights
 _fast = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
 
 
-class WindowedSsim(torch.autograd.Function):
-    """Stacks x, y (C,H,W,D) -> SSIM (C,h,w,D), every `stride`-th row and column.
+class CompiledSsim(torch.autograd.Function):
+    """Stacks x, y (C,H,W,D) -> SSIM (C,h,w,D) at every `stride`-th row and column.
 
-    The gradient goes to x alone.
+    Only x gets a gradient: in a fit, y is the target.
     """
 
     @staticmethod
@@ -36,14 +41,15 @@ class WindowedSsim(torch.autograd.Function):
         )
         shape = (num, weights[0].shape[1], weights[1].shape[1])
         similarity = np.empty(shape, np.float32)
+        # d SSIM / d mx, d mxx, d mxy at each pixel; empty if x needs no gradient
         slopes = np.empty((3, *shape) if x.requires_grad else (3, 0, 0, 0), np.float32)
         _forward(*lines, weights, (stride, depth), similarity, slopes)
-        ctx.kept = lines, weights, (stride, depth), slopes
+        ctx.for_backward = lines, weights, (stride, depth), slopes
         return torch.from_numpy(similarity.reshape(num, shape[1], -1, depth))
 
     @staticmethod
     def backward(ctx, v: Tensor):
-        (x, y), weights, step, slopes = ctx.kept
+        (x, y), weights, step, slopes = ctx.for_backward
         out = np.empty_like(x)
         _backward(
             x, y, weights, step, slopes * v.contiguous().numpy().reshape(slopes.shape[1:]), out
@@ -53,10 +59,11 @@ class WindowedSsim(torch.autograd.Function):
 
 @_fast
 def _forward(x, y, weights, step, similarity, slopes):
-    """Rows are filtered into five lines of moments, the lines into one row of the result."""
+    """For each row of the result: filter down into five lines of moments, then across; compare."""
     rows, columns = weights
     stride, depth = step
     reach, length = rows.shape[0] // 2, x.shape[2]
+    # buffers for one row, made once and reused for all rows
     phases = np.zeros((5, stride, similarity.shape[2] + (2 * reach + stride) * depth), np.float32)
     moments = np.empty((5, similarity.shape[2]), np.float32)
     line = np.empty((5, length), np.float32)
@@ -65,7 +72,7 @@ def _forward(x, y, weights, step, similarity, slopes):
             line[:] = 0
             for k in range(2 * reach + 1):
                 source = r * stride + k - reach
-                if 0 <= source < x.shape[1]:
+                if 0 <= source < x.shape[1]:  # beyond the border the weights are 0
                     _add_moments(x[p, source], y[p, source], rows[k, r], line)
             _filter_columns(line, columns, step, phases, moments)
             _compare(moments, similarity[p, r], slopes, p, r)
@@ -73,7 +80,10 @@ def _forward(x, y, weights, step, similarity, slopes):
 
 @_fast
 def _add_moments(x, y, weight, line):
-    """One loop a moment: LLVM gives up on loops with many arrays that might overlap."""
+    """Add one weighted row to the five lines of moments.
+
+    One loop per moment, because LLVM does not vectorise a loop over many arrays that might overlap.
+    """
     _add(x, weight, line[0])
     _add(y, weight, line[1])
     _add_product(x, x, weight, line[2])
@@ -95,7 +105,11 @@ def _add_product(x, y, weight, line):
 
 @_fast
 def _filter_columns(line, columns, step, phases, moments):
-    """Every `stride`-th column; the line is split by phase, so that each tap reads on end."""
+    """Filter the five lines across, at every `stride`-th column.
+
+    The columns are first sorted by phase (column modulo stride). Then each weight of the window
+    reads numbers that lie side by side in memory, at any stride; that is what makes it fast.
+    """
     stride, depth = step
     reach = columns.shape[0] // 2
     for m in range(5):
@@ -112,8 +126,12 @@ def _filter_columns(line, columns, step, phases, moments):
 
 @_fast
 def _compare(moments, similarity, slopes, p, r):
-    """SSIM and its derivatives by mx, mxx and mxy. Source: Wang et al. 2004, eq. 13."""
-    keep = slopes.shape[1] > 0
+    """SSIM = a1 a2 / (b1 b2), and its derivatives by mx, mxx and mxy.
+
+    The derivatives by my and myy are not needed, since y gets no gradient.
+    Source: Wang et al. 2004, Eq. 13.
+    """
+    with_gradient = slopes.shape[1] > 0
     for c in range(len(similarity)):
         mx, my = moments[0, c], moments[1, c]
         a1 = 2 * mx * my + np.float32(SSIM_C1)
@@ -123,7 +141,7 @@ def _compare(moments, similarity, slopes, p, r):
         over = 1 / (b1 * b2)
         value = a1 * a2 * over
         similarity[c] = value
-        if keep:
+        if with_gradient:
             slopes[0, p, r, c] = 2 * (my * (a2 - a1) * over + mx * value * (1 / b2 - 1 / b1))
             slopes[1, p, r, c] = -value / b2
             slopes[2, p, r, c] = 2 * a1 * over
@@ -131,7 +149,11 @@ def _compare(moments, similarity, slopes, p, r):
 
 @_fast
 def _backward(x, y, weights, step, slopes, out):
-    """The filter's transpose on the moments' gradients: out = K'v0 + 2 x K'v1 + y K'v2."""
+    """Gradient of x: K'v0 + 2 x K'v1 + y K'v2.
+
+    v0, v1, v2 are the gradients of the moments mx = K x, mxx = K x^2 and mxy = K x y, with K the
+    filter. Its transpose K' spreads each value back over the pixels from which it came.
+    """
     rows, columns = weights
     stride, depth = step
     reach, (h, length) = rows.shape[0] // 2, slopes.shape[2:]
@@ -141,7 +163,7 @@ def _backward(x, y, weights, step, slopes, out):
         for i in range(x.shape[1]):
             column[:] = 0
             for k in range(2 * reach + 1):
-                r = i - k + reach
+                r = i - k + reach  # the window around row r has its weight k on row i
                 if r % stride == 0 and 0 <= r // stride < h:
                     for m in range(3):
                         _add(slopes[m, p, r // stride], rows[k, r // stride], column[m])
@@ -151,7 +173,7 @@ def _backward(x, y, weights, step, slopes, out):
 
 @_fast
 def _spread_columns(column, columns, step, phases):
-    """Each value back onto the columns it was read from; split by phase as in `_filter_columns`."""
+    """Spread each value back over its columns; sorted by phase as in `_filter_columns`."""
     stride, depth = step
     phases[:] = 0
     for m in range(3):
@@ -162,6 +184,7 @@ def _spread_columns(column, columns, step, phases):
 
 @_fast
 def _gather(x, y, phases, step, out):
+    """Undo the sorting by phase, and add up the three terms of the gradient."""
     stride, depth, reach = step
     for column in range(len(x) // depth):
         phase, place = (column + reach) % stride, (column + reach) // stride

@@ -1,12 +1,14 @@
-"""How much of an error a better regressor could mend: bias against the spread of the truth.
+"""How much of the coarse model's error could a better regressor remove? Bias against variance.
 
-Many truths fit one photo. Over them, the squared error of one prediction b splits exactly:
+One photo leaves the back of a person open: many true backs t fit it. Averaged over them, the
+squared error of one prediction b splits exactly:
 
     mean |b - t|^2  =  |b - m|^2  +  mean |m - t|^2,        m = mean of t
     total              bias          variance
 
-The bias is the model's own fault. The variance is nobody's: no function of the photo has a smaller
-error than m. A generator that draws one t has twice the variance, 3 dB below m.
+The bias is an error of the model, and better training could remove it. The variance is not: no
+function of the photo has a smaller error than m, which is a blurred mean. A perfect generator draws
+one sharp t instead; its error is twice the variance, so its PSNR is 3 dB below that of m.
 """
 
 from dataclasses import dataclass
@@ -19,12 +21,12 @@ from toolkit.errors import fail
 
 @dataclass(frozen=True)
 class ErrorSplit:
-    """Mean squared errors per pixel and channel, one a view.
+    """Mean squared errors per pixel and channel, one value per view.
 
     Attributes:
-        bias: squared distance of the prediction to the mean of the truths.
-        variance: of the truths around their mean.
-        num: truths that were drawn.
+        bias: squared distance from the prediction to the mean of the truths.
+        variance: mean squared distance from a truth to their mean.
+        num: number of truths.
     """
 
     bias: Float[Tensor, " C"]
@@ -33,22 +35,22 @@ class ErrorSplit:
 
     @property
     def total(self) -> Float[Tensor, " C"]:
-        """Squared error of the prediction to one truth, on average."""
+        """Squared error of the prediction, on average over the truths."""
         return self.bias + self.variance
 
     @property
     def irreducible(self) -> float:
-        """Share of the error that no function of the photo can mend, over all views."""
+        """Share of the error that no function of the photo can remove, over all views."""
         return float(self.variance.sum() / self.total.sum().clamp_min(1e-12))
 
     @property
     def ceiling_db(self) -> float:
-        """PSNR that the best regressor would gain: the bias gone, the variance left."""
+        """PSNR that the best regressor would gain, dB: no bias, only the variance is left."""
         return _decibel(self.total.sum() / self.variance.sum().clamp_min(1e-12))
 
     @property
     def sampler_db(self) -> float:
-        """PSNR that a perfect generator would gain (or lose), which draws one of the truths.
+        """PSNR that a perfect generator, which draws one of the truths, would gain (or lose), dB.
 
         Source: Blau & Michaeli 2018: perfect perception at up to twice the least squared error.
         """
@@ -64,15 +66,19 @@ def split_error(
     truths: Float[Tensor, "M C H W D"],
     mask: Float[Tensor, "C H W"],
 ) -> ErrorSplit:
-    """Bias and variance of a prediction's error, estimated without bias from M truths.
+    """Estimate bias and variance of a prediction's error from M truths.
+
+    The mean of M truths is itself off by variance / M on average. Both estimates are corrected for
+    that, so the bias can come out slightly negative; `total` is exactly the mean error over the M
+    truths.
 
     Args:
-        prediction: C views.
-        truths: the same views of M draws that all agree with what the prediction knew.
+        prediction: C views in [0, 1].
+        truths: the same views of M people who all agree with the photo that the model saw.
         mask: weight of each pixel.
 
-    The mean of M draws is itself off by variance / M; this is taken from the bias, which can
-    therefore come out slightly negative. `total` is exactly the mean error to the M truths.
+    Raises:
+        InputError: shapes that do not belong together, or fewer than two truths.
     """
     if len(truths) < 2 or truths.shape[1:] != prediction.shape or mask.shape != truths.shape[1:4]:
         fail(
@@ -82,7 +88,8 @@ def split_error(
             fix="Stack at least two truths of the same views.",
         )
 
-    def average(squares: Tensor) -> Tensor:
+    def average(squares: Float[Tensor, "*M C H W D"]) -> Float[Tensor, "*M C"]:
+        """Mean over channels and pixels, weighted by the mask."""
         weight = mask.to(squares)
         return (squares.mean(-1) * weight).sum((-2, -1)) / weight.sum((-2, -1)).clamp_min(1e-8)
 
