@@ -14,15 +14,14 @@ from safetensors.torch import load_file, save_file
 
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.prior.orbit import static_orbit, turntable_cameras
-from toolkit.prior.prior import Condition
+from toolkit.prior.prior import Condition, Prior
 from toolkit.prior.sdedit import SDEditConfig, sdedit
-from toolkit.prior.wan import encoders as wan_encoders
-from toolkit.prior.wan import files as wan_files
-from toolkit.prior.wan import memory as wan_memory
+from toolkit.prior.wan import encoders, fake_tensors, files, memory
+from toolkit.prior.wan.config import WanConfig
 from toolkit.prior.wan.encoders import clean_text, embed_text
-from toolkit.prior.wan.files import MODELS, check_wan, find_wan, fingerprint
-from toolkit.prior.wan.grid import LatentPrior
-from toolkit.prior.wan.model import WanConfig, WanPrior
+from toolkit.prior.wan.files import check_wan, find_wan, fingerprint
+from toolkit.prior.wan.model import WanPrior
+from toolkit.prior.wan.published import MODELS
 from toolkit.prior.wan.tiny import write_tiny_wan
 from toolkit.refine.edit import refine_clip
 from toolkit.refine.turntable import Turntable
@@ -118,7 +117,7 @@ def test_our_loop_equals_diffusers_video_to_video(pipeline, prior, video, streng
     theirs = reference(pipeline, prior, video, strength=strength, num_inference_steps=steps)
     ours = sdedit(
         prior.velocity,
-        prior.encode(as_clip(video)),
+        prior.to_latents(as_clip(video)),
         prior.base,
         generator=seeded(1),
         config=SDEditConfig(strength, steps, prior.shift),
@@ -133,12 +132,12 @@ def test_decoded_frames_equal_diffusers(pipeline, prior, video):
     )
     x = sdedit(
         prior.velocity,
-        prior.encode(as_clip(video)),
+        prior.to_latents(as_clip(video)),
         prior.base,
         generator=seeded(1),
         config=SDEditConfig(0.8, 5, prior.shift),
     )
-    ours = (prior.decode(x)[0].permute(1, 0, 2, 3) + 1) / 2
+    ours = (prior.to_clip(x)[0].permute(1, 0, 2, 3) + 1) / 2
     assert torch.allclose(ours, theirs[0], atol=1e-5)
     assert theirs.std() > 0.01
 
@@ -150,7 +149,7 @@ def test_without_guidance_the_negative_prompt_is_not_asked(pipeline, prior, vide
     plain = dataclasses.replace(prior.base, negative=None)
     ours = sdedit(
         prior.velocity,
-        prior.encode(as_clip(video)),
+        prior.to_latents(as_clip(video)),
         plain,
         generator=seeded(1),
         config=SDEditConfig(0.5, 4, 3.0),
@@ -195,7 +194,9 @@ def test_image_to_video_runs_sdedit_of_a_coarse_clip(i2v, video):
     config = SDEditConfig(0.4, 5, 3.0)
 
     def run(condition):
-        return sdedit(i2v.velocity, i2v.encode(clip), condition, config=config, generator=seeded())
+        return sdedit(
+            i2v.velocity, i2v.to_latents(clip), condition, config=config, generator=seeded()
+        )
 
     with_front = run(i2v.condition(told))
     other = dataclasses.replace(told, reference=clip[:, :, 2])
@@ -219,11 +220,11 @@ def test_text_encoder_is_freed_after_its_one_use(folders, monkeypatch):
     made = []
 
     def recorded(*args):
-        model = wan_files.read_part(*args)
+        model = files.read_part(*args)
         made.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr(wan_encoders, "read_part", recorded)
+    monkeypatch.setattr(encoders, "read_part", recorded)
     embedded = embed_text(folders["t2v"], [PROMPT])
     assert embedded.shape == (1, 512, 32) and len(made) == 1 and made[0]() is None
 
@@ -236,7 +237,7 @@ def test_trap_frames_are_dropped(pipeline, prior, video):
     kept = reference(pipeline, prior, eight, strength=0.5, num_inference_steps=2, output_type="pt")
     assert kept.shape[1] == 5  # diffusers: 3 of 8 are gone, without a word
     with pytest.raises(InputError, match="8 frames"):
-        prior.encode(as_clip(eight))
+        prior.to_latents(as_clip(eight))
 
 
 def test_trap_odd_sizes_and_ranges(prior):
@@ -247,13 +248,16 @@ def test_trap_odd_sizes_and_ranges(prior):
         torch.full((1, 3, 5, 32, 32), 255.0),
     ):
         with pytest.raises(InputError, match="wanted"):
-            prior.encode(clip)
+            prior.to_latents(clip)
 
 
 def test_trap_a_strength_too_small_returns_an_empty_batch(pipeline, prior, video):
     with pytest.raises(InputError, match="at least one step"):
         sdedit(
-            prior.velocity, prior.encode(as_clip(video)), prior.base, config=SDEditConfig(0.05, 10)
+            prior.velocity,
+            prior.to_latents(as_clip(video)),
+            prior.base,
+            config=SDEditConfig(0.05, 10),
         )
     nothing = reference(pipeline, prior, video, strength=0.05, num_inference_steps=10)
     assert len(nothing) == 0
@@ -267,7 +271,7 @@ def test_trap_strength_above_one_is_taken_for_one(pipeline, prior, video):
 
 
 def test_trap_given_latents_are_not_noised(pipeline, prior, video):
-    x0 = prior.encode(as_clip(video))
+    x0 = prior.to_latents(as_clip(video))
     theirs = pipeline(
         latents=x0,
         prompt_embeds=prior.base.text,
@@ -302,14 +306,14 @@ def turntable(views, size):
 def test_trap_stretching(prior, i2v, kind):
     """Any size and any number of views go through `refine_clip` and come back as they were."""
     chosen = prior if kind == "t2v" else i2v
-    assert isinstance(chosen, LatentPrior) and chosen.close_loop
+    assert isinstance(chosen, Prior) and chosen.close_loop
     clip, sizes = turntable(6, (40, 24)), []
-    encode = chosen.encode
-    chosen.encode = lambda clip: sizes.append(tuple(clip.shape)) or encode(clip)
+    encode = chosen.to_latents
+    chosen.to_latents = lambda clip: sizes.append(tuple(clip.shape)) or encode(clip)
     try:
         refined = refine_clip(chosen, clip, SDEditConfig(0.5, 2, 3.0), generator=seeded())
     finally:
-        del chosen.encode
+        del chosen.to_latents
     assert refined.shape == clip.rgb.shape and refined.isfinite().all()
     assert set(sizes) == {(1, 3, 9, 48, 32)}  # six views, the first again, two more; 48 x 32
 
@@ -375,9 +379,10 @@ def test_what_a_folder_says(folders, tmp_path):
 
 def test_missing_checkpoints_name_the_command_that_fetches_them(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    known = MODELS["t2v-1.3b"]
+    monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path))
+    known = MODELS["t2v-1.3b"].weight
     with pytest.raises(
-        MissingFileError, match=f"hf download {known.hub_id} --revision {known.revision}"
+        MissingFileError, match=f"hf download {known.source} --revision {known.revision}"
     ):
         find_wan("t2v-1.3b")
     with pytest.raises(InputError, match="revision"):
@@ -421,28 +426,28 @@ def test_bfloat16_keeps_what_must_stay_float32(folders, video):
     assert block.attn1.to_q.weight.dtype == torch.bfloat16
     assert block.scale_shift_table.dtype == torch.float32
     assert next(prior.vae.parameters()).dtype == torch.float32
-    v = prior.velocity(prior.encode(as_clip(video)), 0.5, prior.base)
+    v = prior.velocity(prior.to_latents(as_clip(video)), 0.5, prior.base)
     assert v.dtype == torch.float32 and v.isfinite().all()
 
 
 def test_a_batch_is_its_clips_one_by_one(prior, video):
     clips = torch.cat([as_clip(video), as_clip(video.flip(0))])
-    x = prior.encode(clips)
+    x = prior.to_latents(clips)
     together = prior.velocity(x, torch.tensor(0.7), prior.base)
     apart = torch.cat([prior.velocity(one, 0.7, prior.base) for one in x.split(1)])
     assert torch.allclose(together, apart, atol=1e-5)
-    assert torch.allclose(prior.decode(x)[:1], prior.decode(x[:1]), atol=1e-6)
+    assert torch.allclose(prior.to_clip(x)[:1], prior.to_clip(x[:1]), atol=1e-6)
 
 
 @pytest.mark.parametrize("where", ["swapped", "streamed"])
 def test_offloading_changes_no_value(folders, prior, video, where, monkeypatch):
-    monkeypatch.setattr(wan_memory, "LADDER", [(where, True)])
+    monkeypatch.setattr(memory, "LADDER", [(where, True)])
     lean = load(folders["t2v"])
     assert lean.plan.transformer == where and lean.vae.use_tiling
-    x = lean.encode(as_clip(video))
-    assert torch.equal(x, prior.encode(as_clip(video)))  # smaller than one tile
+    x = lean.to_latents(as_clip(video))
+    assert torch.equal(x, prior.to_latents(as_clip(video)))  # smaller than one tile
     assert torch.equal(lean.velocity(x, 0.5, lean.base), prior.velocity(x, 0.5, prior.base))
-    assert torch.equal(lean.decode(x), prior.decode(x))
+    assert torch.equal(lean.to_clip(x), prior.to_clip(x))
 
 
 # -- memory --------------------------------------------------------------------------------------
@@ -453,13 +458,13 @@ def count(model):
 
 
 def test_parameter_counts_are_those_of_the_real_classes():
-    parts = wan_memory.meta_models(MODELS["t2v-1.3b"].transformer)
-    assert count(parts["VAE"]) == pytest.approx(wan_memory.VAE_PARAMETERS, rel=0.01)
-    assert count(parts["text encoder"]) == pytest.approx(wan_memory.TEXT_PARAMETERS, rel=0.01)
+    parts = fake_tensors.meta_models(MODELS["t2v-1.3b"].transformer)
+    assert count(parts["VAE"]) == pytest.approx(memory.VAE_PARAMETERS, rel=0.01)
+    assert count(parts["text encoder"]) == pytest.approx(memory.TEXT_PARAMETERS, rel=0.01)
     for model in MODELS.values():
         with torch.device("meta"):
             real = diffusers.WanTransformer3DModel(**model.transformer)
-        assert wan_memory.transformer_parameters(model.transformer) == count(real)
+        assert memory.transformer_parameters(model.transformer) == count(real)
 
 
 def test_peak_of_a_chain_is_three_tensors():
@@ -469,7 +474,7 @@ def test_peak_of_a_chain_is_three_tensors():
                 x = x + 1
             return x
 
-    peak = wan_memory.peak_bytes(Chain, lambda m: m(torch.empty(1000)))
+    peak = fake_tensors.peak_bytes(Chain, lambda m: m(torch.empty(1000)))
     assert peak == 3 * 4000  # the caller's, the last and the next one
 
 
@@ -488,28 +493,28 @@ def test_activation_formula_covers_the_real_transformer(name):
             encoder_hidden_states_image=image,
         )
 
-    measured = wan_memory.peak_bytes(
+    measured = fake_tensors.peak_bytes(
         lambda: diffusers.WanTransformer3DModel(**config), call, torch.bfloat16
     )
-    estimated = wan_memory.activation_bytes(config, t * h * w // 4, torch.bfloat16)
+    estimated = memory.activation_bytes(config, t * h * w // 4, torch.bfloat16)
     assert measured < estimated < 1.3 * measured
 
 
 def test_decoder_formula_covers_the_real_vae():
-    measured = wan_memory.peak_bytes(
+    measured = fake_tensors.peak_bytes(
         diffusers.AutoencoderKLWan, lambda vae: vae.decode(torch.empty(1, 16, 3, 20, 20))
     )
-    assert measured < wan_memory.DECODE_BYTES_A_PIXEL * 160**2 < 1.1 * measured
+    assert measured < memory.DECODE_BYTES_PER_PIXEL * 160**2 < 1.1 * measured
 
 
 def test_plans_of_the_usual_cards():
     small, large = (MODELS[name].transformer for name in ("t2v-1.3b", "t2v-14b"))
     clip = (21, 832, 480)
-    plans = [wan_memory.choose_plan(gb, small, clip) for gb in wan_memory.PRESETS_GB]
+    plans = [memory.choose_plan(gb, small, clip) for gb in memory.PRESETS_GB]
     assert [p.transformer for p in plans] == ["resident"] * 5
     assert [p.tiled_vae for p in plans] == [True, False, False, False, False]
     assert [p.text_on_gpu for p in plans] == [False, True, True, True, True]
-    plans = [wan_memory.choose_plan(gb, large, clip) for gb in wan_memory.PRESETS_GB]
+    plans = [memory.choose_plan(gb, large, clip) for gb in memory.PRESETS_GB]
     assert [p.transformer for p in plans] == ["streamed"] * 3 + ["resident"] * 2
     assert all(p.peak_gb <= p.memory_gb for p in plans)
     assert "streamed" in str(plans[0]) and "of 8.0 GB" in str(plans[0])
@@ -519,11 +524,11 @@ def test_more_memory_never_gives_a_slower_plan():
     config = MODELS["t2v-14b"].transformer
     rungs = []
     for gb in range(12, 100, 4):
-        plan = wan_memory.choose_plan(gb, config, (81, 832, 480))
-        rungs.append(wan_memory.LADDER.index((plan.transformer, plan.tiled_vae)))
+        plan = memory.choose_plan(gb, config, (81, 832, 480))
+        rungs.append(memory.LADDER.index((plan.transformer, plan.tiled_vae)))
     assert rungs == sorted(rungs, reverse=True) and rungs[0] > rungs[-1] == 0
 
 
 def test_a_clip_too_large_for_the_card_is_refused():
     with pytest.raises(MissingCapabilityError, match="GB or more"):
-        wan_memory.choose_plan(8, MODELS["t2v-14b"].transformer, (121, 1280, 720))
+        memory.choose_plan(8, MODELS["t2v-14b"].transformer, (121, 1280, 720))

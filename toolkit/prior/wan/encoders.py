@@ -1,6 +1,6 @@
 """Wan2.1's two encoders: UMT5 for the prompt, CLIP for the first frame of an I2V model.
 
-Each is loaded, used and let go (UMT5) or kept on the CPU (CLIP), for the GPU belongs to the
+UMT5 is loaded, used and freed; CLIP stays on the CPU. So the GPU's memory is left for the
 transformer.
 """
 
@@ -17,13 +17,19 @@ from torch import Tensor
 from toolkit.errors import MissingCapabilityError, fail
 from toolkit.prior.wan.files import read_part
 
-TEXT_TOKENS = 512  # the I2V transformer takes exactly so many for granted, whatever it is given
+TEXT_TOKENS = 512  # the I2V transformer splits text from picture tokens at this fixed number
 
 
 def embed_text(
     folder: Path, texts: list[str], device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "N 512 D"]:
     """Load UMT5, embed the texts, free it again; positions after a text's end are zero.
+
+    Args:
+        folder: of the checkpoint.
+        texts: prompts of at most 512 tokens each.
+        device: on which UMT5 runs; the result is on the CPU.
+        dtype: of UMT5's weights and of the result.
 
     Raises:
         InputError: a text of more than 512 tokens, which would be cut off silently.
@@ -42,14 +48,14 @@ def embed_text(
             "prompt",
             got=f"{tokens.input_ids.shape[1]} tokens",
             wanted=f"at most {TEXT_TOKENS}",
-            fix="Shorten it; the rest would not be seen.",
+            fix="Shorten it: the transformer would never see the rest.",
         )
     encoder = read_part(UMT5EncoderModel, folder / "text_encoder", dtype).to(device)
-    mask = tokens.attention_mask.to(device)
+    mask = tokens.attention_mask.to(device)  # (N,512), 1 on tokens, 0 on padding
     with torch.no_grad():
         states = encoder(tokens.input_ids.to(device), mask).last_hidden_state
-    embedded = (states * mask[..., None]).cpu()
-    del encoder, states
+    embedded = (states * mask[..., None]).cpu()  # diffusers pads with zeros, not with UMT5's output
+    del encoder, states  # the last references: 11 GB at the published size
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -57,7 +63,11 @@ def embed_text(
 
 
 def clean_text(text: str) -> str:
-    """What diffusers does to a prompt: mend its encoding, resolve HTML entities, squeeze spaces."""
+    """What diffusers does to a prompt: mend its encoding, resolve HTML entities, merge spaces.
+
+    Raises:
+        MissingCapabilityError: the text is not plain ASCII, and the package ftfy is missing.
+    """
     if not text.isascii():
         try:
             from ftfy import fix_text
@@ -70,19 +80,28 @@ def clean_text(text: str) -> str:
                 kind=MissingCapabilityError,
             )
         text = fix_text(text)
+    # twice, as in diffusers: "&amp;lt;" is "<" that was escaped two times
     return re.sub(r"\s+", " ", html.unescape(html.unescape(text))).strip()
 
 
 @dataclass(frozen=True)
 class ImageEncoder:
-    """CLIP's vision model with its preprocessing, on the CPU: it sees one picture a clip."""
+    """CLIP's vision model with its preprocessing, on the CPU: it sees one picture per clip."""
 
     model: torch.nn.Module
     processor: object
 
     @classmethod
     def load(cls, folder: Path, name: str | None) -> "ImageEncoder":
-        """The encoder of an I2V checkpoint; `name` is its class in model_index.json."""
+        """The encoder of an I2V checkpoint.
+
+        Args:
+            folder: of the checkpoint.
+            name: its class in model_index.json; None if there is none.
+
+        Raises:
+            InputError: another class.
+        """
         import transformers
 
         if name not in ("CLIPVisionModel", "CLIPVisionModelWithProjection"):
@@ -102,6 +121,6 @@ class ImageEncoder:
         from PIL import Image
 
         pixels = ((picture[0].permute(1, 2, 0).clamp(-1, 1) + 1) * 127.5).round().byte()
-        seen = self.processor(images=Image.fromarray(pixels.cpu().numpy()), return_tensors="pt")
-        with torch.no_grad():
-            return self.model(**seen, output_hidden_states=True).hidden_states[-2]
+        inputs = self.processor(images=Image.fromarray(pixels.cpu().numpy()), return_tensors="pt")
+        with torch.no_grad():  # hidden_states[-1] would be the last layer
+            return self.model(**inputs, output_hidden_states=True).hidden_states[-2]

@@ -1,85 +1,18 @@
-"""Which Wan2.1 checkpoints exist, where their files lie, and whether a folder really is one.
+"""Where a Wan2.1 checkpoint lies, whether a folder really is one, and how its parts are read.
 
-Nothing here loads a weight, imports diffusers or downloads unless asked to.
+Nothing here downloads unless it is asked to.
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from toolkit.errors import MissingFileError, fail
+from toolkit.prior.wan.published import MODELS
+from toolkit.weights.search import locate
 from toolkit.weights.sets import hash_ends
-
-_DIT = {
-    "patch_size": (1, 2, 2),
-    "attention_head_dim": 128,
-    "in_channels": 16,
-    "out_channels": 16,
-    "text_dim": 4096,
-    "freq_dim": 256,
-    "qk_norm": "rms_norm_across_heads",
-    "cross_attn_norm": True,
-}
-
-# Source: google/umt5-xxl's config as copied into the text_encoder folder of all Wan2.1 checkpoints
-UMT5_XXL = {
-    "d_model": 4096,
-    "d_kv": 64,
-    "d_ff": 10240,
-    "num_layers": 24,
-    "num_heads": 64,
-    "vocab_size": 256384,
-    "feed_forward_proj": "gated-gelu",
-    "relative_attention_num_buckets": 32,
-}
-
-
-@dataclass(frozen=True)
-class WanModel:
-    """A published checkpoint.
-
-    Attributes:
-        hub_id: name on the Hugging Face hub; Apache-2.0, no account needed.
-        revision: commit of it that this code was written against.
-        transformer: configuration of WanTransformer3DModel.
-        download_gb: size of the whole folder (10^9 bytes; stored in float32).
-    """
-
-    hub_id: str
-    revision: str
-    transformer: dict
-    download_gb: float
-
-
-# Source of the numbers: wan/configs/*.py of Wan-Video/Wan2.1 and diffusers' conversion script
-MODELS = {
-    "t2v-1.3b": WanModel(
-        "Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
-        "0fad780a534b6463e45facd96134c9f345acfa5b",
-        _DIT | {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30},
-        28.9,
-    ),
-    "t2v-14b": WanModel(
-        "Wan-AI/Wan2.1-T2V-14B-Diffusers",
-        "38ec498cb3208fb688890f8cc7e94ede2cbd7f68",
-        _DIT | {"num_attention_heads": 40, "ffn_dim": 13824, "num_layers": 40},
-        80.4,
-    ),
-    "i2v-14b-480p": WanModel(
-        "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers",
-        "b184e23a8a16b20f108f727c902e769e873ffc73",
-        _DIT
-        | {
-            "num_attention_heads": 40,
-            "ffn_dim": 13824,
-            "num_layers": 40,
-            "in_channels": 36,
-            "image_dim": 1280,
-            "added_kv_proj_dim": 5120,
-        },
-        90.1,
-    ),
-}
 
 
 def find_wan(source: str | Path, revision: str | None = None, *, download: bool = False) -> Path:
@@ -88,17 +21,21 @@ def find_wan(source: str | Path, revision: str | None = None, *, download: bool 
     Args:
         source: a folder, a key of `MODELS`, or a hub id.
         revision: commit on the hub; may be left out for the checkpoints of `MODELS`.
-        download: fetch what is missing; else only the hub's cache is searched.
+        download: fetch what is missing into the hub's cache; else nothing is downloaded.
 
     Raises:
-        MissingFileError: not here; the message holds the command that fetches it.
+        MissingFileError: not on this machine; the message holds the command that fetches it.
         InputError: a hub id without a pinned revision.
     """
     if Path(source).is_dir():
         return Path(source)
-    known = [m for key, m in MODELS.items() if str(source) in (key, m.hub_id)]
-    hub_id = known[0].hub_id if known else str(source)
-    revision = revision or (known[0].revision if known else None)
+    published = {key: model.weight for key, model in MODELS.items()}
+    published |= {weight.source: weight for weight in published.values()}
+    weight = published.get(str(source))
+    if weight and revision in (None, weight.revision) and (copy := locate(weight)).complete:
+        return copy.folder
+    hub_id = weight.source if weight else str(source)
+    revision = revision or (weight.revision if weight else None)
     if revision is None:
         fail(
             f"Wan checkpoint {source}",
@@ -106,6 +43,12 @@ def find_wan(source: str | Path, revision: str | None = None, *, download: bool 
             wanted=f"a folder, one of {sorted(MODELS)}, or a hub id with revision=",
             fix="Name the commit, so that tomorrow's run loads today's weights.",
         )
+    return _find_on_hub(
+        hub_id, revision, download=download, size=f" ({weight.size_text})" if weight else ""
+    )
+
+
+def _find_on_hub(hub_id: str, revision: str, *, download: bool, size: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -119,15 +62,16 @@ def find_wan(source: str | Path, revision: str | None = None, *, download: bool 
             )
         )
     except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
-        size = f" (about {known[0].download_gb:.0f} GB)" if known else ""
         raise MissingFileError(
-            f"{source} is not on this machine. Fetch it{size} with: "
+            f"{hub_id} is not on this machine. Fetch it{size} with: "
             f"hf download {hub_id} --revision {revision}"
         ) from error
 
 
 def check_wan(folder: Path) -> dict:
     """Read what decides how a checkpoint is loaded, and refuse its look-alikes.
+
+    Wan2.2 and VACE come in folders of the same layout, but their networks are called differently.
 
     Returns:
         `kind` ("t2v" or "i2v"), `shift` (of the noise schedule it is published with),
@@ -142,8 +86,9 @@ def check_wan(folder: Path) -> dict:
     name = transformer.get("_class_name")
     if name != "WanTransformer3DModel" or vae.get("_class_name") != "AutoencoderKLWan":
         _refuse(folder, f"transformer class {name}, VAE class {vae.get('_class_name')}")
+    # model_index.json maps each part to [library, class]; [null, null] is a part that is not there
     if (index.get("transformer_2") or [None])[0] or index.get("expand_timesteps"):
-        _refuse(folder, "a Wan2.2 folder (two transformers, or a time step for each token)")
+        _refuse(folder, "a Wan2.2 folder (two transformers, or one time step per token)")
     channels = transformer.get("in_channels", 16)
     if vae.get("z_dim", 16) != 16 or vae.get("patch_size") or channels not in (16, 36):
         _refuse(folder, f"{channels} input channels, {vae.get('z_dim', 16)} latent channels")
@@ -155,8 +100,13 @@ def check_wan(folder: Path) -> dict:
     }
 
 
-def read_part(kind, folder: Path, dtype):
+def read_part(kind: type[nn.Module], folder: Path, dtype: torch.dtype) -> nn.Module:
     """One model of a checkpoint, from safetensors only, in eval mode and without gradients.
+
+    Args:
+        kind: a class of diffusers or transformers with `from_pretrained`.
+        folder: of this part, e.g. `.../vae`.
+        dtype: of the weights in memory; the few that the class itself keeps in float32 stay so.
 
     Raises:
         MissingFileError: no weights, or a download that was cut short.
@@ -183,15 +133,18 @@ def read_part(kind, folder: Path, dtype):
 
 
 def fingerprint(folder: Path) -> str:
-    """Changes when a weight file is exchanged."""
+    """A digest that changes when a weight file is exchanged."""
     return hash_ends(
         {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.safetensors"))}
     )
 
 
 def _shift(folder: Path) -> float:
-    """UniPC calls it `flow_shift`, Euler `shift`; turning one scheduler's config into the other's
-    class keeps the wrong one and falls back to 1 (diffusers 0.42)."""
+    """Shift of the noise schedule, read from the scheduler's file.
+
+    UniPC calls it `flow_shift`, Euler `shift`. We read it ourselves, because diffusers 0.42 loses
+    it when an Euler scheduler is made from UniPC's config: the shift is then 1.
+    """
     path = folder / "scheduler/scheduler_config.json"
     config = _read(path)
     shift = config.get("flow_shift", config.get("shift"))

@@ -1,23 +1,17 @@
-"""What Wan2.1 takes of a GPU, and the fastest way to run it on the GPU that is there.
+"""How much GPU memory Wan2.1 needs, and the fastest way to run it on the GPU that is there.
 
-Three stages never overlap: the text encoder (embedded once, freed), the transformer, the VAE. The
-estimates of activations are formulas whose constants were measured with `peak_bytes` on fake
-tensors of the real sizes; `tests/test_wan.py` measures them again.
+Three phases never overlap: the text encoder (embeds once, is freed), the transformer, the VAE. The
+estimates of activations are formulas whose constants were measured with `fake_tensors.peak_bytes`
+on models of the real size; `tests/test_wan.py` measures them again.
 """
 
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from toolkit.errors import MissingCapabilityError, fail
 from toolkit.prior.wan.encoders import TEXT_TOKENS
-from toolkit.prior.wan.files import UMT5_XXL
 from toolkit.prior.wan.grid import latent_shape
 
 GB = 1e9
@@ -27,7 +21,7 @@ SLACK = 1.2  # fragmentation and workspaces of cuDNN; a guess on the safe side
 VAE_PARAMETERS = 0.127e9
 TEXT_PARAMETERS = 5.68e9
 TILE_PX = 256  # side of a VAE tile, diffusers' default
-DECODE_BYTES_A_PIXEL = 19_800  # float32, whatever the number of frames: the VAE works in groups
+DECODE_BYTES_PER_PIXEL = 19_800  # float32, for any number of frames: the VAE decodes them in groups
 
 
 @dataclass(frozen=True)
@@ -40,8 +34,8 @@ class Plan:
         tiled_vae: the VAE works on 256-pixel tiles; seams are blended, values change slightly.
         text_on_gpu: whether UMT5 embeds there or on the CPU (a minute, once).
         memory_gb: of the GPU (10^9 bytes).
-        peak_gb: estimate of the largest stage.
-        stages_gb: estimate of each stage.
+        peak_gb: estimate for the phase that needs most.
+        phases_gb: estimates for text encoder (0 on the CPU), transformer and VAE.
     """
 
     transformer: str
@@ -49,10 +43,10 @@ class Plan:
     text_on_gpu: bool
     memory_gb: float
     peak_gb: float
-    stages_gb: tuple[float, float, float]
+    phases_gb: tuple[float, float, float]
 
     def __str__(self) -> str:
-        text, denoise, decode = self.stages_gb
+        text, denoise, decode = self.phases_gb
         how = f"transformer {self.transformer}, VAE {'tiled' if self.tiled_vae else 'whole'}"
         if self.memory_gb == float("inf"):
             return how
@@ -63,7 +57,7 @@ class Plan:
         )
 
 
-# Fastest first; the first one that fits is taken.
+# (transformer, tiled_vae) of every plan, the fastest first; the first one that fits is taken.
 LADDER = [
     ("resident", False),
     ("resident", True),
@@ -84,20 +78,21 @@ def choose_plan(
 
     Args:
         memory_gb: of the GPU that is free, 10^9 bytes.
-        transformer: its configuration, as in `wan_files.MODELS` or a config.json.
+        transformer: its configuration, as in `published.MODELS` or a config.json.
         clip: frames (4k + 1), height and width in pixels (multiples of 16).
         dtype: of transformer and text encoder.
 
     Raises:
         MissingCapabilityError: even the leanest plan does not fit.
     """
+    # The text encoder has no plan of its own: it fits, or it runs on the CPU. 5 % for activations.
     text_gb = TEXT_PARAMETERS * dtype.itemsize / GB * 1.05 + RESERVED_GB
     text_on_gpu = text_gb <= memory_gb
     for where, tiled in LADDER:
-        denoise, vae = stage_gb(transformer, clip, where=where, tiled=tiled, dtype=dtype)
+        denoise, vae = phase_gb(transformer, clip, where=where, tiled=tiled, dtype=dtype)
         if max(denoise, vae) <= memory_gb:
-            stages = (text_gb if text_on_gpu else 0.0, denoise, vae)
-            return Plan(where, tiled, text_on_gpu, memory_gb, max(stages), stages)
+            phases = (text_gb if text_on_gpu else 0.0, denoise, vae)
+            return Plan(where, tiled, text_on_gpu, memory_gb, max(phases), phases)
     fail(
         "GPU memory",
         got=f"{memory_gb:.1f} GB for a clip of {clip}",
@@ -107,7 +102,7 @@ def choose_plan(
     )
 
 
-def stage_gb(
+def phase_gb(
     transformer: Mapping,
     clip: tuple[int, int, int],
     *,
@@ -115,51 +110,80 @@ def stage_gb(
     tiled: bool,
     dtype: torch.dtype = torch.bfloat16,
 ) -> tuple[float, float]:
-    """GPU memory (10^9 bytes) while the transformer denoises, and while the VAE works."""
+    """GPU memory (10^9 bytes) while the transformer denoises, and while the VAE works.
+
+    Args:
+        transformer: its configuration.
+        clip: frames, height and width in pixels.
+        where: `Plan.transformer`.
+        tiled: `Plan.tiled_vae`.
+        dtype: of the transformer; the VAE always is float32, 4 bytes per value.
+    """
     t, h, w = latent_shape(*clip)
+    num_tokens = t * h * w // 4  # one token per 2 x 2 latents
     parameters, blocks = transformer_parameters(transformer), transformer["num_layers"]
     weights = parameters * dtype.itemsize / GB
-    on_gpu = {"resident": weights, "swapped": weights, "streamed": 3 * weights / blocks}[
-        where
-    ]  # at work, arriving, leaving
-    active = SLACK * activation_bytes(transformer, t * h * w // 4, dtype) / GB
+    on_gpu = {
+        "resident": weights,
+        "swapped": weights,
+        "streamed": 3 * weights / blocks,  # one block at work, one arriving, one leaving
+    }[where]
+    active = SLACK * activation_bytes(transformer, num_tokens, dtype) / GB
     vae_weights = 4 * VAE_PARAMETERS / GB
     pixels = clip[1] * clip[2]
-    at_work = min(pixels, TILE_PX**2) if tiled else pixels
+    pixels_at_once = min(pixels, TILE_PX**2) if tiled else pixels
     frames = 2 * clip[0] * pixels * 3 * 4  # the clip, and once more while it is put together
-    vae = vae_weights + (SLACK * DECODE_BYTES_A_PIXEL * at_work + frames) / GB
-    beside = vae_weights if where != "swapped" else 0.0
-    waiting = {"resident": weights, "swapped": 0.0, "streamed": 0.0}[where]
-    return on_gpu + active + beside + RESERVED_GB, vae + waiting + RESERVED_GB
+    vae = vae_weights + (SLACK * DECODE_BYTES_PER_PIXEL * pixels_at_once + frames) / GB
+    # What lies on the GPU beside the part that works:
+    idle_vae = vae_weights if where != "swapped" else 0.0
+    idle_transformer = {"resident": weights, "swapped": 0.0, "streamed": 0.0}[where]
+    return on_gpu + active + idle_vae + RESERVED_GB, vae + idle_transformer + RESERVED_GB
 
 
 def activation_bytes(transformer: Mapping, num_tokens: int, dtype: torch.dtype) -> int:
-    """Peak of the transformer's activations without gradients; attention's square is never held."""
+    """Peak of the transformer's activations without gradients.
+
+    Per token, two vectors of the feed-forward layer (before and after its activation function) and
+    six of the model's width are alive at once. Attention's matrix of tokens by tokens is never held
+    as a whole: torch's kernels work through it in blocks.
+
+    Args:
+        transformer: its configuration.
+        num_tokens: of the clip.
+        dtype: of the activations.
+    """
     dim = transformer["num_attention_heads"] * transformer["attention_head_dim"]
     return (num_tokens + TEXT_TOKENS) * dtype.itemsize * (2 * transformer["ffn_dim"] + 6 * dim)
 
 
 def transformer_parameters(transformer: Mapping) -> int:
-    """Number of weights of a WanTransformer3DModel, by hand; the tests count the real class."""
+    """Number of weights of a WanTransformer3DModel, by formula; the tests count the real class.
+
+    Args:
+        transformer: its configuration.
+    """
     c = transformer
     d = c["num_attention_heads"] * c["attention_head_dim"]
-    linear = lambda n, m: n * m + m  # noqa: E731
-    attention = 4 * linear(d, d) + 2 * d
-    image = c.get("added_kv_proj_dim")
+    image = c.get("added_kv_proj_dim")  # I2V only: keys and values of the picture's tokens
+
+    def linear(n: int, m: int) -> int:
+        return n * m + m  # matrix and bias
+
+    attention = 4 * linear(d, d) + 2 * d  # query, key, value, output; norms of query and key
     block = (
-        2 * attention
+        2 * attention  # among the tokens, and from the tokens to the text
         + (2 * linear(image, d) + d if image else 0)
         + linear(d, c["ffn_dim"])
         + linear(c["ffn_dim"], d)
-        + 2 * d
-        + 6 * d
+        + 2 * d  # norm before the attention to the text
+        + 6 * d  # shift, scale and gate, once for attention and once for the feed-forward layer
     )
     embed = (
-        linear(c["in_channels"] * 4, d)
-        + linear(c["freq_dim"], d)
+        linear(c["in_channels"] * 4, d)  # a patch of 2 x 2 latents
+        + linear(c["freq_dim"], d)  # time: two layers, then six modulation vectors
         + linear(d, d)
         + linear(d, 6 * d)
-        + linear(c["text_dim"], d)
+        + linear(c["text_dim"], d)  # text: two layers
         + linear(d, d)
     )
     if e := c.get("image_dim"):
@@ -168,75 +192,7 @@ def transformer_parameters(transformer: Mapping) -> int:
 
 
 def gpu_memory_gb(device: str) -> float:
-    """Free memory (10^9 bytes) of a CUDA device; elsewhere nothing is short of it."""
+    """Free memory (10^9 bytes) of a CUDA device; infinite elsewhere, where we do not plan."""
     if not device.startswith("cuda"):
         return float("inf")
     return torch.cuda.mem_get_info(torch.device(device))[0] / GB
-
-
-def meta_models(transformer: Mapping, *, layers: int | None = None) -> dict[str, nn.Module]:
-    """The real classes at published size on the meta device: shapes without memory or weights.
-
-    Args:
-        transformer: a configuration of `wan_files.MODELS`.
-        layers: fewer transformer blocks than published.
-    """
-    from diffusers import AutoencoderKLWan, WanTransformer3DModel
-    from transformers import UMT5Config, UMT5EncoderModel
-
-    config = dict(transformer) | ({"num_layers": layers} if layers else {})
-    with torch.device("meta"):
-        return {
-            "transformer": WanTransformer3DModel(**config).eval(),
-            "VAE": AutoencoderKLWan().eval(),
-            "text encoder": UMT5EncoderModel(UMT5Config(**UMT5_XXL)).eval(),
-        }
-
-
-class _Ledger(TorchDispatchMode):
-    """Adds up the storages that operators make, and takes off those that are freed."""
-
-    def __init__(self, known: nn.Module):
-        super().__init__()
-        self.live = self.peak = 0
-        weights = [*known.parameters(), *known.buffers()]
-        self.sizes = {t.untyped_storage()._cdata: 0 for t in weights}  # not counted
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, torch.Tensor):
-                storage = tensor.untyped_storage()
-                if storage._cdata not in self.sizes:
-                    self.sizes[storage._cdata] = storage.nbytes()
-                    self.live += storage.nbytes()
-                    self.peak = max(self.peak, self.live)
-                    weakref.finalize(storage, self._free, storage._cdata)
-        return out
-
-    def _free(self, key: int) -> None:
-        self.live -= self.sizes.pop(key)
-
-
-def peak_bytes(
-    make: Callable[[], nn.Module],
-    call: Callable[[nn.Module], Any],
-    dtype: torch.dtype = torch.float32,
-) -> int:
-    """Most bytes of activations alive at once while `call(make())` runs, on fake tensors.
-
-    Costs neither memory nor arithmetic, so it also works at the real size. Kernels' own workspaces
-    are not seen.
-    """
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    before = torch.get_default_dtype()
-    with FakeTensorMode(), torch.no_grad():
-        try:
-            torch.set_default_dtype(dtype)
-            model = make().eval()
-        finally:
-            torch.set_default_dtype(before)
-        with _Ledger(model) as ledger:
-            call(model)
-    return ledger.peak

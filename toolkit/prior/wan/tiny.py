@@ -1,12 +1,13 @@
 """Wan2.1 in miniature: every class real, every weight random, some 100 thousand parameters.
 
 The folders have the layout of the published ones, so that loading, shapes, seeds and noise levels
-can be tried anywhere. What comes out is noise; nothing can be learnt from it about Wan's pictures.
+can be tried on any machine. The output is noise: it says nothing about the quality of Wan.
 """
 
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from toolkit.errors import fail
 
@@ -48,7 +49,7 @@ TINY_CLIP = {
     "num_attention_heads": 2,
     "image_size": 32,
 }
-WORDS = [
+SENTENCES = [  # the tokenizer's vocabulary is learnt from these
     "a full body photo of one person standing on a plain white background",
     "turntable video, studio light, sharp detail",
     "blurry, deformed, watermark, extra limbs",
@@ -59,9 +60,12 @@ def write_tiny_wan(folder: str | Path, kind: str = "t2v", *, seed: int = 0) -> P
     """Build a tiny random pipeline and save it as the hub stores the real one.
 
     Args:
-        folder: made if need be; about 0.6 MB are written into it.
+        folder: created if it does not exist; about 0.6 MB are written into it.
         kind: "t2v" (text to video) or "i2v" (also sees the first frame).
         seed: of the weights.
+
+    Returns:
+        The folder.
     """
     if kind not in ("t2v", "i2v"):
         fail("kind", got=repr(kind), wanted='"t2v" or "i2v"', fix="Try t2v.")
@@ -74,7 +78,7 @@ def write_tiny_wan(folder: str | Path, kind: str = "t2v", *, seed: int = 0) -> P
     )
 
     tokenizer = _tokenizer()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not touched
         torch.manual_seed(seed)
         parts = {
             "tokenizer": tokenizer,
@@ -89,7 +93,7 @@ def write_tiny_wan(folder: str | Path, kind: str = "t2v", *, seed: int = 0) -> P
         }
         if kind == "t2v":
             transformer = WanTransformer3DModel(**TINY_TRANSFORMER)
-            pipeline = WanPipeline(transformer=_lively(transformer), **parts)
+            pipeline = WanPipeline(transformer=_with_larger_weights(transformer), **parts)
         else:
             transformer = WanTransformer3DModel(
                 **TINY_TRANSFORMER
@@ -99,20 +103,22 @@ def write_tiny_wan(folder: str | Path, kind: str = "t2v", *, seed: int = 0) -> P
                     "added_kv_proj_dim": 24,
                 }
             )
-            pipeline = WanImageToVideoPipeline(transformer=_lively(transformer), **parts, **_clip())
+            pipeline = WanImageToVideoPipeline(
+                transformer=_with_larger_weights(transformer), **parts, **_clip()
+            )
     pipeline.save_pretrained(folder, safe_serialization=True)
     return Path(folder)
 
 
-def _lively(transformer):
-    """Enlarge the weights: at their initial size text and time would hardly move the output."""
+def _with_larger_weights(transformer: nn.Module) -> nn.Module:
+    """Enlarge the weights: at their initial size, text and time would hardly change the output."""
     with torch.no_grad():
         for parameter in transformer.parameters():
             parameter.mul_(1.5)
     return transformer.eval()
 
 
-def _text_encoder(vocab_size: int):
+def _text_encoder(vocab_size: int) -> nn.Module:
     from transformers import UMT5Config, UMT5EncoderModel
 
     # eval: transformers' encoders have dropout, and a model built from a config is in train mode
@@ -140,7 +146,7 @@ def _tokenizer():
     unigram = Tokenizer(models.Unigram())
     unigram.pre_tokenizer = pre_tokenizers.Metaspace()
     unigram.train_from_iterator(
-        WORDS,
+        SENTENCES,
         trainers.UnigramTrainer(
             vocab_size=96,
             special_tokens=["<pad>", "</s>", "<unk>"],
