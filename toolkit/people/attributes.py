@@ -3,7 +3,7 @@
 from toolkit.errors import fail
 from toolkit.people.palette import CLOTH, DENIM, EYES, HAIR
 
-PATTERNS = (
+PATTERNS = (  # of a top
     "plain",
     "stripes",
     "pinstripes",
@@ -45,10 +45,13 @@ RANGES = {"age": (18.0, 85.0), "skin": (0.0, 1.0)}  # years; 0 very light .. 1 v
 
 
 def check_attributes(attributes: dict) -> dict:
-    """Return the attributes if every name and value is known.
+    """A copy of the attributes, if every name and value is known.
+
+    Args:
+        attributes: any of the names in `CHOICES` and `RANGES`, with their values.
 
     Raises:
-        InputError: naming the attribute and its choices.
+        InputError: an unknown name, or a value outside its choices.
     """
     for name, value in attributes.items():
         if name in RANGES:

@@ -1,7 +1,10 @@
-"""The undressed base: template layers in rest space and their posed vertices and normals.
+"""The undressed figure: the body's layers in rest space, and their posed vertices and normals.
 
 All painting and cutting happens in rest space (the T-pose template, zero betas), so a hem, a
 print or an eyebrow sits at the same place on every body shape and in every pose.
+
+The body file holds more than the skin: *helper layers* ("tights", "skirt", "hair") are surfaces
+around it with skinning weights of their own, from which clothes are made (`dress/pieces.py`).
 """
 
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ from toolkit.body.npz import load_body
 from toolkit.run.files import model_path
 
 HEAD_JOINT = 15
-EYE_LAYER = 1  # in body.npz's vertex_layer
+EYE_LAYER = 1  # in body.npz's vertex_layer, which says for every vertex where it belongs
 ARM_JOINTS = (*range(16, 22), *range(25, 55))  # shoulders to finger tips
 
 
@@ -44,7 +47,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class PosedFigure:
-    """One pose of the figure: vertices, normals (world) and joint transforms rest -> posed."""
+    """One pose of the figure.
+
+    Attributes:
+        vertices, normals: in the world.
+        transforms: of the joints, rest to posed.
+        shaped: the vertices of this body shape and face before posing.
+    """
 
     vertices: Float[np.ndarray, "V 3"]
     normals: Float[np.ndarray, "V 3"]
@@ -54,19 +63,21 @@ class PosedFigure:
 
 def _layer_faces(body: BodyModel) -> dict[str, np.ndarray]:
     """Our five layers from the body's meshes; the eyes are apart from the skin."""
-    seen = body.faces_body.numpy().astype(np.int32)
-    eye = body.extra["vertex_layer"][seen[:, 0]] == EYE_LAYER
+    visible = body.faces_body.numpy().astype(np.int32)
+    eye = body.extra["vertex_layer"][visible[:, 0]] == EYE_LAYER
     layers = {
         name: body.layers[name].numpy().astype(np.int32) for name in ("tights", "skirt", "hair")
     }
-    return {"skin": seen[~eye], "eyes": seen[eye], **layers}
+    return {"skin": visible[~eye], "eyes": visible[eye], **layers}
 
 
 def rest_points(template: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
     """Carry the body's template into the space in which people are cut and painted.
 
-    That space is pinned by control points (`rest_space.npz`: vertex and place), so eyebrows and
-    hems stay where they are when the body file is baked from another population.
+    Cutting and painting use fixed coordinates (brows at y = 0.70 m, and so on). The template is the
+    mean of some population, and its brows move when the body file is baked from another one. So
+    rest space is defined by control points (`rest_space.npz`: a vertex, and the place where it has
+    to be), and radial basis functions carry all other vertices along smoothly.
     """
     with np.load(model_path("rest_space.npz", made_by="git checkout -- data/models")) as pins:
         vertex, place = pins["vertex"].astype(int), pins["tenth_mm"] / 1e4
@@ -92,7 +103,14 @@ def pose_figure(
     transl: Float[Tensor, "3"],
     expression: Float[Tensor, " E"] | None = None,
 ) -> PosedFigure:
-    """Pose every layer of the figure; `transl` in metres moves the result."""
+    """Pose every layer of the figure.
+
+    Args:
+        betas: body shape.
+        pose: axis-angle per joint in radians.
+        transl: metres, added after posing.
+        expression: weights of the body's expressions; neutral if None.
+    """
     body, figure = load_body(), load_figure()
     with torch.no_grad():
         extra = {} if expression is None else {"expression": expression}

@@ -1,9 +1,9 @@
-"""Colours people come in: skin, hair, eyes, cloth. All sRGB in [0, 1]."""
+"""Colours of skin, hair, eyes and cloth. The tables hold bytes, functions return sRGB in [0, 1]."""
 
 import numpy as np
 from jaxtyping import Float
 
-SKIN_RAMP = (
+SKIN_RAMP = (  # from very light to very dark
     np.array(
         [
             [246, 214, 194],
@@ -96,12 +96,12 @@ def skin_color(tone: float) -> Float[np.ndarray, "3"]:
 def jitter(
     rgb: Float[np.ndarray, "3"], rng: np.random.Generator, amount: float = 0.03
 ) -> Float[np.ndarray, "3"]:
-    """The same colour from another dye lot."""
+    """The same colour as if it was dyed on another day: a bit lighter or darker, and tinted."""
     shift = rng.normal(0, amount) + rng.normal(0, amount / 2, 3)
     return np.clip(np.asarray(rgb) + shift, 0.02, 0.98).astype(np.float32)
 
 
 def contrast_color(rgb: Float[np.ndarray, "3"], rng: np.random.Generator) -> str:
-    """Name of a cloth colour that can be told from `rgb`."""
+    """Name of a random cloth colour that stands out from `rgb`."""
     names = [n for n, c in CLOTH.items() if np.abs(np.array(c) / 255 - rgb).sum() > 0.75]
     return names[rng.integers(len(names))]

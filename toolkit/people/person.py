@@ -19,13 +19,13 @@ class Person:
     Attributes:
         seed: the person's number; the same seed gives the same person.
         split: "train", "val" or "test"; prints and patterns are disjoint between them.
-        attributes: what it looks like, in words and numbers (JSON-able).
-        betas: body shape.
-        pose: axis-angle radians, row 0 the global orientation.
-        transl: metres; puts the pelvis joint at the world's origin.
-        expression: face, or None for neutral.
+        attributes: what the person looks like, in words and numbers (JSON-able).
+        betas: body shape, S numbers.
+        pose: axis-angle per joint in radians; row 0 is the global orientation.
+        transl: metres; puts the pelvis joint at the origin of the world.
+        expression: weights of the body's expressions, or None for a neutral face.
         outfit: clothes, hair and skin in detail.
-        light: fixed in the world.
+        light: fixed in the world, not to the camera.
         photo_camera: one camera on +z with rotation diag(1,-1,-1).
     """
 
@@ -46,5 +46,9 @@ class Person:
         return self.outfit.mesh
 
     def random(self, purpose: int) -> np.random.Generator:
-        """A generator for one purpose (background, noise), the same on every call."""
+        """A new generator for one purpose (background, noise); every call starts it afresh.
+
+        Args:
+            purpose: any number; other numbers give independent generators.
+        """
         return np.random.default_rng([self.seed, 77, purpose])

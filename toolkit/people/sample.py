@@ -1,16 +1,15 @@
-"""Draw people: identity, outfit, pose, light and the camera of their photo, from one number.
+"""Sample people: identity, outfit, pose, light and the camera of their photo, from one number.
 
-Splits never meet: seeds lie in different ranges, outfit seeds are salted with the split, and
+The splits share nothing: seeds lie in different ranges, outfit seeds are salted with the split, and
 prints (texts, numbers, logo shapes, pictures) and pattern periods come from disjoint families
-(`prints.TEXTS`, `LOGOS`, `PICTURES`, `PERIODS_M`).
+(`paint/print_families.py`).
 """
-
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from toolkit.body.model import BodyOutput
 from toolkit.body.npz import load_body
 from toolkit.cameras import Cameras, intrinsics
 from toolkit.errors import fail
@@ -24,14 +23,18 @@ from toolkit.people.random_attributes import sample_attributes
 FIRST_SEED = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 SEEDS_PER_SPLIT = 1_000_000
 PHOTO_PX = 512
+NUM_SKIN = 13380  # the body's first vertices are its skin; eyes and helper layers follow
 
 
 def sample_person(seed: int, split: str = "train") -> Person:
-    """A random person of a split.
+    """Sample a random person of a split.
 
     Args:
-        seed: 0 .. 999999; the split's own range (e.g. from 2_000_000 for "test") works too.
+        seed: 0 .. 999999; numbers of the split's own range (from 2_000_000 for "test") work too.
         split: "train", "val" or "test".
+
+    Returns:
+        The same person for the same seed and split, on every machine.
 
     Raises:
         InputError: an unknown split, or a seed of another split's range.
@@ -40,24 +43,28 @@ def sample_person(seed: int, split: str = "train") -> Person:
 
 
 def person_from_attributes(attributes: dict, seed: int, *, split: str = "train") -> Person:
-    """A person that looks as told; what is not told comes from the seed.
+    """Sample a person with some attributes given; the seed decides all others.
 
     Args:
-        attributes: names and values of `attributes.CHOICES` and `RANGES`.
+        attributes: any of the names in `attributes.CHOICES` and `RANGES`, with their values.
         seed: as in `sample_person`.
-        split: whose print families may be used.
+        split: whose seeds and print families are used.
 
     Raises:
         InputError: an unknown attribute, value, split or seed.
     """
     seed = _absolute_seed(seed, split)
+    # Every part has a generator of its own, so that a change of one part (say, the light) does not
+    # shift the random numbers of the others.
     rng = np.random.default_rng([seed, 1])
     attributes = {**sample_attributes(rng), **check_attributes(attributes)}
     betas = _betas(attributes, np.random.default_rng([seed, 2]))
-    transl = -load_body().rest_joints(betas)[0]
+    transl = -load_body().rest_joints(betas)[0]  # puts the pelvis joint at the origin
     pose = sample_pose(np.random.default_rng([seed, 3]))
     face = _expression(np.random.default_rng([seed, 7]))
-    person = Person(
+    posed = load_body()(betas, pose, transl)
+    camera = _photo_camera(posed, attributes["framing"], np.random.default_rng([seed, 6]))
+    return Person(
         seed,
         split,
         attributes,
@@ -67,13 +74,12 @@ def person_from_attributes(attributes: dict, seed: int, *, split: str = "train")
         face,
         build_outfit(attributes, seed, split),
         sample_light(np.random.default_rng([seed, 4])),
-        _placeholder_camera(),
+        camera,
     )
-    camera = _photo_camera(person, np.random.default_rng([seed, 6]))
-    return replace(person, photo_camera=camera)
 
 
 def _absolute_seed(seed: int, split: str) -> int:
+    """The seed in its split's own range."""
     if split not in FIRST_SEED:
         fail("split", got=repr(split), wanted=f"one of {list(FIRST_SEED)}", fix="Check the name.")
     first = FIRST_SEED[split]
@@ -89,7 +95,7 @@ def _absolute_seed(seed: int, split: str) -> int:
 
 
 def _betas(attributes: dict, rng: np.random.Generator) -> Tensor:
-    """Body shape: the named directions of the attributes plus individual variation."""
+    """Body shape: steps along the body's named directions, plus individual variation."""
     body = load_body()
     weight = {"slim": 0.2, "average": 0.38, "athletic": 0.38, "heavy": 0.72}[attributes["build"]]
     muscle = {"slim": 0.4, "average": 0.5, "athletic": 0.8, "heavy": 0.5}[attributes["build"]]
@@ -108,7 +114,7 @@ def _betas(attributes: dict, rng: np.random.Generator) -> Tensor:
 
 
 def _expression(rng: np.random.Generator) -> Tensor:
-    """A friendly face: a smile of some size, open eyes, raised brows."""
+    """A friendly face (smile, open eyes, raised brows), as weights of the body's expressions."""
     names = [str(name) for name in load_body().extra["expression_names"]]
     face = np.zeros(len(names), np.float32)
     for name, low, high in (
@@ -122,23 +128,19 @@ def _expression(rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(face)
 
 
-def _placeholder_camera() -> Cameras:
-    view = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))[None].clone()
-    view[0, 2, 3] = 3.0
-    return Cameras(view, intrinsics(30.0, PHOTO_PX, PHOTO_PX), PHOTO_PX, PHOTO_PX)
-
-
-def _photo_camera(person: Person, rng: np.random.Generator) -> Cameras:
-    """A square camera on +z, axis-parallel, that frames the body or the upper body."""
-    posed = load_body()(person.betas, person.pose, person.transl)
-    points = posed.vertices[:13380]
-    low, high = points.amin(0), points.amax(0)
-    if person.attributes["framing"] == "upper":
-        low[1] = posed.joints[0, 1] + float(rng.uniform(-0.15, 0.12))
+def _photo_camera(posed: BodyOutput, framing: str, rng: np.random.Generator) -> Cameras:
+    """A square camera on +z, axis-parallel, that frames the "full" or the "upper" body."""
+    points = posed.vertices[:NUM_SKIN]
+    low, high = points.amin(0), points.amax(0)  # (3,), corners of the box around the body
+    if framing == "upper":
+        low[1] = posed.joints[0, 1] + float(rng.uniform(-0.15, 0.12))  # from about the pelvis up
     fov_deg = float(rng.uniform(20, 40))
+    # What the picture must hold from top to bottom, with a margin of 12 to 40 %. Spread arms may
+    # leave the picture: of the width only 62 % are asked for.
     span = float(max(high[1] - low[1], 0.62 * (high[0] - low[0]))) * float(rng.uniform(1.12, 1.4))
     distance = span / 2 / np.tan(np.deg2rad(fov_deg) / 2) + float(high[2]) * 0.5
     center = (low + high) / 2 + torch.from_numpy(rng.normal(0, 0.02, 3)).float()
+    # Looks along -z. The translation is minus the rotated camera centre (center, distance).
     view = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))[None].clone()
     view[0, :3, 3] = torch.tensor([-float(center[0]), float(center[1]), distance])
     return Cameras(view, intrinsics(fov_deg, PHOTO_PX, PHOTO_PX), PHOTO_PX, PHOTO_PX)
