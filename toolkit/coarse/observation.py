@@ -78,7 +78,7 @@ class Observation:
 
 
 def lay_out(anchors: Anchors, num_tokens: int) -> AnchorLayout:
-    """Choose the anchors that become tokens, and find everybody's neighbours.
+    """Choose the anchors that become tokens, and find each anchor's neighbours.
 
     Attention over 20,000 anchors would be slow, so only `num_tokens` of them become tokens: each
     the farthest from those chosen before, which covers the body evenly.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from toolkit.gaussians import Gaussians
 from toolkit.photo.crop import PhotoCrop
-from toolkit.render.api import rasterization
+from toolkit.render.rasterizer import rasterization
 
 FAINT_PX = 0.3  # a Gaussian that shows on less than this of a pixel is corrected less
 GAIN = 1.5  # of each correction: 1 converges slowly, 2 oscillates

@@ -40,7 +40,7 @@ FLATNESS = (1, 1, 0.42)  # along the skin, along the skin, along its normal: a f
 OUTLINE_M = 0.04  # only anchors about this close to the silhouette may grow beyond it
 
 POINT_FEATURES = 6 * FREQUENCIES + 3 + 3  # encoded position, normal
-# colour, mirror image's colour, seen, mirror image seen, direction to camera, outline, mask
+# colour, colour of the mirror image, both visible or not, direction to camera, outline, mask
 PHOTO_FEATURES = 3 + 3 + 1 + 1 + 3 + 6 + 1
 PIXEL_FEATURES = sum(WIDTHS)  # of the photo's maps
 
@@ -70,7 +70,7 @@ class AnchorTransformer(nn.Module):
         self.near = nn.Linear(dim, dim)  # what an anchor takes from the nearest tokens
         self.own = nn.Linear(inputs, dim)  # ... and from its own features
         self.hidden = nn.Sequential(nn.SiLU(), nn.Linear(dim, dim), nn.SiLU())
-        # offset 3, log scale 3, rotation 4, opacity 1, pull to the outline from outside, inside
+        # offset 3, log scale 3, rotation 4, opacity 1, step to the outline: inwards 1, outwards 1
         self.shape = nn.Linear(dim, 13)
         self.landed = nn.Linear(WIDTHS[0] + 3, 64)  # the photo at the Gaussian's final place
         self.color = nn.Sequential(nn.Linear(dim + 64, 64), nn.SiLU(), nn.Linear(64, 4))
@@ -82,9 +82,8 @@ class AnchorTransformer(nn.Module):
         """Gaussians in the T-pose of the shaped body, one per anchor, in the anchors' order."""
         maps = self.stem(crop)
         (pixels,), _ = crop.camera.project(observation.posed)  # (N, 2)
-        photo = sample_bilinear(
-            crop.rgb, pixels
-        )  # (N, 3), also for anchors that the camera does not see
+        # (N, 3); a hidden anchor gets a colour too, that of what hides it: `visible` tells
+        photo = sample_bilinear(crop.rgb, pixels)
         fill = fill_unseen(photo, observation.visible, layout)
         inputs = torch.cat(
             [
@@ -110,9 +109,9 @@ class AnchorTransformer(nn.Module):
         uncolored = self._shape(hidden, layout, observation)
         posed = observation.motions.apply(uncolored)
         colors = self._color(hidden, posed.means, fill, crop, maps[0], observation)
-        # A straight-through correction. The value is `repaint`'s, which looks like the photo when
-        # rendered; but no gradient flows through its render. As a constant added to `colors`, the
-        # correction leaves the gradient of the network's own colours as if nothing were corrected.
+        # Splats that have the photo's colours render a blurred photo; `repaint` corrects that. But
+        # it returns no gradient. So its difference is added as a constant ("straight-through"): the
+        # value is the corrected colour, and the gradient is that of the network's own colour.
         correction = repaint(posed.recolored(colors), crop) - colors.detach()
         return uncolored.recolored((colors + correction).clamp(0, 1))
 
@@ -142,6 +141,7 @@ class AnchorTransformer(nn.Module):
                 observation.to_camera,
                 # where the outline of the clothes lies, in units of 10 cm
                 10 * observation.contour_m.clamp(-0.3, 0.3),
+                # whether its pixel lies on the person at all
                 sample_bilinear(crop.mask[None], pixels),
             ],
             dim=1,
@@ -151,7 +151,7 @@ class AnchorTransformer(nn.Module):
         self, hidden: Float[Tensor, "N D"], layout: AnchorLayout, observation: Observation
     ) -> Gaussians:
         """Everything but the colour, in the T-pose."""
-        raw = self.shape(hidden)
+        raw = self.shape(hidden)  # (N, 13), zero in the untrained model
         inward, outward = (v.clamp(-0.1, 0.1) for v in observation.contour_m.split(3, dim=1))
         # An anchor outside of the silhouette is pulled in, at the start by half of the way. One
         # inside may be pushed out, to cover loose clothes, but only close to the silhouette: in the
@@ -164,7 +164,7 @@ class AnchorTransformer(nn.Module):
         scales = scales.clamp(MIN_SCALE_M, MAX_SCALE_M)
         turn = raw[:, 6:10] + torch.tensor([1.0, 0, 0, 0])  # starts at the identity
         quats = F.normalize(multiply_quats(_align_z(layout.normals), turn), dim=-1)
-        # Skin and cloth are opaque; below 0.9 the back would shine through the front.
+        # Skin and cloth are opaque; with a low opacity the back would shine through the front.
         opacities = 0.9 + 0.1 * torch.sigmoid(raw[:, 10] + 2)
         return Gaussians.from_colors(means, quats, scales, opacities, torch.zeros_like(means))
 

@@ -100,7 +100,7 @@ class JointAttention(nn.Module):
             [self._heads(self.to_v(points)), self._heads(self.add_v_proj(context))], dim=2
         )
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        num = points.shape[1]
+        num = points.shape[1]  # the sequence is points first, then context
         return self.to_out[0](mixed[:, :num]), mixed[:, num:]
 
 

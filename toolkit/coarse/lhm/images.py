@@ -80,14 +80,14 @@ def frame_person(
     """
     _check(image, mask)
     person = (mask > 0.5).float()
-    rows, columns = _grown_box(person, 1.1)
+    rows, columns = _grown_box(person, 1.1)  # 5 % of room on every side
     stack = torch.cat(
         [image * person[..., None] + 1 - person[..., None], person[..., None]], dim=-1
     )
     stack = _pad_to_aspect(stack[rows, columns].permute(2, 0, 1))
     scale = POSE_INPUT_PX / max(stack.shape[1:])
     stack = area_resize(stack, *(max(1, round(s * scale)) for s in stack.shape[1:]))
-    stack = _cut_symmetric(stack)
+    stack = _cut_symmetric(stack)  # upstream crops twice, with the resize between; so do we
     sides = (int(side / PATCH_PX) * PATCH_PX for side in (source_px * ASPECT, source_px))
     return area_resize(stack[:3], *sides)[None]
 
@@ -168,7 +168,7 @@ def _area_weights(size: int, new: int) -> np.ndarray:
 
 def _enlarging_weights(size: int, new: int) -> np.ndarray:
     """(new, size): OpenCV's blend of two neighbours, only where a new pixel spans their border."""
-    place, scale = np.arange(new), size / new
+    place, scale = np.arange(new), size / new  # scale < 1: old pixels per new one
     left = np.floor(place * scale).astype(int)
     share = (place + 1) - (left + 1) / scale
     share = np.where(share <= 0, 0.0, share - np.floor(share))
