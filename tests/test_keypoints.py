@@ -25,7 +25,7 @@ def hopper():
 
 
 @pytest.fixture(scope="module")
-def found(astronaut):
+def detection(astronaut):
     return detect(astronaut)
 
 
@@ -69,21 +69,21 @@ def test_guided_filter_moves_a_blurred_edge_to_the_picture_edge():
     assert np.isfinite(flat).all() and flat.shape == mask.shape
 
 
-def test_astronaut_is_one_person_with_face_and_shoulders(found, astronaut):
+def test_astronaut_is_one_person_with_face_and_shoulders(detection, astronaut):
     # Read off the photo by eye: nose near (222, 125), shoulders left and right of the neck ring.
-    assert np.hypot(*(point(found, "nose")[:2] - [222, 125])) < 15
-    assert point(found, "left_shoulder")[0] > point(found, "right_shoulder")[0]
-    assert point(found, "nose")[2] > 0.8 and point(found, "left_ankle")[2] == 0
-    assert found.mask.shape == astronaut.shape[:2]
-    assert found.mask[125, 222] > 0.9 and found.mask[350, 200] > 0.9
-    assert found.mask[50, 420] < 0.1 and found.mask[20, 20] < 0.1
-    assert found.box[3] == 512 and found.box[1] < 40
+    assert np.hypot(*(point(detection, "nose")[:2] - [222, 125])) < 15
+    assert point(detection, "left_shoulder")[0] > point(detection, "right_shoulder")[0]
+    assert point(detection, "nose")[2] > 0.8 and point(detection, "left_ankle")[2] == 0
+    assert detection.mask.shape == astronaut.shape[:2]
+    assert detection.mask[125, 222] > 0.9 and detection.mask[350, 200] > 0.9
+    assert detection.mask[50, 420] < 0.1 and detection.mask[20, 20] < 0.1
+    assert detection.box[3] == 512 and detection.box[1] < 40
 
 
-def test_world_points_have_the_documented_axes(found):
-    assert point(found, "left_shoulder")[0] > 0
+def test_world_points_have_the_documented_axes(detection):
+    assert point(detection, "left_shoulder")[0] > 0
     names = {
-        n: found.world[KEYPOINT_NAMES.index(n)]
+        n: detection.world[KEYPOINT_NAMES.index(n)]
         for n in ("nose", "left_shoulder", "right_shoulder", "left_hip", "right_hip", "left_ear")
     }
     assert names["left_shoulder"][0] > names["right_shoulder"][0]
@@ -93,21 +93,21 @@ def test_world_points_have_the_documented_axes(found):
 
 
 def test_hopper_is_one_person(hopper):
-    found = detect(hopper)
-    assert point(found, "left_shoulder")[0] > point(found, "right_shoulder")[0] + 200
-    assert 0.4 < found.mask.mean() < 0.75
+    detection = detect(hopper)
+    assert point(detection, "left_shoulder")[0] > point(detection, "right_shoulder")[0] + 200
+    assert 0.4 < detection.mask.mean() < 0.75
 
 
-def test_mirror_image_gives_mirrored_points(found, astronaut):
+def test_mirror_image_gives_mirrored_points(detection, astronaut):
     mirrored = detect(astronaut[:, ::-1])
     back = mirrored.keypoints[MIRROR] * [-1, 1, 1] + [512, 0, 0]
-    sure = (found.keypoints[:, 2] > 0.5) & (back[:, 2] > 0.5)
+    sure = (detection.keypoints[:, 2] > 0.5) & (back[:, 2] > 0.5)
     assert sure.sum() >= 10
-    assert np.median(np.linalg.norm((back - found.keypoints)[sure, :2], axis=1)) < 10
+    assert np.median(np.linalg.norm((back - detection.keypoints)[sure, :2], axis=1)) < 10
 
 
-def test_alpha_replaces_the_mask(found, astronaut):
-    alpha = (found.mask > 0.5).astype(np.float32)
+def test_alpha_replaces_the_mask(detection, astronaut):
+    alpha = (detection.mask > 0.5).astype(np.float32)
     np.testing.assert_array_equal(detect(astronaut, alpha).mask, alpha)
 
 

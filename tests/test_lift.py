@@ -135,10 +135,10 @@ def test_fit_is_nearer_in_depth_with_the_lifter(small):
     body, errors = load_body(), {True: [], False: []}
     for seed in (4, 5, 6):
         detection, points, _ = photographed(small, seed)
-        for use, found in errors.items():
+        for use, distances in errors.items():
             fitted = fit_body(detection, SIZE, body, stages=STAGES[:2], use_lifter=use)
             again = small.posed(fitted.betas, fitted.pose[:22], surface=False)[0]
-            found.append(float((again - again[HIPS].mean(0) - points)[11:, 2].abs().mean()))
+            distances.append(float((again - again[HIPS].mean(0) - points)[11:, 2].abs().mean()))
     assert np.mean(errors[True]) < 0.7 * np.mean(errors[False])
 
 

@@ -186,9 +186,9 @@ def test_square_picture_says_where_the_photo_lies():
     photo[150:160, 20:30] = 1
     picture, scale, corner = square_picture(photo, 448)
     rows, cols = torch.where(picture[0] > 0.5)
-    found = torch.stack([cols.float().mean() + 0.5, rows.float().mean() + 0.5])
+    center = torch.stack([cols.float().mean() + 0.5, rows.float().mean() + 0.5])
     torch.testing.assert_close(
-        (found - corner) / scale, torch.tensor([25.0, 155.0]), atol=0.3, rtol=0
+        (center - corner) / scale, torch.tensor([25.0, 155.0]), atol=0.3, rtol=0
     )
     assert scale == pytest.approx(448 / 240)
 
@@ -235,13 +235,13 @@ def scene(body):
     return clothed, detection, camera, (betas, pose, camera)
 
 
-def errors(found, scene, body):
+def errors(fitted, scene, body):
     """Keypoints in pixels, mask IoU, and joints in metres after the pelvis is aligned."""
     clothed, detection, camera, (betas, pose, _) = scene
-    points = ReducedBody.of(body).posed(found.betas, found.pose[:22])[0]
-    pixels = found.camera.project(points)[0][0].numpy()
-    ours, true = silhouette(clothed, found, found.camera), detection.mask > 0.5
-    joints = [b.joints - b.joints[0] for b in (body(found.betas, found.pose), body(betas, pose))]
+    points = ReducedBody.of(body).posed(fitted.betas, fitted.pose[:22])[0]
+    pixels = fitted.camera.project(points)[0][0].numpy()
+    ours, true = silhouette(clothed, fitted, fitted.camera), detection.mask > 0.5
+    joints = [b.joints - b.joints[0] for b in (body(fitted.betas, fitted.pose), body(betas, pose))]
     return (
         float(np.linalg.norm(pixels - detection.keypoints[:, :2], axis=1).mean()),
         float((ours & true).sum() / (ours | true).sum()),
@@ -274,7 +274,7 @@ def test_photo_world_hands_and_a_known_pose(scene, body):
     _, detection, camera, truth = scene
     net = NetThatErrs(truth, body, 0)
     net.noise = lambda *shape: torch.zeros(shape)
-    found = fit_body_multihmr(
+    fitted = fit_body_multihmr(
         net,
         np.zeros((*SIZE, 3), np.float32),
         detection,
@@ -282,11 +282,11 @@ def test_photo_world_hands_and_a_known_pose(scene, body):
         focal_px=float(camera.Ks[0, 0, 0]),
         stages=(),
     )
-    torch.testing.assert_close(rodrigues(found.pose), rodrigues(truth[1]), atol=1e-5, rtol=0)
-    joints = body(found.betas, found.pose, found.transl).joints
+    torch.testing.assert_close(rodrigues(fitted.pose), rodrigues(truth[1]), atol=1e-5, rtol=0)
+    joints = body(fitted.betas, fitted.pose, fitted.transl).joints
     torch.testing.assert_close(joints[0], torch.zeros(3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(found.camera.viewmats[0, :3, :3], VIEW)
-    assert found.mask.shape == SIZE and found.keypoints.shape == (33, 3)
+    torch.testing.assert_close(fitted.camera.viewmats[0, :3, :3], VIEW)
+    assert fitted.mask.shape == SIZE and fitted.keypoints.shape == (33, 3)
 
 
 def test_random_weights_run_to_the_end(scene, body, tmp_path):
@@ -295,9 +295,9 @@ def test_random_weights_run_to_the_end(scene, body, tmp_path):
     save_multihmr(tiny_multihmr(), tmp_path / "multiHMR_112_T.pt")
     photo = np.random.default_rng(0).uniform(size=(*SIZE, 3)).astype(np.float32)
     short = tuple(replace(stage, steps=5) for stage in REFINE_STAGES)
-    found = fit_body_multihmr(load_multihmr(tmp_path), photo, detection, body, stages=short)
-    assert torch.isfinite(found.pose).all() and torch.isfinite(found.camera.viewmats).all()
-    assert float(found.camera.Ks[0, 0, 0]) == pytest.approx(1.2 * 256 / 2 / np.tan(np.pi / 6))
+    fitted = fit_body_multihmr(load_multihmr(tmp_path), photo, detection, body, stages=short)
+    assert torch.isfinite(fitted.pose).all() and torch.isfinite(fitted.camera.viewmats).all()
+    assert float(fitted.camera.Ks[0, 0, 0]) == pytest.approx(1.2 * 256 / 2 / np.tan(np.pi / 6))
     nobody = replace(detection, keypoints=detection.keypoints + [5000.0, 0, 0])
     with pytest.raises(InputError, match="none at the detected head"):
         fit_body_multihmr(load_multihmr(tmp_path), photo, nobody, body)

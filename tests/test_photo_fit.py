@@ -48,8 +48,8 @@ def clothed(body):
     return replace(body, v_template=body.v_template + thickness * vertex_normals(body))
 
 
-def silhouette(clothed, found, camera):
-    vertices = clothed(found.betas, found.pose, found.transl).vertices.numpy()
+def silhouette(clothed, fitted, camera):
+    vertices = clothed(fitted.betas, fitted.pose, fitted.transl).vertices.numpy()
     return rasterize_mesh(vertices, clothed.faces_body.numpy(), camera).mask
 
 
@@ -90,12 +90,12 @@ def poses():
 def test_fit_finds_back_the_body(body, clothed, small, name):
     betas = 0.8 * torch.randn(body.num_betas, generator=torch.Generator().manual_seed(3))
     detection, camera, points = photograph(clothed, small, betas, poses()[name])
-    found = fit_body(detection, SIZE, body)
-    again = small.posed(found.betas, found.pose[:22])[0]
-    (pixels,), _ = found.camera.project(again)
+    fitted = fit_body(detection, SIZE, body)
+    again = small.posed(fitted.betas, fitted.pose[:22])[0]
+    (pixels,), _ = fitted.camera.project(again)
     error = np.linalg.norm(pixels.numpy() - detection.keypoints[:, :2], axis=1)
     assert error.mean() < 3 and error.max() < 12  # of 256
-    ours, true = silhouette(clothed, found, found.camera), detection.mask > 0.5
+    ours, true = silhouette(clothed, fitted, fitted.camera), detection.mask > 0.5
     assert (ours & true).sum() / (ours | true).sum() > 0.88
     ours, theirs = (p - p[[23, 24]].mean(0) for p in (again, points))
     assert (ours - theirs).norm(dim=1).mean() < 0.12  # m; depth and size are only guessed
@@ -103,23 +103,23 @@ def test_fit_finds_back_the_body(body, clothed, small, name):
 
 def test_result_keeps_the_photo_world(body, clothed, small):
     detection, camera, _ = photograph(clothed, small, torch.zeros(body.num_betas), a_pose())
-    found = fit_body(detection, SIZE, body, stages=STAGES[:2])
-    out = body(found.betas, found.pose, found.transl)
+    fitted = fit_body(detection, SIZE, body, stages=STAGES[:2])
+    out = body(fitted.betas, fitted.pose, fitted.transl)
     torch.testing.assert_close(out.joints[0], torch.zeros(3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(found.camera.viewmats[0, :3, :3], VIEW)
-    torch.testing.assert_close(found.camera.Ks, camera.Ks)
-    assert found.seen.all() and found.mask.shape == SIZE
+    torch.testing.assert_close(fitted.camera.viewmats[0, :3, :3], VIEW)
+    torch.testing.assert_close(fitted.camera.Ks, camera.Ks)
+    assert fitted.seen.all() and fitted.mask.shape == SIZE
 
 
 def test_upper_body_photo_marks_the_legs_as_unseen(body, clothed, small):
     detection, _, _ = photograph(clothed, small, torch.zeros(20), a_pose(), shift=(0, 0.45, 2.2))
-    found = fit_body(detection, SIZE, body, stages=STAGES[:2])
+    fitted = fit_body(detection, SIZE, body, stages=STAGES[:2])
     seen = dict(zip(KEYPOINT_NAMES, detection.keypoints[:, 2] > 0, strict=True))
     assert seen["left_shoulder"] and not seen["left_knee"]
-    assert found.seen[16] and found.seen[15] and not found.seen[[4, 5, 7, 8, 10, 11]].any()
+    assert fitted.seen[16] and fitted.seen[15] and not fitted.seen[[4, 5, 7, 8, 10, 11]].any()
     # Unseen legs stand: hardly bent, and below the pelvis.
-    assert found.pose[[1, 2]].norm(dim=1).max() < 0.35
-    joints = body(found.betas, found.pose, found.transl).joints
+    assert fitted.pose[[1, 2]].norm(dim=1).max() < 0.35
+    joints = body(fitted.betas, fitted.pose, fitted.transl).joints
     assert (joints[[7, 8], 1] < -0.6).all()
 
 
@@ -175,32 +175,32 @@ def test_silhouette_terms_are_zero_inside_and_grow_outside():
 
 
 @pytest.fixture(scope="module")
-def found(body, clothed, small):
+def fitted(body, clothed, small):
     detection, _, _ = photograph(clothed, small, torch.zeros(body.num_betas), a_pose())
     mask = np.linspace(0, 1, SIZE[0] * SIZE[1], dtype=np.float32).reshape(SIZE)
     return replace(fit_body(detection, SIZE, body, stages=()), mask=mask)
 
 
-def test_json_round_trip(found, tmp_path):
-    found.save(tmp_path / "body.json")
+def test_json_round_trip(fitted, tmp_path):
+    fitted.save(tmp_path / "body.json")
     again = PhotoBody.load(tmp_path / "body.json")
     for name in ("betas", "pose", "transl", "keypoints", "seen"):
-        assert torch.equal(getattr(found, name), getattr(again, name)), name
-    assert torch.equal(found.camera.viewmats, again.camera.viewmats)
-    assert torch.equal(found.camera.Ks, again.camera.Ks)
-    np.testing.assert_allclose(found.mask, again.mask, atol=1e-5)
+        assert torch.equal(getattr(fitted, name), getattr(again, name)), name
+    assert torch.equal(fitted.camera.viewmats, again.camera.viewmats)
+    assert torch.equal(fitted.camera.Ks, again.camera.Ks)
+    np.testing.assert_allclose(fitted.mask, again.mask, atol=1e-5)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["body.json", "body_mask.png"]
 
 
-def test_json_errors_are_clear(found, tmp_path):
+def test_json_errors_are_clear(fitted, tmp_path):
     with pytest.raises(MissingFileError, match="Fit the photo"):
         PhotoBody.load(tmp_path / "body.json")
     (tmp_path / "body.json").write_text("{}")
     with pytest.raises(InputError, match="toolkit-photo-body"):
         PhotoBody.load(tmp_path / "body.json")
-    found.save(tmp_path / "body.json")
+    fitted.save(tmp_path / "body.json")
     (tmp_path / "body_mask.png").unlink()
     with pytest.raises(MissingFileError, match="mask"):
         PhotoBody.load(tmp_path / "body.json")
     with pytest.raises(InputError, match="mask of"):
-        replace(found, mask=found.mask[:10])
+        replace(fitted, mask=fitted.mask[:10])

@@ -51,7 +51,7 @@ class Detection:
 def detect(
     image: Float[np.ndarray, "H W 3"], alpha: Float[np.ndarray, "H W"] | None = None
 ) -> Detection:
-    """Points and mask of the only person of a photo, or of the by far largest one.
+    """Points and mask of the only person of a photo, or of one who is by far the largest.
 
     Args:
         image: RGB in [0, 1].

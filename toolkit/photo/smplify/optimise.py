@@ -96,7 +96,7 @@ def minimise(
         # (33, 3) photo points and (N, 3) points on the clothed surface, in metres.
         points, surface, _ = small.posed(unknowns.betas, unknowns.pose, surface=stage.inside > 0)
         outline = project(surface, unknowns, evidence.K) if stage.inside else None
-        if outline is not None and step % 10 == 0:  # the search costs more than the step
+        if outline is not None and step % 10 == 0:  # costly, and it changes slowly
             nearest = evidence.silhouette.nearest(outline)
         loss = _points_energy(points, unknowns, evidence, stage, prior)
         if outline is not None:
@@ -118,9 +118,8 @@ def _points_energy(
     prior: BodyPrior,
 ) -> Tensor:
     """The weighted sum of the terms that need no silhouette: prior, bones, 2D points and depths."""
-    up = rodrigues(unknowns.pose[0])[
-        :, 1
-    ]  # where the pelvis' own y axis points; upright: (0, 1, 0)
+    # Where the pelvis' own y axis points; (0, 1, 0) when the person is upright.
+    up = rodrigues(unknowns.pose[0])[:, 1]
     prior_weight = stage.prior if evidence.lifted is None else stage.lifted_prior
     loss = prior_weight * (
         pose_term(unknowns.pose, prior.pose, prior.spread) + prior.upright * (up[[0, 2]] ** 2).sum()

@@ -38,7 +38,7 @@ class Unknowns:
 def project(points: Float[Tensor, "N 3"], unknowns: Unknowns, K: Tensor) -> Float[Tensor, "N 2"]:
     """Project points of the world (pelvis at the origin) to pixels.
 
-    `Cameras.project` does the same; here the translation needs a gradient.
+    `Cameras.project` does the same for fixed cameras; here Adam moves the translation.
     """
     cam = points @ VIEW + unknowns.translation  # (N, 3)
     return cam[:, :2] / cam[:, 2:].clamp_min(0.1) * K[0, 0] + K[:2, 2]
