@@ -14,7 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "gpu-notebooks.yml"
 
-from tools.upkeep import notebooks as run_notebooks
+from tools.upkeep import notebooks
 
 PARAMETERS = '# %% tags=["parameters"]\nprofile = "embedded"  # or "full"\n'
 SLOW = PARAMETERS + "\n# %%\nimport time\n\ntime.sleep(1.2)\nprint(profile)\n"
@@ -26,13 +26,13 @@ def lane(tmp_path, monkeypatch):
     """Run the lane over given notebooks on a machine that pretends to have a GPU."""
     (tmp_path / "py").mkdir()
     (tmp_path / "full.yaml").write_text("profile: full\n")
-    monkeypatch.setattr(run_notebooks, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(run_notebooks, "require_gpu", lambda: "a GPU")
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(notebooks, "require_gpu", lambda: "a GPU")
 
     def run(*names, **sources):
         for name, source in sources.items():
             (tmp_path / "py" / f"{name}.py").write_text(source)
-        code = run_notebooks.main(
+        code = notebooks.main(
             [
                 *names,
                 "--profile",
@@ -51,7 +51,8 @@ def lane(tmp_path, monkeypatch):
 def test_here_it_fails_for_want_of_cuda(tmp_path):
     command = [
         sys.executable,
-        str(ROOT / "tools" / "run_notebooks.py"),
+        "-m",
+        "tools.upkeep.notebooks",
         "--require-gpu",
         "--profile",
         str(ROOT / "notebooks" / "profiles" / "full.yaml"),
@@ -62,7 +63,8 @@ def test_here_it_fails_for_want_of_cuda(tmp_path):
         command,
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TOOLKIT_DEVICE": "cpu"},
+        cwd=ROOT,
+        env=os.environ | {"TOOLKIT_DEVICE": "cpu"},
     )
     assert done.returncode != 0 and "no CUDA" in done.stderr
     assert not (tmp_path / "kept").exists(), "a notebook ran all the same"
@@ -72,7 +74,7 @@ def test_a_gpu_that_is_not_used_does_not_count(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setenv("TOOLKIT_DEVICE", "cpu")
     with pytest.raises(SystemExit, match="TOOLKIT_DEVICE=cpu"):
-        run_notebooks.main(["--require-gpu"])
+        notebooks.main(["--require-gpu"])
 
 
 def test_green_when_everything_ran(lane, tmp_path):
@@ -101,7 +103,7 @@ def test_red_when_it_was_too_quick(lane):
 
 
 def test_red_without_code_cells(lane, monkeypatch):
-    monkeypatch.setattr(run_notebooks, "check_names", lambda *_: None)
+    monkeypatch.setattr(notebooks, "check_names", lambda *_: None)
     with pytest.raises(SystemExit, match="there is none"):
         lane(empty="# %% [markdown]\n# Nothing to run.\n")
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FAST = ROOT / "notebooks" / "profiles" / "fast.yaml"
 
-from tools.upkeep import notebooks as run_notebooks
+from tools.upkeep import notebooks
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
@@ -77,25 +77,25 @@ def test_quickstart_does_what_the_command_does():
 @pytest.mark.parametrize("profile", sorted(FAST.parent.glob("*.yaml")), ids=lambda p: p.stem)
 @every_notebook
 def test_profiles_use_known_names(path, profile):
-    run_notebooks.check_names(path, yaml.safe_load(profile.read_text()))
+    notebooks.check_names(path, yaml.safe_load(profile.read_text()))
 
 
 def test_unknown_parameter_is_refused():
     with pytest.raises(SystemExit, match="unknown parameters \\['stength'\\]"):
-        run_notebooks.check_names(NOTEBOOKS[0], {"stength": 0.5})
+        notebooks.check_names(NOTEBOOKS[0], {"stength": 0.5})
 
 
 def test_fast_figures_are_never_stored():
     with pytest.raises(SystemExit, match="own parameters only"):
-        run_notebooks.main(["--write", "--profile", str(FAST)])
+        notebooks.main(["--write", "--profile", str(FAST)])
 
 
 @pytest.mark.slow
 @every_notebook
 def test_runs_in_the_fast_profile(path, tmp_path):
     """papermill gives the verdict: it stops at the first bad cell, the Check cell's asserts too."""
-    parameters = run_notebooks.read_profile(FAST) | {"out_dir": str(tmp_path / "run")}
-    executed = run_notebooks.execute(
+    parameters = notebooks.read_profile(FAST) | {"out_dir": str(tmp_path / "run")}
+    executed = notebooks.execute(
         path.stem, parameters=parameters, folder=tmp_path, timeout_s=300
     )
     assert all(c.execution_count for c in code_cells(executed))
@@ -105,7 +105,7 @@ def test_runs_in_the_fast_profile(path, tmp_path):
 @every_notebook
 def test_nbval_runs_every_cell(path, tmp_path):
     """nbval runs each cell as a test; cells tagged nbval-check-output are compared as well."""
-    parameters = run_notebooks.read_profile(FAST) | {"out_dir": str(tmp_path / "run")}
+    parameters = notebooks.read_profile(FAST) | {"out_dir": str(tmp_path / "run")}
     prepared = tmp_path / path.name
     papermill.execute_notebook(str(path), str(prepared), parameters=parameters, prepare_only=True)
     command = [
@@ -138,8 +138,8 @@ def test_a_failing_cell_fails_the_runner(tmp_path, monkeypatch, capsys):
     (tmp_path / "py" / "bad.py").write_text(
         '# %% tags=["parameters"]\nfast = False  # short run\n\n# %%\nassert fast\n'
     )
-    monkeypatch.setattr(run_notebooks, "NOTEBOOKS", tmp_path)
-    assert run_notebooks.main(["bad"]) == 1
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
+    assert notebooks.main(["bad"]) == 1
     assert "FAILED in cell 2" in capsys.readouterr().err
     (tmp_path / "fast.yaml").write_text("fast: true\n")
-    assert run_notebooks.main(["bad", "--profile", str(tmp_path / "fast.yaml")]) == 0
+    assert notebooks.main(["bad", "--profile", str(tmp_path / "fast.yaml")]) == 0

@@ -1,8 +1,9 @@
-"""Keypoints of the body: COCO-17, BlazePose-33, and what `smplx` wants besides joints."""
+"""Keypoints of the body: COCO-17, BlazePose-33, and what `smplx` needs besides joints."""
 
 import numpy as np
+from jaxtyping import Float, Int
 
-from tools.bake.makehuman import smplx_joints
+from tools.bake.makehuman import MakeHuman, smplx_joints
 
 COCO17 = (
     "nose",
@@ -48,14 +49,16 @@ BLAZEPOSE33 = (
 )
 
 
-def _most_moved(human, target: str, count: int = 4) -> np.ndarray:
-    """Ids of the skin vertices which a target moves most, left side only."""
+def _most_moved(human: MakeHuman, target: str, count: int = 4) -> Int[np.ndarray, " N"]:
+    """Ids of the skin vertices that a target moves most, left side only."""
     moved = np.linalg.norm(human.target(target), axis=1)
     moved[np.unique(human.obj[2]["body"][0]).max() + 1 :] = 0
     return np.argsort(-moved * (human.obj[0][:, 0] > 0.005))[:count]
 
 
-def _mirror(vertices: np.ndarray, ids: np.ndarray) -> np.ndarray:
+def _mirror(
+    vertices: Float[np.ndarray, "V 3"], ids: Int[np.ndarray, " N"]
+) -> Int[np.ndarray, " N"]:
     """The nearest skin vertices on the other side."""
     skin = vertices[:13380]
     return np.array(
@@ -66,7 +69,7 @@ def _mirror(vertices: np.ndarray, ids: np.ndarray) -> np.ndarray:
     )
 
 
-def landmark_ids(human) -> dict[str, np.ndarray]:
+def landmark_ids(human: MakeHuman) -> dict[str, Int[np.ndarray, " N"]]:
     """Vertex ids of named surface points, found from geometry and from what single targets move."""
     vertices = human.obj[0]
     skin = vertices[:13380]
@@ -100,7 +103,11 @@ def landmark_ids(human) -> dict[str, np.ndarray]:
     return points
 
 
-def face_landmarks(template: np.ndarray, points: dict, faces: np.ndarray) -> dict[str, np.ndarray]:
+def face_landmarks(
+    template: Float[np.ndarray, "V 3"],
+    points: dict[str, Int[np.ndarray, " N"]],
+    faces: Int[np.ndarray, "F 3"],
+) -> dict[str, np.ndarray]:
     """smplx's 51 face landmarks (brows, nose, eyes, mouth), approximate."""
     at = {k: template[v].mean(axis=0) for k, v in points.items()}
     rows = []
@@ -132,7 +139,12 @@ def face_landmarks(template: np.ndarray, points: dict, faces: np.ndarray) -> dic
     }
 
 
-def keypoints(human, template, regressor, faces) -> dict[str, np.ndarray]:
+def keypoints(
+    human: MakeHuman,
+    template: Float[np.ndarray, "V 3"],
+    regressor: Float[np.ndarray, "55 V"],
+    faces: Int[np.ndarray, "F 3"],
+) -> dict[str, np.ndarray]:
     """COCO-17 and BlazePose-33 regressors over posed vertices, smplx's extra ids and landmarks."""
     points, joint_row = landmark_ids(human), {j[0]: i for i, j in enumerate(smplx_joints())}
     same = {"mouth_left": "left_mouth", "mouth_right": "right_mouth"}
@@ -144,7 +156,7 @@ def keypoints(human, template, regressor, faces) -> dict[str, np.ndarray]:
     same |= {f"{s}_thumb": f"{s}_thumb2" for s in ("left", "right")}
     same |= {f"{s}_foot_index": f"{s}_big_toe" for s in ("left", "right")}
 
-    def row(name):
+    def row(name: str) -> Float[np.ndarray, " V"]:
         name = same.get(name, name)
         if name in joint_row and not name.endswith("_eye"):
             return regressor[joint_row[name]]

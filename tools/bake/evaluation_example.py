@@ -1,25 +1,30 @@
 """Write two people in the layout that `python -m toolkit evaluate --people DIR` reads.
 
-Run: python -m tools.bake.evaluation_example [--out tests/fixtures/evaluation]
+    python -m tools.bake.evaluation_example [--out tests/fixtures/evaluation]
 
 The seeds lie at the far end of the test range, which no training and no evaluation reaches; their
-prints are of the test family. The folders document the layout and are what its tests read.
+prints are of the test family. The folders document the layout, and its tests read them.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from toolkit.evaluate.cases import from_seed, save_case
+from tools.command import run
 
 SEEDS, SPLIT = (990_003, 990_008), "test"  # two whole bodies
 PHOTO_PX, VIEW_PX, NUM_VIEWS = 256, 256, 8
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("tests/fixtures/evaluation"))
-    out = parser.parse_args().out
+def main(
+    out: Annotated[Path, typer.Option(help="folder for person_0 and person_1")] = Path(
+        "tests/fixtures/evaluation"
+    ),
+) -> None:
+    """Render and write both."""
     for index, seed in enumerate(SEEDS):
         with tempfile.TemporaryDirectory() as folder:
             case = from_seed(
@@ -29,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))

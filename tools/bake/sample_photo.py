@@ -1,4 +1,7 @@
-"""Photograph the sample person: data/samples/person.jpg and its truth, person.json."""
+"""Photograph the sample person: data/samples/person.jpg and its truth, person.json.
+
+python -m tools.bake.sample_photo
+"""
 
 import json
 
@@ -7,6 +10,7 @@ from PIL import Image
 from toolkit.people.draw.photo import photo_camera, photo_of
 from toolkit.people.sample import sample_person
 from toolkit.run.files import DATA_DIR, atomic_path
+from tools.command import run
 
 SEED, SPLIT = 1, "test"  # of the test people: no net of ours has seen this outfit
 SIZE = (1024, 768)  # height and width, pixels
@@ -36,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))

@@ -1,9 +1,10 @@
-"""Who lives in the shape space: sampled people, MakeHuman's macro blending, and local variation."""
+"""The people from whom the shape space is made: attributes, blending, local variation."""
 
 import itertools
 import re
 
 import numpy as np
+from jaxtyping import Float, Int
 
 LOCAL_FOLDERS = {  # standard deviation of the sampled slider; a slider ends at +-1
     "head": 0.18,
@@ -38,9 +39,11 @@ PAIRS = {
     "concave": "convex",
     "compress": "uncompress",
 }
+Column = Float[np.ndarray, " P"]  # one number per person
+Slider = tuple[float, list[str], list[str]]  # sigma, targets for +, targets for -
 
 
-def sample_people(num: int, seed: int) -> dict[str, np.ndarray]:
+def sample_people(num: int, seed: int) -> dict[str, Column]:
     """Attributes of `num` people, most of them adults; see `macro_coefficients` for the scales."""
     rng = np.random.default_rng(seed)
     adult = 0.5 + 0.5 * rng.beta(1.0, 1.6, num)
@@ -63,7 +66,7 @@ def sample_people(num: int, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def local_pairs(names: set[str]) -> list[tuple[float, list[str], list[str]]]:
+def local_pairs(names: set[str]) -> list[Slider]:
     """Sliders as (sigma, targets for +, targets for -); left and right move together."""
     sliders = {}
     for name in sorted(names):
@@ -79,7 +82,7 @@ def local_pairs(names: set[str]) -> list[tuple[float, list[str], list[str]]]:
     return list(sliders.values())
 
 
-def local_targets(sliders, num: int, seed: int) -> dict[str, np.ndarray]:
+def local_targets(sliders: list[Slider], num: int, seed: int) -> dict[str, Column]:
     """Normal slider values, clipped to the slider's ends."""
     rng = np.random.default_rng(seed + 1)
     columns = {}
@@ -91,15 +94,15 @@ def local_targets(sliders, num: int, seed: int) -> dict[str, np.ndarray]:
     return columns
 
 
-def _corners(value: np.ndarray, knots: dict[str, float]) -> dict[str, np.ndarray]:
+def _corners(value: Column, knots: dict[str, float]) -> dict[str, Column]:
     """Piecewise-linear partition of unity over named knots."""
     positions = list(knots.values())
     eye = np.eye(len(positions))
     return {name: np.interp(value, positions, eye[i]) for i, name in enumerate(knots)}
 
 
-def macro_coefficients(people: dict[str, np.ndarray], names: set[str]) -> dict[str, np.ndarray]:
-    """MakeHuman's own blending of macro targets: products of corner weights, one column a target.
+def macro_coefficients(people: dict[str, Column], names: set[str]) -> dict[str, Column]:
+    """MakeHuman's own blending of macro targets: products of corner weights, a column per target.
 
     `people` holds gender (0 female, 1 male), age (0.1875 child, 0.5 = 25 years, 1 = 90 years),
     muscle, weight, height, proportions, cup, firmness in [0, 1] and the shares african, asian,
@@ -133,8 +136,8 @@ def macro_coefficients(people: dict[str, np.ndarray], names: set[str]) -> dict[s
     return columns
 
 
-def body_mass_index(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """kg/m^2 of each person (N,V,3), from the volume inside the closed skin and the height."""
+def body_mass_index(vertices: Float[np.ndarray, "P V 3"], faces: Int[np.ndarray, "F 3"]) -> Column:
+    """kg/m^2 of each person, from the volume inside the closed skin and the height."""
     mass = np.empty(len(vertices))
     for i, person in enumerate(vertices):
         a, b, c = (person[faces[:, k]].astype(np.float64) for k in range(3))
@@ -144,7 +147,7 @@ def body_mass_index(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def attribute_directions(
-    people: dict[str, np.ndarray], bmi: np.ndarray, scores: np.ndarray
+    people: dict[str, Column], bmi: Column, scores: Float[np.ndarray, "P K"]
 ) -> dict[str, np.ndarray]:
     """How attributes steer betas: a linear regression of the scores on the sampled attributes.
 

@@ -2,16 +2,17 @@
 
     python -m tools.train.lift_samples --people runs/people --num 4000 --workers 2 --worker 0
 
-Reads the person crops of `make_people.py`, lays each over a backdrop and asks the net as the
-pipeline does. Blocks of 50 people go to `runs/lift/<split>_<first seed>.npz`; a block that is there
-is kept.
+Reads the person crops of `tools.train.people`, lays each over a backdrop and asks the net as the
+pipeline does. Blocks of 50 people go to `runs/lift/SPLIT_FIRSTSEED.npz`; existing blocks are kept.
 """
 
-import argparse
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+import typer
+from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from toolkit.people.paint.backdrop import sample_backdrop
@@ -19,19 +20,22 @@ from toolkit.photo.detection.candidates import upright_roi
 from toolkit.photo.detection.landmarks import read_points
 from toolkit.photo.detection.roi import Roi
 from toolkit.run.files import atomic_path
+from tools.command import run
+from tools.train.people import FOLDER, list_people
 
-BORDER, BLOCK = 72, 50
+BORDER, BLOCK = 72, 50  # pixels around the crop; people per file
 TRUTH = ("betas", "pose", "transl")
 
 
 def picture_of(
-    rgba: np.ndarray, frame: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+    rgba: Float[np.ndarray, "256 256 4"], frame: Float[np.ndarray, "4"], rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "S S 3"], Int[np.ndarray, "4"]]:
     """The crop with a border, over a backdrop; black beyond the photo, as the net sees it.
 
     Args:
-        rgba: (256, 256, 4), straight colour on white and coverage, in [0, 1].
+        rgba: straight colour on white and coverage, in [0, 1].
         frame: left, top, right, bottom of the photo in pixels of the crop.
+        rng: of backdrop, gamma and grain.
 
     Returns:
         The picture, and the photo's frame in its pixels.
@@ -49,8 +53,10 @@ def picture_of(
     return (image.clip(0, 1) * known).astype(np.float32), frame
 
 
-def person_square(alpha: np.ndarray, hip: np.ndarray, rng: np.random.Generator) -> Roi:
-    """About the square that the net would ask for: around the hips, as large as the body."""
+def person_square(
+    alpha: Float[np.ndarray, "256 256"], hip: Float[np.ndarray, "2"], rng: np.random.Generator
+) -> Roi:
+    """About the square that the net would choose: around the hips, as large as the body."""
     rows, cols = np.nonzero(alpha > 0.5)
     far = np.hypot(cols + BORDER - hip[0], rows + BORDER - hip[1]).max() * rng.uniform(0.95, 1.1)
     turn = rng.normal(0, np.deg2rad(3))
@@ -70,34 +76,34 @@ def read_person(path: Path) -> dict[str, np.ndarray]:
     K, pelvis = arrays["photo_Ks"][0].copy(), arrays["photo_viewmats"][0][:3, 3]
     K[:2, 2] += BORDER
     hip = (K @ pelvis)[:2] / pelvis[2]
-    found = read_points(image, person_square(rgba[..., 3], hip, rng))
-    inside = ((found.keypoints[:, :2] >= frame[:2]) & (found.keypoints[:, :2] < frame[2:])).all(1)
-    keypoints = found.keypoints * np.column_stack([np.ones((33, 2)), inside])
+    answer = read_points(image, person_square(rgba[..., 3], hip, rng))
+    inside = ((answer.keypoints[:, :2] >= frame[:2]) & (answer.keypoints[:, :2] < frame[2:])).all(1)
+    keypoints = answer.keypoints * np.column_stack([np.ones((33, 2)), inside])
     return {
         "seed": np.int64(seed),
         "keypoints": keypoints.astype(np.float32),
-        "world": found.world.astype(np.float32),
-        "score": np.float32(found.score),
+        "world": answer.world.astype(np.float32),
+        "score": np.float32(answer.score),
         "K": K,
         "pelvis": pelvis,
         **{name: arrays[name] for name in TRUTH},
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--people", type=Path, default=Path("runs/people"))
-    parser.add_argument("--split", default="train", choices=("train", "val"))
-    parser.add_argument("--num", type=int, default=4000)
-    parser.add_argument("--out", type=Path, default=Path("runs/lift"))
-    parser.add_argument("--workers", type=int, default=1, help="processes started by hand")
-    parser.add_argument("--worker", type=int, default=0, help="which of them this one is")
-    args = parser.parse_args()
+def main(  # noqa: PLR0913 - one argument per option
+    people: Annotated[Path, typer.Option(help="folder of tools.train.people")] = FOLDER,
+    split: Annotated[Literal["train", "val"], typer.Option(help="which people")] = "train",
+    num: Annotated[int, typer.Option(help="at most so many people")] = 4000,
+    out: Annotated[Path, typer.Option(help="folder for the blocks")] = Path("runs/lift"),
+    workers: Annotated[int, typer.Option(help="number of processes started by hand")] = 1,
+    worker: Annotated[int, typer.Option(help="which of them this one is, from 0")] = 0,
+) -> None:
+    """Ask the net about everybody and write the blocks that are missing."""
     torch.set_num_threads(1)
-    paths = sorted((args.people / args.split).glob("[0-9]*.npz"))[: args.num]
+    paths = list_people(people, split)[:num]
     blocks = [paths[i : i + BLOCK] for i in range(0, len(paths), BLOCK)]
-    for block in tqdm(blocks[args.worker :: args.workers], desc="blocks", mininterval=10):
-        file = args.out / f"{args.split}_{int(block[0].stem):07d}.npz"
+    for block in tqdm(blocks[worker::workers], desc="blocks", mininterval=10):
+        file = out / f"{split}_{int(block[0].stem):07d}.npz"
         if not file.exists():
             rows = [read_person(path) for path in block]
             with atomic_path(file) as partial:
@@ -105,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))

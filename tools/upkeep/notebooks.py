@@ -2,31 +2,53 @@
 
     python -m tools.upkeep.notebooks --write                                    # make notebooks
     python -m tools.upkeep.notebooks --profile notebooks/profiles/fast.yaml     # what the tests do
-    python -m tools.upkeep.notebooks --profile notebooks/profiles/full.yaml --require-gpu \
+    python -m tools.upkeep.notebooks --profile notebooks/profiles/full.yaml --require-gpu \\
         --keep runs/notebooks-gpu --timeout 7200                             # make notebooks-gpu
 
-The exit code is 0 only if every notebook asked for ran to its end, all of its code cells, and under
---require-gpu on a GPU and for at least a second.
+The exit code is 0 only if every chosen notebook ran to its end, with all of its code cells, and
+under --require-gpu on a GPU and for at least a second.
 
-The percent script in notebooks/py is the source; the .ipynb is synced to it first.
+The percent script in notebooks/py is the source; the .ipynb is written from it first.
 """
 
-import argparse
 import json
 import os
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import jupytext
 import nbformat
 import papermill
+import typer
 import yaml
 from papermill.exceptions import PapermillExecutionError
+
+from tools.command import run_with
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 NOTEBOOKS = ROOT / "notebooks"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of this command."""
+
+    names: Annotated[
+        list[str] | None, typer.Argument(help="e.g. 00_quickstart; all if none is given")
+    ] = None
+    profile: Annotated[Path | None, typer.Option(help="yaml file with parameters")] = None
+    write: Annotated[bool, typer.Option("--write", help="store the outputs in notebooks/")] = False
+    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="fail if there is no CUDA")] = (
+        False
+    )
+    keep: Annotated[
+        Path | None, typer.Option(help="folder for executed notebooks and summary.json")
+    ] = None
+    timeout: Annotated[int, typer.Option(help="seconds a cell may take")] = 600
 
 
 def read_profile(path: Path | None) -> dict:
@@ -120,27 +142,16 @@ def store(executed: Path, name: str) -> None:
     nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
 
 
-def is_greeting(output) -> bool:
-    """What a native library says on stderr when it is loaded; not the notebook's own words."""
+def is_greeting(output: nbformat.NotebookNode) -> bool:
+    """Whether a native library wrote this on stderr when it was loaded."""
     return output.output_type == "stream" and output.text.startswith("INFO: Created TensorFlow")
 
 
-def slim(output):
-    """IPython stores a photo as PNG and as JPEG; the JPEG is enough."""
+def slim(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The output without the PNG where IPython stored a photo as PNG and as JPEG."""
     if {"image/png", "image/jpeg"} <= set(output.get("data", {})):
         del output["data"]["image/png"]
     return output
-
-
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="e.g. 00_quickstart; all if none is given")
-    parser.add_argument("--profile", type=Path, help="yaml file with parameters")
-    parser.add_argument("--write", action="store_true", help="store the outputs in notebooks/")
-    parser.add_argument("--require-gpu", action="store_true", help="fail if there is no CUDA")
-    parser.add_argument("--keep", type=Path, help="folder for executed notebooks and summary.json")
-    parser.add_argument("--timeout", type=int, default=600, help="seconds a cell may take")
-    return parser.parse_args(argv)
 
 
 def require_gpu() -> str:
@@ -155,32 +166,36 @@ def require_gpu() -> str:
 
 
 def stand_ins() -> list[str]:
-    """Weights of which only tiny random ones are here: what the notebooks draw is then nonsense."""
+    """Weights of which this machine has only tiny random ones, which draw nonsense."""
     from toolkit.run.doctor.files import examine_weights
 
     return [row["name"] for row in examine_weights() if row["stand_in"]]
 
 
-def run_all(names: list[str], parameters: dict, args: argparse.Namespace, folder: Path) -> dict:
-    """Run notebook after notebook; returns of each its status and seconds."""
+def run_all(names: list[str], parameters: dict, settings: Settings, folder: Path) -> dict:
+    """Run notebook after notebook; returns the status and seconds of each."""
     results = {}
     for name in names:
         status, seconds = "ran", 0.0
         try:
             executed = execute(
-                name, parameters=parameters, folder=folder, keep=args.keep, timeout_s=args.timeout
+                name,
+                parameters=parameters,
+                folder=folder,
+                keep=settings.keep,
+                timeout_s=settings.timeout,
             )
             seconds = seconds_at_work(executed)
-            if args.require_gpu and seconds < 1:
+            if settings.require_gpu and seconds < 1:
                 status = f"FAILED: its cells took {seconds:.2f} s, so it did not do its work"
-            elif args.write:
+            elif settings.write:
                 store(executed, name)
         except PapermillExecutionError as error:
             status = f"FAILED in cell {error.exec_count}"
             print(error, file=sys.stderr)
         results[name] = {"status": status, "seconds": round(seconds, 1)}
         print(
-            f"{name}: {status}{' and stored' if args.write and status == 'ran' else ''}, "
+            f"{name}: {status}{' and stored' if settings.write and status == 'ran' else ''}, "
             f"{seconds:.0f} s",
             file=sys.stderr if status != "ran" else sys.stdout,
         )
@@ -188,29 +203,33 @@ def run_all(names: list[str], parameters: dict, args: argparse.Namespace, folder
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run what the command line asks for; exit code 1 if a notebook fails or none ran."""
-    args = parse(argv)
-    parameters = read_profile(args.profile)
-    if args.write and parameters:
+    """Run what the command line says; exit code 1 if a notebook fails or none ran."""
+    return run_with(Settings, run_notebooks, argv)
+
+
+def run_notebooks(settings: Settings) -> int:
+    """Check all chosen notebooks, run them, and write the summary."""
+    parameters = read_profile(settings.profile)
+    if settings.write and parameters:
         raise SystemExit("--write stores the notebook's own parameters only, not a profile's")
-    gpu = require_gpu() if args.require_gpu else None
+    gpu = require_gpu() if settings.require_gpu else None
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars would be stored as text
-    names = args.names or sorted(p.stem for p in (NOTEBOOKS / "py").glob("*.py"))
+    names = settings.names or sorted(p.stem for p in (NOTEBOOKS / "py").glob("*.py"))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for name in names:  # all of them, before the first hour is spent
             check_names(synced(name, folder), parameters)
-        if args.keep:
-            args.keep.mkdir(parents=True, exist_ok=True)
-        results = run_all(names, parameters, args, folder)
-    if args.keep:
+        if settings.keep:
+            settings.keep.mkdir(parents=True, exist_ok=True)
+        results = run_all(names, parameters, settings, folder)
+    if settings.keep:
         summary = {
             "gpu": gpu,
             "parameters": parameters,
             "notebooks": results,
             "stand_ins": stand_ins(),
         }
-        (args.keep / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+        (settings.keep / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     if not results:
         print("no notebook ran", file=sys.stderr)
     return int(not results or any(r["status"] != "ran" for r in results.values()))

@@ -4,17 +4,21 @@
     python -m tools.upkeep.pictures astronaut    # one
     python -m tools.upkeep.pictures four_people --evaluation runs/evaluation_test
 
-`four_people` is not among "all": it shows the first four people of an evaluation, whoever they are.
+`four_people` is not among "all": it shows the first four people of an evaluation, not chosen ones.
 """
 
-import argparse
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import skimage.data
+import typer
+from jaxtyping import UInt8
 from matplotlib import cbook
+from matplotlib.figure import Figure
 from PIL import Image
 
+from toolkit.errors import fail
 from toolkit.people.draw.photo import photo_of
 from toolkit.people.sample import sample_person
 from toolkit.pipeline import build_avatar
@@ -22,6 +26,7 @@ from toolkit.profiles.base import PipelineConfig
 from toolkit.run.files import atomic_path, sample_path
 from toolkit.run.folder import read_json
 from toolkit.show.style import INK, figure, save_figure
+from tools.command import run
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "runs" / "pictures"
@@ -32,7 +37,7 @@ SIDE_PX, TITLE_PX, GAP_PX = 210, 34, 6  # four_people: rows, heads, and the spac
 FOUR_SHOWN = {"coarse": "coarse", "one_shot": "refined", "truth": "truth"}  # record, its head
 
 
-def save_photo(name: str, pixels) -> Path:
+def save_photo(name: str, pixels: UInt8[np.ndarray, "H W 3"]) -> Path:
     """Write a photo as a file, as a user would have it."""
     RUNS.mkdir(parents=True, exist_ok=True)
     path = RUNS / f"{name}.png"
@@ -126,8 +131,10 @@ def _tight(strips: list) -> list:
     ]
 
 
-def _picture(fig, pixels, place) -> None:
-    """Show an array at left, top (share), width and height in pixels."""
+def _picture(
+    fig: Figure, pixels: UInt8[np.ndarray, "H W 3"], place: tuple[float, float, float, float]
+) -> None:
+    """Show an array at left, top (as a share of the figure), width and height in pixels."""
     left, top, width, height = place
     pixels_high = fig.get_figheight() * fig.dpi
     ax = fig.add_axes(
@@ -137,7 +144,7 @@ def _picture(fig, pixels, place) -> None:
     ax.imshow(pixels, aspect="auto", interpolation="lanczos")
 
 
-def save_jpeg(fig, path: Path) -> None:
+def save_jpeg(fig: Figure, path: Path) -> None:
     """A figure as a JPEG of moderate size."""
     with atomic_path(RUNS / f"{path.stem}.png") as tmp:
         save_figure(fig, tmp)
@@ -145,29 +152,25 @@ def save_jpeg(fig, path: Path) -> None:
             image.convert("RGB").save(out, quality=88, optimize=True)
 
 
-def main() -> None:
-    """Draw what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "names",
-        nargs="*",
-        choices=[*PHOTOS, "four_people", []],
-        help="all but four_people if none is given",
-    )
-    parser.add_argument(
-        "--evaluation",
-        type=Path,
-        default=ROOT / "runs" / "evaluation_test",
-        help="folder of an evaluation, for four_people",
-    )
-    parser.add_argument("--img", type=Path, default=IMG, help="where four_people goes")
-    args = parser.parse_args()
-    for name in args.names or PHOTOS:
+def main(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"of {', '.join(PHOTOS)}, four_people; else all but four_people"),
+    ] = None,
+    evaluation: Annotated[
+        Path, typer.Option(help="folder of an evaluation, for four_people")
+    ] = ROOT / "runs" / "evaluation_test",
+    img: Annotated[Path, typer.Option(help="folder for four_people")] = IMG,
+) -> None:
+    """Draw the named pictures."""
+    if unknown := sorted(set(names or []) - {*PHOTOS, "four_people"}):
+        fail("pictures", got=unknown, wanted="names from --help", fix="Leave them out for all.")
+    for name in names or PHOTOS:
         if name == "four_people":
-            four_people(args.evaluation, args.img / "four_people.jpg")
+            four_people(evaluation, img / "four_people.jpg")
         else:
             draw(name)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))

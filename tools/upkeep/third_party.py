@@ -1,12 +1,14 @@
 """Rewrite the sha256 column of THIRD_PARTY.md from the files in data/; say which rows are missing.
 
-Run it after a file in data/ was made anew: python -m tools.upkeep.third_party
+python -m tools.upkeep.third_party      # after a file in data/ was made anew
 """
 
 import hashlib
 import re
 import sys
 from pathlib import Path
+
+from tools.command import run
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| `(data/[^`]+)` \|")
@@ -40,4 +42,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run(main))

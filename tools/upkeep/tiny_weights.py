@@ -1,19 +1,20 @@
 """Write a TOOLKIT_WEIGHTS folder with a tiny random model of every real class, for dry runs.
 
-Run: python -m tools.upkeep.tiny_weights OUT
-     TOOLKIT_WEIGHTS=OUT TOOLKIT_DEVICE=cpu python -m toolkit avatar PHOTO --out DIR \
-         --profile full --views 5 --size 64x32 --steps 4
+    python -m tools.upkeep.tiny_weights OUT
+    TOOLKIT_WEIGHTS=OUT TOOLKIT_DEVICE=cpu python -m toolkit avatar PHOTO --out DIR \\
+        --profile full --views 5 --size 64x32 --steps 4
 
 Names, layout and classes are those of the published weights, so the whole full profile can be run
 anywhere. What it draws is nonsense: a smooth, colourful cloud in the shape of a body.
 """
 
-import argparse
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ from toolkit.prior.wan.tiny import write_tiny_wan
 from toolkit.run.files import atomic_path, model_path
 from toolkit.weights.sets import STAND_IN
 from toolkit.weights.table import WEIGHTS
+from tools.command import run
 
 NUM_POINTS = 20_000  # as LHM-MINI; the file of points is called after it
 WARNING = """\
@@ -120,12 +122,13 @@ def write_all(out: Path) -> Path:
     return out
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path, help="new folder, to be given as TOOLKIT_WEIGHTS")
-    out = write_all(parser.parse_args().out)
+def main(
+    out: Annotated[Path, typer.Argument(help="new folder, to be set as TOOLKIT_WEIGHTS")],
+) -> None:
+    """Write every stage's weights."""
+    write_all(out)
     print(f"Written. Use it with: export TOOLKIT_WEIGHTS={out.resolve()} TOOLKIT_DEVICE=cpu")
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))
