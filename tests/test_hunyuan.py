@@ -11,11 +11,17 @@ import torch
 from toolkit.cameras import Cameras, intrinsics
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.gaussians import Gaussians
-from toolkit.measure.hunyuan import alignment as pixel_alignment
-from toolkit.measure.hunyuan import meshes as hunyuan
-from toolkit.measure.hunyuan import view as mesh_view
-from toolkit.measure.hunyuan.meshes import Mesh, recentre
-from toolkit.measure.hunyuan.view import MeshView, draw, fit_view, to_view
+from toolkit.measure.hunyuan.alignment import (
+    angle_map,
+    gaussian_normals,
+    measure_alignment,
+    measure_mesh,
+    measure_sensitivity,
+)
+from toolkit.measure.hunyuan.crop import recentre
+from toolkit.measure.hunyuan.meshes import Mesh, from_trimesh, generate_mesh, read_mesh
+from toolkit.measure.hunyuan.view import FLAT, MeshView, draw_mesh, fit_view, silhouette, to_view
+from toolkit.measure.misalignment import silhouette_iou
 from toolkit.people.draw.render import render_person
 from toolkit.people.draw.triangles import extract_triangles
 from toolkit.people.pose import turn_head
@@ -64,7 +70,7 @@ def scene():
 
 def test_normals_of_a_sphere_point_where_they_should():
     """x right, y up, z to the viewer; a sign error anywhere shows here."""
-    seen, normals = draw(sphere(), MeshView(80, SIZE / 2, SIZE / 2).camera(sphere(), SIZE))
+    seen, normals = draw_mesh(sphere(), MeshView(80, SIZE / 2, SIZE / 2).camera(sphere(), SIZE))
     rows, cols = np.nonzero(seen)
     x, y = (cols + 0.5 - SIZE / 2) / 80, -(rows + 0.5 - SIZE / 2) / 80
     wanted = np.stack([x, y, np.sqrt(np.maximum(1 - x**2 - y**2, 0))], axis=1)
@@ -89,29 +95,29 @@ def test_yaw_and_pitch_turn_as_documented():
 def test_a_known_view_is_found_again(scene):
     mesh = scene.mesh.boxed()
     true = MeshView(80, SIZE / 2 + 3, SIZE / 2 - 2, yaw_deg=12.0, pitch_deg=-4.0, perspective=0.2)
-    mask = mesh_view.silhouette(mesh, true, SIZE, SIZE)
+    mask = silhouette(mesh, true, SIZE, SIZE)
     found = fit_view(mesh, mask)
     assert abs(found.yaw_deg - 12) < 2.5 and abs(found.pitch_deg + 4) < 2.5
     assert found.scale_px == pytest.approx(80, rel=0.02)
     assert np.hypot(found.x_px - true.x_px, found.y_px - true.y_px) < 1.0
     flat = fit_view(mesh, mask, perspective=False, most_evaluations=40)
-    assert flat.perspective == mesh_view.FLAT
+    assert flat.perspective == FLAT
 
 
 def test_an_aligned_mesh_is_found_aligned_without_scale_or_camera(scene):
     """The true mesh, put into Hunyuan's unit box, gets its camera back from the mask alone."""
-    own = pixel_alignment.compare(
-        *draw(scene.mesh, scene.camera), scene.mask, scene.normals, erode_px=2
+    own = measure_alignment(
+        *draw_mesh(scene.mesh, scene.camera), scene.mask, scene.normals, erode_px=2
     )
     assert np.abs(scene.boxed.vertices).max() == pytest.approx(1.01, abs=1e-4)
-    found = pixel_alignment.measure_mesh(scene.boxed, scene.view, scene.mask, scene.normals)
+    found = measure_mesh(scene.boxed, scene.view, scene.mask, scene.normals)
     assert found.iou > 0.96 and found.shift_px < 0.3 and found.chamfer_px < 0.6
     assert found.median_deg < own.median_deg + 1.5 < 9
 
 
 def test_the_control_gets_worse_step_by_step(scene):
     """Shifts and turns of known size: each measure that claims to see them must be monotone."""
-    found = pixel_alignment.sensitivity(
+    found = measure_sensitivity(
         scene.boxed,
         scene.view,
         scene.mask,
@@ -130,16 +136,16 @@ def test_the_control_gets_worse_step_by_step(scene):
 
 def test_a_turned_head_hides_from_the_silhouette_but_not_from_the_normals(scene):
     mesh = Mesh(*extract_triangles(scene.person, pose=turn_head(scene.person.pose, 40.0)))
-    seen, normals = draw(mesh, scene.camera)
-    turned = pixel_alignment.compare(seen, normals, scene.mask, scene.normals, erode_px=2)
-    straight = pixel_alignment.compare(
-        *draw(scene.mesh, scene.camera), scene.mask, scene.normals, erode_px=2
+    seen, normals = draw_mesh(mesh, scene.camera)
+    turned = measure_alignment(seen, normals, scene.mask, scene.normals, erode_px=2)
+    straight = measure_alignment(
+        *draw_mesh(scene.mesh, scene.camera), scene.mask, scene.normals, erode_px=2
     )
     assert turned.iou > straight.iou - 0.03
     head = int(scene.picture.mask.any(1).argmax() + 0.09 * SIZE)
     angles = [
-        pixel_alignment.angle_map(n, scene.normals, m, scene.mask, erode_px=2)[:head]
-        for m, n in ((seen, normals), draw(scene.mesh, scene.camera))
+        angle_map(n, scene.normals, m, scene.mask, erode_px=2)[:head]
+        for m, n in ((seen, normals), draw_mesh(scene.mesh, scene.camera))
     ]
     assert np.nanmean(angles[0]) > 1.6 * np.nanmean(angles[1])
     assert turned.within_22 < straight.within_22
@@ -149,7 +155,7 @@ def test_recentring_fills_the_square_and_keeps_the_camera(scene):
     rows, cols = np.nonzero(scene.picture.mask > 0.5)
     assert max(np.ptp(rows), np.ptp(cols)) + 1 == pytest.approx(0.85 * SIZE, abs=2)
     assert (rows.min() + rows.max() + 1) / 2 == pytest.approx(SIZE / 2, abs=1)
-    assert pixel_alignment.silhouette_iou(scene.picture.mask, scene.mask) > 0.96
+    assert silhouette_iou(scene.picture.mask, scene.mask) > 0.96
     assert scene.picture.rgb[0, 0].tolist() == [1, 1, 1]
 
 
@@ -174,7 +180,7 @@ def test_meshes_are_read_from_any_common_file(suffix, tmp_path):
     trimesh = pytest.importorskip("trimesh")
     mesh = sphere(rings=8)
     trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).export(tmp_path / f"ball{suffix}")
-    again = hunyuan.read_mesh(tmp_path / f"ball{suffix}")
+    again = read_mesh(tmp_path / f"ball{suffix}")
     np.testing.assert_allclose(again.vertices, mesh.vertices, atol=1e-5)
     assert np.array_equal(again.faces, mesh.faces)
 
@@ -182,19 +188,19 @@ def test_meshes_are_read_from_any_common_file(suffix, tmp_path):
 def test_files_that_are_no_meshes(tmp_path):
     trimesh = pytest.importorskip("trimesh")
     with pytest.raises(MissingFileError, match="does not exist"):
-        hunyuan.read_mesh(tmp_path / "none.glb")
+        read_mesh(tmp_path / "none.glb")
     (tmp_path / "a.txt").write_text("hello")
     with pytest.raises(InputError, match="GLB"):
-        hunyuan.read_mesh(tmp_path / "a.txt")
+        read_mesh(tmp_path / "a.txt")
     (tmp_path / "a.ply").write_text("ply\nformat ascii 1.0\nelement vertex 0\nend_header\n")
     with pytest.raises(InputError):
-        hunyuan.read_mesh(tmp_path / "a.ply")
+        read_mesh(tmp_path / "a.ply")
     (tmp_path / "a.glb").write_bytes(b"glTF, but not really")
     with pytest.raises(InputError):
-        hunyuan.read_mesh(tmp_path / "a.glb")
+        read_mesh(tmp_path / "a.glb")
     ball = sphere(rings=8)
     inside_out = trimesh.Trimesh(ball.vertices, ball.faces[:, ::-1], process=False)
-    turned = hunyuan.from_trimesh(inside_out)
+    turned = from_trimesh(inside_out)
     assert (turned.normals * turned.vertices).sum(1).mean() > 0.9
 
 
@@ -202,7 +208,7 @@ def test_hunyuan_is_asked_as_its_package_wants(monkeypatch, scene):
     """A stand-in of the package records the call; without the package the error says so."""
     monkeypatch.setitem(sys.modules, "hy3dgen", None)
     with pytest.raises(MissingCapabilityError, match="licence"):
-        hunyuan.generate_mesh(scene.picture)
+        generate_mesh(scene.picture)
     calls = {}
 
     class Pipeline:
@@ -220,7 +226,7 @@ def test_hunyuan_is_asked_as_its_package_wants(monkeypatch, scene):
     shapegen.Hunyuan3DDiTFlowMatchingPipeline = Pipeline
     monkeypatch.setitem(sys.modules, "hy3dgen", package)
     monkeypatch.setitem(sys.modules, "hy3dgen.shapegen", shapegen)
-    made = hunyuan.generate_mesh(scene.picture, subfolder="mini", steps=5)
+    made = generate_mesh(scene.picture, subfolder="mini", steps=5)
     assert calls["load"] == ("tencent/Hunyuan3D-2", {"subfolder": "mini"})
     image = calls["run"]["image"]
     assert image.mode == "RGBA" and image.size == (SIZE, SIZE)
@@ -241,8 +247,8 @@ def test_normals_of_gaussians_on_a_sphere():
     view = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))[None].clone()
     view[0, 2, 3] = 40.0
     camera = Cameras(view, intrinsics(4.0, SIZE, SIZE), SIZE, SIZE)
-    alpha, normals = pixel_alignment.gaussian_normals(splats, camera)
-    result = pixel_alignment.compare(alpha, normals, *draw(sphere(), camera), erode_px=6)
+    alpha, normals = gaussian_normals(splats, camera)
+    result = measure_alignment(alpha, normals, *draw_mesh(sphere(), camera), erode_px=6)
     assert result.iou > 0.95 and result.median_deg < 5 and result.within_11 > 0.99
     rows, cols = np.nonzero(alpha > 0.5)
     np.testing.assert_allclose([rows.mean() + 0.5, cols.mean() + 0.5], SIZE / 2, atol=0.1)
@@ -250,9 +256,9 @@ def test_normals_of_gaussians_on_a_sphere():
 
 def test_bad_input_is_named(scene):
     with pytest.raises(InputError, match="one picture size"):
-        pixel_alignment.compare(scene.mask[:10], scene.normals, scene.mask, scene.normals)
+        measure_alignment(scene.mask[:10], scene.normals, scene.mask, scene.normals)
     with pytest.raises(InputError, match="overlap"):
-        pixel_alignment.compare(0 * scene.mask, scene.normals, scene.mask, scene.normals)
+        measure_alignment(0 * scene.mask, scene.normals, scene.mask, scene.normals)
     with pytest.raises(InputError, match="square"):
         fit_view(scene.mesh, scene.mask[:100])
     with pytest.raises(InputError, match="triangles"):

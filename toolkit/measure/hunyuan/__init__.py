@@ -6,15 +6,18 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "alignment": [
+            "SHIFTS_PX",
+            "TURNS_DEG",
             "PixelAlignment",
             "angle_map",
-            "compare",
             "gaussian_normals",
+            "measure_alignment",
             "measure_mesh",
-            "paint",
-            "sensitivity",
+            "measure_sensitivity",
+            "paint_normals",
         ],
-        "meshes": ["Mesh", "Recentred", "generate_mesh", "read_mesh", "recentre"],
-        "view": ["MeshView", "draw", "fit_view", "to_view"],
+        "crop": ["Recentred", "recentre"],
+        "meshes": ["Mesh", "generate_mesh", "read_mesh"],
+        "view": ["MeshView", "draw_mesh", "fit_view", "to_view"],
     },
 )
