@@ -11,10 +11,10 @@ import pytest
 import torch
 import yaml
 
+from tools.upkeep import notebooks
+
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "gpu-notebooks.yml"
-
-from tools.upkeep import notebooks
 
 PARAMETERS = '# %% tags=["parameters"]\nprofile = "embedded"  # or "full"\n'
 SLOW = PARAMETERS + "\n# %%\nimport time\n\ntime.sleep(1.2)\nprint(profile)\n"

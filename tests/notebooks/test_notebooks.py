@@ -12,11 +12,11 @@ import papermill
 import pytest
 import yaml
 
+from tools.upkeep import notebooks
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FAST = ROOT / "notebooks" / "profiles" / "fast.yaml"
-
-from tools.upkeep import notebooks
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
@@ -95,9 +95,7 @@ def test_fast_figures_are_never_stored():
 def test_runs_in_the_fast_profile(path, tmp_path):
     """papermill gives the verdict: it stops at the first bad cell, the Check cell's asserts too."""
     parameters = notebooks.read_profile(FAST) | {"out_dir": str(tmp_path / "run")}
-    executed = notebooks.execute(
-        path.stem, parameters=parameters, folder=tmp_path, timeout_s=300
-    )
+    executed = notebooks.execute(path.stem, parameters=parameters, folder=tmp_path, timeout_s=300)
     assert all(c.execution_count for c in code_cells(executed))
 
 
