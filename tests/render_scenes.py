@@ -7,7 +7,7 @@ import reference_rasterizer as reference
 import torch
 
 from toolkit.cameras import orbit_cameras
-from toolkit.render.api import rasterization
+from toolkit.render.rasterizer import rasterization
 
 SIZE = (45, 37)  # width, height: no multiple of any tile
 LEAVES = ("means", "quats", "scales", "opacities", "colors")

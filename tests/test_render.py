@@ -18,8 +18,9 @@ from render_scenes import (
 from toolkit.cameras import Cameras
 from toolkit.errors import InputError, MissingCapabilityError
 from toolkit.gaussians import Gaussians
-from toolkit.render.api import rasterization, render
+from toolkit.render.api import render
 from toolkit.render.harmonics import spherical_harmonics
+from toolkit.render.rasterizer import rasterization
 
 
 @pytest.mark.usefixtures("backend")

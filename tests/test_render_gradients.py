@@ -16,7 +16,7 @@ from render_scenes import (
 )
 
 from toolkit.cameras import Cameras
-from toolkit.render.api import rasterization
+from toolkit.render.rasterizer import rasterization
 
 
 def with_camera_leaves(scene, cameras, backgrounds, dtype=torch.float32):

@@ -9,8 +9,8 @@ import torch
 from render_scenes import SIZE, leaves, make_cameras, make_scene, ours
 
 from toolkit.errors import InputError
-from toolkit.render import api
 from toolkit.render.cpu.meta import KEYS
+from toolkit.render.rasterizer import call_gsplat, rasterization
 
 gsplat = pytest.importorskip("gsplat")
 torch_impl = pytest.importorskip("gsplat.cuda._torch_impl")
@@ -18,7 +18,7 @@ torch_impl = pytest.importorskip("gsplat.cuda._torch_impl")
 
 def test_signature_is_gsplats():
     mine, theirs = (
-        inspect.signature(f).parameters for f in (api.rasterization, gsplat.rasterization)
+        inspect.signature(f).parameters for f in (rasterization, gsplat.rasterization)
     )
     assert list(mine) == list(theirs)
     differing = {n for n in mine if mine[n].default != theirs[n].default}
@@ -106,7 +106,7 @@ def test_gradient_of_projected_means_can_be_kept(lead):
     """What gsplat's strategies do: retain_grad() on `means2d` before backward, read .grad after."""
     scene, cameras = make_scene(), make_cameras()
     given = leaves({k: v.expand(*lead, *v.shape) for k, v in scene.items()})
-    picture, _, meta = api.rasterization(
+    picture, _, meta = rasterization(
         **given,
         viewmats=cameras.viewmats.expand(*lead, 2, 4, 4),
         Ks=cameras.Ks.expand(*lead, 2, 3, 3),
@@ -160,8 +160,8 @@ def test_cuda_path_hands_gsplat_arguments_it_accepts(monkeypatch):
     """On any machine: what `rasterization` would pass binds to gsplat's own signature."""
     seen = {}
     monkeypatch.setattr(gsplat, "rasterization", lambda **given: seen.update(given) or "done")
-    arguments = dict.fromkeys(inspect.signature(api.rasterization).parameters)
-    assert api._gsplat(arguments) == "done"
+    arguments = dict.fromkeys(inspect.signature(rasterization).parameters)
+    assert call_gsplat(arguments) == "done"
     monkeypatch.undo()
     assert inspect.signature(gsplat.rasterization).bind(**seen)
     assert "rolling_shutter" not in seen  # None is ours; gsplat's default stays
@@ -182,7 +182,7 @@ def test_cuda_tensors_go_to_gsplat_and_agree_with_the_cpu():
 MEMORY = """
 import torch
 from toolkit.cameras import orbit_cameras
-from toolkit.render.api import rasterization
+from toolkit.render.rasterizer import rasterization
 g = torch.Generator().manual_seed(0)
 n = 160_000
 def run(n, px):

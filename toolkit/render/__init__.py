@@ -5,7 +5,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "api": ["Render", "rasterization", "render"],
-        "mesh": ["MeshBuffers", "rasterize_mesh"],
+        "api": ["Render", "render"],
+        "harmonics": ["spherical_harmonics"],
+        "mesh": ["MeshBuffers", "project_vertices", "rasterize_mesh"],
+        "rasterizer": ["rasterization"],
     },
 )

@@ -1,4 +1,8 @@
-"""Real spherical harmonics up to degree 3, gsplat's order and signs."""
+"""Real spherical harmonics up to degree 3: colour that depends on the direction of view.
+
+Degree 0 is one colour for all directions; each further degree adds finer changes with direction,
+such as gloss. Order and signs are gsplat's.
+"""
 
 import torch
 from jaxtyping import Float
@@ -9,6 +13,8 @@ from toolkit.gaussians import SH_C0
 
 def sh_bases(degree: int, directions: Float[Tensor, "... 3"]) -> Float[Tensor, "... K"]:
     """Basis values at unit directions, K = (degree + 1)^2.
+
+    The numbers below normalise each basis function: its square integrates to 1 over the sphere.
 
     Source: Sloan, Efficient Spherical Harmonic Evaluation, JCGT 2013.
     """
@@ -51,16 +57,20 @@ def spherical_harmonics(
     """Colours max(0.5 + sum_k b_k c_k, 0) seen from every camera.
 
     Args:
-        coeffs: F is 1, B or the number of images I.
+        degree: highest band used, 0 to 3.
+        means: centres in the world; the direction goes from the camera to them.
+        views: world to camera, one per image.
+        coeffs: K coefficients per colour channel; F is 1, B or the number of images I.
 
     Returns:
         G = F for degree 0 (the colour does not depend on the camera), else G = I.
     """
     if degree == 0:
         return (0.5 + SH_C0 * coeffs[:, :, 0]).clamp_min(0.0)
-    images = len(views)
+    num_images = len(views)
+    # p = V m + t, so the camera's centre (p = 0) is the last column of the inverse view.
     centers = torch.linalg.inv(views)[:, :3, 3]
-    offsets = means.repeat_interleave(images // len(means), 0) - centers[:, None]
+    offsets = means.repeat_interleave(num_images // len(means), 0) - centers[:, None]
     bases = sh_bases(degree, torch.nn.functional.normalize(offsets, dim=-1))
-    coeffs = coeffs[:, :, : bases.shape[-1]].repeat_interleave(images // len(coeffs), 0)
+    coeffs = coeffs[:, :, : bases.shape[-1]].repeat_interleave(num_images // len(coeffs), 0)
     return (0.5 + (bases[..., None] * coeffs).sum(-2)).clamp_min(0.0)

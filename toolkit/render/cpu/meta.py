@@ -1,11 +1,17 @@
 """`meta` of `rasterization` on the CPU: gsplat 1.5.3's keys in its order, and its tile lists.
 
-Compositing works from its own lists (`toolkit.render.cpu.autograd.Plan`). The four that gsplat returns are
+Training code for gsplat reads `meta`, for instance to see which Gaussians were visible. Compositing
+works from lists of its own (`toolkit.render.cpu.plan.Plan`). The four lists that gsplat returns are
 made from them when one is first read, so that rendering does not pay for them.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import torch
+
+from toolkit.render.cpu.plan import Plan
 
 KEYS = (
     "batch_ids",
@@ -34,29 +40,33 @@ LISTS = ("tiles_per_gauss", "isect_ids", "flatten_ids", "isect_offsets")
 class Meta(dict):
     """A dictionary of `KEYS`; ids are None, as in gsplat with `packed=False`."""
 
-    def __init__(self, entries: dict, plans: list):
+    def __init__(self, entries: dict[str, Any], plans: list[Plan]):
         super().__init__({key: entries.get(key) for key in KEYS})
-        self._plans = plans
+        self._plans = plans  # of every image; None once the lists are made
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str) -> Any:
         if key in LISTS and self._plans is not None:
             self._make_lists()
         return super().__getitem__(key)
 
-    def __iter__(self):  # dict(meta) and {**meta} then read through __getitem__
+    def __iter__(self) -> Iterator[str]:  # dict(meta) and {**meta} then read through __getitem__
         return super().__iter__()
 
-    def get(self, key, default=None):
+    def get(self, key: str, default: Any = None) -> Any:
         return self[key] if key in self else default
 
-    def values(self):
+    def values(self) -> list:
         return [self[key] for key in self]
 
-    def items(self):
+    def items(self) -> list[tuple[str, Any]]:
         return [(key, self[key]) for key in self]
 
     def _make_lists(self) -> None:
-        """Fill in what `toolkit.render.cpu.tiles.fill_tiles` found, in gsplat's encoding.
+        """Write the plans in gsplat's encoding.
+
+        Each (Gaussian, tile) pair has a 64-bit key: image and tile in the upper half, the bits of
+        the depth in the lower half. The bits of positive floats sort like the floats themselves, so
+        that one sort of the keys orders the pairs by image, by tile, and near to far.
 
         Source: gsplat 1.5.3, IntersectTile.cu.
         """
@@ -70,12 +80,12 @@ class Meta(dict):
         first = 0
         for i, plan in enumerate(plans):
             counts[i, plan.order] = np.diff(plan.first_slot)
-            here = plan.order[plan.entries[:, 0]]
+            gaussian = plan.order[plan.entries[:, 0]]  # entries hold ranks, gsplat wants indices
             tile = np.repeat(np.arange(across * down), np.diff(plan.offsets))
-            keys.append((i << tile_bits | tile) << 32 | depths[i].view(np.uint32)[here])
-            ids.append(here + i * n)
+            keys.append((i << tile_bits | tile) << 32 | depths[i].view(np.uint32)[gaussian])
+            ids.append(gaussian + i * n)
             starts.append(plan.offsets[:-1] + first)
-            first += len(here)
+            first += len(gaussian)
         lists = {
             "tiles_per_gauss": counts.reshape(*lead, n),
             "isect_ids": np.concatenate(keys).astype(np.int64),

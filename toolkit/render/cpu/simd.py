@@ -1,12 +1,18 @@
 """Eight float32 lanes as a numba value, so that a kernel says itself what runs side by side.
 
+A processor can add eight numbers in the time of one (SIMD). Compilers find such groups in simple
+loops, but not in loops with conditions, such as those of compositing. So the kernels name them:
 `lanes(x)` spreads a scalar, `load`/`store` move eight neighbouring floats (no alignment needed),
 + - * / and comparisons work lane by lane, `where(mask, a, b)` chooses. LLVM maps this to AVX on
 x86 and to pairs of NEON registers on ARM.
 
 Memory is named by address (`array.ctypes.data`) and an index in floats: array arguments would cost
 atomic reference counts at every call. Nothing is checked, and the caller keeps the arrays alive.
-Numba's disk cache does not see edits of this file: touch the files of the kernels after one.
+Numba's disk cache does not see edits of this file: delete `toolkit/render/cpu/__pycache__` after
+one.
+
+How it works: `intrinsic` gives numba a function whose body is LLVM code, written by `codegen`.
+`typingctx` and `context` are numba's, `builder` appends LLVM instructions, `args` are their values.
 """
 
 import operator

@@ -1,4 +1,8 @@
-"""Runs numba kernels on as many threads as torch is allowed; results never depend on how many."""
+"""Runs numba kernels on as many threads as torch is allowed; results never depend on how many.
+
+Own code, because numba's `parallel=True` keeps a second set of threads beside torch's, with its own
+number. Here `torch.set_num_threads` counts for the kernels too.
+"""
 
 import os
 from collections.abc import Callable, Sequence
@@ -10,7 +14,7 @@ _CPUS = os.cpu_count() or 1
 _pool: tuple[int, ThreadPoolExecutor] | None = None
 
 
-def _forget_pool():
+def _forget_pool() -> None:
     global _pool
     _pool = None
 
@@ -26,7 +30,7 @@ def num_threads() -> int:
 def run(kernel: Callable, calls: Sequence[tuple]) -> None:
     """Call `kernel(*args)` for every tuple; the kernel must release the GIL and not share outputs.
 
-    Waiting threads sleep, they do not spin.
+    Calls are handed out one by one, so a thread that is done takes the next. Waiting threads sleep.
     """
     global _pool
     threads = num_threads()
@@ -38,14 +42,14 @@ def run(kernel: Callable, calls: Sequence[tuple]) -> None:
         _pool = (threads, ThreadPoolExecutor(threads - 1, thread_name_prefix="rasterizer"))
     queue = iter(calls)
 
-    def work():
+    def work() -> None:
         for args in queue:  # next() on a tuple iterator is atomic under the GIL
             kernel(*args)
 
-    helpers = [_pool[1].submit(work) for _ in range(threads - 1)]
-    work()
-    for helper in helpers:
-        helper.result()
+    futures = [_pool[1].submit(work) for _ in range(threads - 1)]
+    work()  # the calling thread takes its share
+    for future in futures:
+        future.result()  # raises here what a kernel raised there
 
 
 def spans(total: int, chunk: int) -> list[tuple[int, int]]:

@@ -4,21 +4,24 @@ One radix sort by depth for the whole picture, then a counting sort into tiles t
 order: linear in Gaussians, and no sort per tile. A *rank* is a place in the depth order, a *slot*
 is one (Gaussian, tile) pair; the slots of one rank are neighbours, so their gradients are summed
 without atomics and always in the same order.
+
+Letters: N Gaussians, R visible ones, M slots.
+
+Source: Kerbl et al. 2023 (3DGS), section 6, for tiles; the exact boxes are ours.
 """
 
 import math
 
 import numpy as np
-from numba import njit
+
+from toolkit.render.cpu.jit import kernel
 
 TILE_W, TILE_H = 32, 32  # pixels, powers of two; the rows of one tile stay in the L1 cache
 _ZERO, _HALF = np.float32(0), np.float32(0.5)
 _MARGIN = np.float32(1e-3)  # boxes are a little generous; the kernels test every pixel's alpha
 
-_fast = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
 
-
-@_fast
+@kernel
 def depth_order(radii, depth_bits):
     """Indices of the visible Gaussians, near to far; equal depths keep their order.
 
@@ -30,6 +33,7 @@ def depth_order(radii, depth_bits):
     for n in range(radii.shape[0]):
         count += radii[n, 0] > 0 and radii[n, 1] > 0
     order, spare = np.empty(count, np.int32), np.empty(count, np.int32)
+    # Radix sort: three passes over 11 bits each, the last digit first. Linear in N, and stable.
     histogram = np.zeros((3, 2048), np.int64)
     k = 0
     for n in range(radii.shape[0]):
@@ -43,9 +47,9 @@ def depth_order(radii, depth_bits):
     for digit in range(3):
         total = 0
         for b in range(2048):
-            here = histogram[digit, b]
-            histogram[digit, b] = total
-            total += here
+            count_of_digit = histogram[digit, b]
+            histogram[digit, b] = total  # from counts to the place where each digit begins
+            total += count_of_digit
         shift = 11 * digit
         for k in range(count):
             n = order[k]
@@ -56,19 +60,21 @@ def depth_order(radii, depth_bits):
     return order
 
 
-@_fast
+@kernel
 def _first_pixel(edge, size):
     """First pixel whose centre is at or after `edge`, in [0, size]; a call to ceil costs more."""
     return int(min(max(edge + _HALF, _ZERO), np.float32(size)))
 
 
-@_fast
+@kernel
 def pack_splats(order, geometry, reaches, colors, size):
     """Splats in depth order, and the half-open pixel boxes outside which they are too faint.
 
     Args:
         geometry: means2d (N,2), conics (N,3), opacities (N,).
-        reaches: (N,) the exponent at which a splat falls below ALPHA_MIN, log(opacity / ALPHA_MIN).
+        reaches: (N,) the exponent at which alpha falls below ALPHA_MIN, log(opacity / ALPHA_MIN).
+        colors: (N,X), X <= 4.
+        size: width and height in pixels.
 
     Returns:
         splats (R, 12): mean x, mean y, a/2, b, c/2, opacity, reach, dx of the lowest visible
@@ -88,6 +94,7 @@ def pack_splats(order, geometry, reaches, colors, size):
         splats[r, 2], splats[r, 3], splats[r, 4] = _HALF * a, b, _HALF * c
         for k in range(colors.shape[1]):
             splats[r, 8 + k] = colors[n, k]
+        # Half width and height of the ellipse  a/2 dx^2 + b dx dy + c/2 dy^2 <= reach.
         det = (a + 0.0) * c - (b + 0.0) * b  # float64: needles cancel
         scale = np.float32(2.0 * reach / max(det, 1e-30))
         hx, hy = math.sqrt(scale * c), math.sqrt(scale * a)
@@ -97,7 +104,7 @@ def pack_splats(order, geometry, reaches, colors, size):
     return splats, boxes
 
 
-@_fast
+@kernel
 def fill_tiles(boxes, tiles_x, tiles_y):
     """Slots of every tile, near to far.
 
@@ -108,6 +115,7 @@ def fill_tiles(boxes, tiles_x, tiles_y):
     """
     count = boxes.shape[0]
     first_slot = np.empty(count + 1, np.int32)
+    # Counting sort: first count the entries of every tile, then write each to its place.
     offsets = np.zeros(tiles_x * tiles_y + 1, np.int64)
     slot = 0
     for r in range(count):
@@ -121,7 +129,7 @@ def fill_tiles(boxes, tiles_x, tiles_y):
     for t in range(tiles_x * tiles_y):
         offsets[t + 1] += offsets[t]
     entries = np.empty((slot, 2), np.int32)
-    cursor = offsets[:-1].copy()
+    cursor = offsets[:-1].copy()  # where the next entry of each tile goes
     for r in range(count):
         slot = first_slot[r]
         if first_slot[r + 1] > slot:
