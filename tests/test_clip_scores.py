@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from toolkit.errors import InputError
-from toolkit.evaluate.clip_scores import ClipExam, markdown, measure, summarise
+from toolkit.evaluate.clip_scores import ClipScorer, markdown, measure, summarise
 from toolkit.evaluate.sweep import (
     PAPER,
     Setting,
@@ -28,7 +28,7 @@ def stubborn(x, sigma, condition):
 
 @pytest.fixture(scope="module")
 def exam(tmp_path_factory):
-    exam = ClipExam.from_seed(0, "val", tmp_path_factory.mktemp("person"), SMALL)
+    exam = ClipScorer.from_seed(0, "val", tmp_path_factory.mktemp("person"), SMALL)
     exam.prepare()
     return exam
 

@@ -57,17 +57,17 @@ def test_mirror_twice_is_the_identity_and_negates_azimuths(folder):
     assert torch.equal(mirrored.mirrored().coarse, pair.coarse)
 
 
-def test_a_third_clip_is_the_one_looked_at_through_the_body(folder):
+def test_a_third_clip_is_the_one_with_carried_colours(folder):
     with np.load(folder / "train_0000000.npz") as file:
         arrays = dict(file)
     arrays["clips"] = np.concatenate([arrays["clips"], 255 - arrays["clips"][:, :1]], axis=1)
     np.savez(folder / "train_0000000.npz", **arrays)
     pair = ClipStore(folder).pair([0])
-    assert torch.allclose(pair.through, -pair.truth, atol=1e-5)
-    assert torch.equal(pair.mirrored().through, pair.through.flip(-1))
+    assert torch.allclose(pair.carried, -pair.truth, atol=1e-5)
+    assert torch.equal(pair.mirrored().carried, pair.carried.flip(-1))
     some = pair.views(torch.tensor([3, 1]))
-    assert torch.equal(some.condition(repair=True).through, pair.through[:, :, [3, 1]])
-    assert pair.condition(repair=False).through is None
+    assert torch.equal(some.condition(repair=True).carried, pair.carried[:, :, [3, 1]])
+    assert pair.condition(repair=False).carried is None
 
 
 def test_draw_is_repeatable_and_keeps_views_and_angles_together(folder):

@@ -17,6 +17,7 @@ from toolkit.evaluate.score_person import ScoreConfig
 from toolkit.evaluate.stats import SECTORS
 from toolkit.evaluate.variants import VARIANTS
 from toolkit.profiles.base import PipelineConfig
+from toolkit.refine.refit import FitConfig
 
 EXAMPLE = Path(__file__).parent / "fixtures" / "evaluation"
 SHORT = ScoreConfig(
@@ -29,7 +30,7 @@ SHORT = ScoreConfig(
         "prior_frames",
         "coarse_true_body",
     ),
-    pipeline=PipelineConfig(num_gaussians=10_000, num_views=5, fit_steps=2),
+    pipeline=PipelineConfig(num_gaussians=10_000, num_views=5, fit=FitConfig(steps=2)),
     photo_px=192,
     view_px=96,
     num_views=4,

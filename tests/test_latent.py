@@ -4,33 +4,33 @@ import torch.nn.functional as F
 
 from toolkit.errors import InputError
 from toolkit.prior.orbit import static_orbit, turntable_cameras
-from toolkit.prior.prior import Condition
+from toolkit.prior.prior import Condition, PixelPrior
 from toolkit.prior.sdedit import SDEditConfig, sdedit
-from toolkit.prior.wan.grid import LatentGrid, LatentPrior, edit_latents, latent_shape
-from toolkit.refine.edit import refine_clip, to_latents
+from toolkit.prior.wan.grid import GridCodec, LatentGrid, latent_shape
+from toolkit.refine.edit import as_clip, edit_clip, refine_clip
 from toolkit.refine.turntable import Turntable
 
 
-class Shuffled:
+class Shuffled(GridCodec):
     """A lossless stand-in for a video VAE: pixels and frames are only moved into channels."""
 
     def __init__(self, close_loop=False):
         self.close_loop, self.seen = close_loop, []
 
-    def encode(self, clip):
+    def to_latents(self, clip):
         batch, _, frames, height, width = clip.shape
         t, h, w = latent_shape(frames, height, width)
         clip = torch.cat([clip[:, :, :1].expand(-1, -1, 3, -1, -1), clip], dim=2)
         cells = clip.reshape(batch, 3, t, 4, h, 8, w, 8)
         return cells.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(batch, -1, t, h, w)
 
-    def decode(self, latents):
+    def to_clip(self, latents):
         batch, _, t, h, w = latents.shape
         cells = latents.reshape(batch, 3, 4, 8, 8, t, h, w).permute(0, 1, 5, 2, 6, 3, 7, 4)
         return cells.reshape(batch, 3, 4 * t, 8 * h, 8 * w)[:, :, 3:]
 
-    def condition(self, told):
-        self.seen.append(told)
+    def condition(self, clip):
+        self.seen.append(clip)
         return "told"
 
     def velocity(self, x, sigma, condition):
@@ -102,12 +102,13 @@ def test_pooled_mask_of_padding_is_zero():
     assert pooled[0, 0, 0].tolist() == [[0, 0], [0, 0]]  # 4 + 8 + 4 pixels: no cell is all picture
 
 
-def told_about(clip):
+def known_of(clip, seen=None):
     return Condition(
         torch.arange(clip.shape[2]).float(),
         torch.zeros(clip.shape[2]),
         reference=clip[:, :, 0],
         coarse=clip,
+        seen=seen,
     )
 
 
@@ -115,19 +116,19 @@ def told_about(clip):
 def test_editing_latents_is_sdedit_between_encode_and_decode(close):
     prior, clip = Shuffled(close), clip_of(13, 32, 16)
     config = SDEditConfig(0.6, 5, 3.0)
-    keep = torch.zeros(1, 1, 13, 32, 16)
-    edited = edit_latents(
-        prior, told_about(clip), keep, config, generator=torch.Generator().manual_seed(3)
+    seen = torch.zeros(1, 1, 13, 32, 16)
+    edited = edit_clip(
+        prior, known_of(clip, seen), config, generator=torch.Generator().manual_seed(3)
     )
     placed = LatentGrid(13, 32, 16, close_loop=close).place(clip)
     by_hand = sdedit(
         prior.velocity,
-        prior.encode(placed),
+        prior.to_latents(placed),
         "told",
         config=config,
         generator=torch.Generator().manual_seed(3),
     )
-    assert torch.equal(edited, prior.decode(by_hand)[:, :, :13])
+    assert torch.equal(edited, prior.to_clip(by_hand)[:, :, :13])
     told = prior.seen[-1]
     assert told.coarse.shape[2] == len(told.azimuths_deg) == len(told.elevations_deg)
     assert told.azimuths_deg.tolist()[:13] == list(range(13))
@@ -137,10 +138,9 @@ def test_full_guidance_returns_what_the_photo_saw():
     prior, clip = Shuffled(), clip_of(5, 32, 32)
     keep = torch.zeros(1, 1, 5, 32, 32)
     keep[..., :16] = 1
-    edited = edit_latents(
+    edited = edit_clip(
         prior,
-        told_about(clip),
-        keep,
+        known_of(clip, keep),
         SDEditConfig(0.9, 6, guidance=1.0),
         generator=torch.Generator().manual_seed(0),
     )
@@ -150,9 +150,8 @@ def test_full_guidance_returns_what_the_photo_saw():
 
 def test_strength_zero_is_the_identity_even_with_a_lossy_vae():
     prior, clip = Shuffled(), clip_of(3, 20, 20)
-    prior.decode = lambda x: torch.zeros(1, 3, 5, 32, 32)
-    keep = torch.zeros(1, 1, 3, 20, 20)
-    assert edit_latents(prior, told_about(clip), keep, SDEditConfig(0.0, 6)) is clip
+    prior.to_clip = lambda x: torch.zeros(1, 3, 5, 32, 32)
+    assert edit_clip(prior, known_of(clip), SDEditConfig(0.0, 6)) is clip
 
 
 def turntable(views=5, size=(40, 20)):
@@ -170,12 +169,13 @@ def turntable(views=5, size=(40, 20)):
 def test_refine_clip_takes_both_kinds_of_prior():
     clip, config = turntable(), SDEditConfig(0.5, 4)
     generator = lambda: torch.Generator().manual_seed(1)  # noqa: E731
-    assert isinstance(Shuffled(), LatentPrior)
     on_latents = refine_clip(Shuffled(), clip, config, generator=generator())
     assert on_latents.shape == clip.rgb.shape and on_latents.min() >= 0 and on_latents.max() <= 1
-    on_pixels = refine_clip(lambda x, s, c: 0.3 * x + s, clip, config, generator=generator())
+    on_pixels = refine_clip(
+        PixelPrior(lambda x, s, c: 0.3 * x + s), clip, config, generator=generator()
+    )
     by_hand = sdedit(
-        lambda x, s, c: 0.3 * x + s, to_latents(clip.rgb), config=config, generator=generator()
+        lambda x, s, c: 0.3 * x + s, as_clip(clip.rgb), config=config, generator=generator()
     )
     assert torch.equal(on_pixels, (by_hand[0].permute(1, 2, 3, 0).clamp(-1, 1) + 1) / 2)
     assert F.mse_loss(on_latents, on_pixels) > 1e-4  # other noise: a padded clip, in other places

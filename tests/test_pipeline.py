@@ -11,20 +11,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolkit import pipeline
 from toolkit.body.rig import Avatar
 from toolkit.errors import InputError
 from toolkit.gaussians import Gaussians
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.pipeline import build_avatar
+from toolkit.prior.prior import Encoded, PixelPrior
 from toolkit.prior.turntable.shipped import OPERATING_POINT
-from toolkit.profiles.base import PipelineConfig, load_profile
+from toolkit.profiles.base import PipelineConfig
+from toolkit.profiles.choose import load_profile
+from toolkit.refine.edit import refine_clip
+from toolkit.refine.refit import FitConfig
 from toolkit.run import report
 from toolkit.run.files import sample_path
 from toolkit.run.folder import RunFolder
-from toolkit.show.animate import AnimationConfig
+from toolkit.show.film import AnimationConfig
 
-SHORT = PipelineConfig(num_views=5, num_gaussians=10_000, num_inference_steps=4, fit_steps=2)
+SHORT = PipelineConfig(
+    num_views=5,
+    num_gaussians=10_000,
+    edit=replace(OPERATING_POINT, num_inference_steps=4),
+    fit=FitConfig(steps=2),
+)
 FILES = {
     "animation.mp4",
     "avatar.npz",
@@ -36,11 +44,22 @@ FILES = {
     "turntable_coarse.mp4",
     "turntable_refined.mp4",
 }
-STAGES = ("body", "coarse", "sdedit", "refined", "numbers")
+STAGES = ("body", "coarse", "sdedit", "refit", "pictures")
 
 
 class Killed(BaseException):
     """Stands for a kill: nothing in the pipeline may catch it."""
+
+
+class SavesAndKills:
+    """An artefact whose run is killed right after the file was written."""
+
+    def __init__(self, artefact, name):
+        self.artefact, self.name = artefact, name
+
+    def save(self, path):
+        self.artefact.save(path)
+        raise Killed(self.name)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -110,20 +129,22 @@ def test_coarse_and_refined_are_one_to_one_and_re_posable(done):
 
 
 def test_killed_in_every_stage_and_resumed_gives_the_same_files(done, photo, tmp_path, monkeypatch):
-    whole_stage = RunFolder.stage
+    keep = RunFolder.keep
     for victim in STAGES:
 
-        def stage(self, name, compute, save, load, victim=victim):
-            def save_and_die(value):
-                save(value)
-                raise Killed(name)
+        def keep_and_die(self, name, kind, compute, *, victim=victim, **options):
+            def compute_one_that_kills(tick):
+                artefact = compute(tick)
+                if name == victim:
+                    return SavesAndKills(artefact, name)
+                return artefact
 
-            return whole_stage(self, name, compute, save_and_die if name == victim else save, load)
+            return keep(self, name, kind, compute_one_that_kills, **options)
 
-        monkeypatch.setattr(RunFolder, "stage", stage)
+        monkeypatch.setattr(RunFolder, "keep", keep_and_die)
         with pytest.raises(Killed, match=victim):
             build_avatar(photo, tmp_path, SHORT, resume=True)
-    monkeypatch.setattr(RunFolder, "stage", whole_stage)
+    monkeypatch.setattr(RunFolder, "keep", keep)
     build_avatar(photo, tmp_path, SHORT, resume=True)
     again, once = contents(tmp_path), contents(done.out_dir)
     assert [name for name in once if again.get(name) != once[name]] == []
@@ -158,11 +179,30 @@ def test_a_real_kill_leaves_whole_files_only(photo, tmp_path):
 
 
 def test_strength_zero_keeps_the_coarse_clip(done):
-    still = replace(SHORT, strength=0.0).resolved(load_profile("embedded")).sdedit()
-    clip = pipeline.refine_clip(
-        lambda x, sigma, condition: 1 / 0, _turntable(done), still, generator=None
-    )
+    still = replace(SHORT.edit, strength=0.0)
+    never_asked = PixelPrior(lambda x, sigma, condition: 1 / 0)
+    clip = refine_clip(never_asked, _turntable(done), still)
     np.testing.assert_allclose(clip.numpy(), done.coarse_clip.numpy(), atol=1e-6)
+
+
+class Darker:
+    """A third prior: SDEdit under it draws every clip towards grey."""
+
+    def encode(self, clip):
+        return Encoded(clip.coarse, clip.seen, None)
+
+    def velocity(self, x, sigma, condition):
+        return x / sigma.clamp_min(1e-3)  # the straight line that ends at 0
+
+    def decode(self, latents, clip):
+        return latents
+
+
+def test_a_prior_of_ones_own_runs_through_the_whole_job(photo, tmp_path):
+    profile = load_profile("embedded")
+    profile.load_prior = lambda frames, height, width: Darker()
+    result = build_avatar(photo, tmp_path / "out", SHORT, profile=profile)
+    assert (result.refined_clip - 0.5).abs().max() < 1e-3
 
 
 def _turntable(done):
@@ -177,21 +217,15 @@ def _turntable(done):
 def test_what_is_left_out_suits_the_profile():
     config = PipelineConfig().resolved(load_profile("embedded"))
     assert config.num_gaussians == 20_000 and config.clip_size == (192, 96)
-    assert config.sdedit() == OPERATING_POINT
-    every_step = replace(PipelineConfig(), max_steps=0).resolved(load_profile("embedded")).sdedit()
-    assert every_step.max_steps is None
+    assert config.edit == OPERATING_POINT
+    every_step = replace(OPERATING_POINT, max_steps=None)
+    asked = replace(PipelineConfig(), edit=every_step).resolved(load_profile("embedded"))
+    assert asked.edit.max_steps is None
 
 
 @pytest.mark.parametrize(
     "change",
-    [
-        {"strength": -0.1},
-        {"strength": float("nan")},
-        {"num_views": 6},
-        {"num_gaussians": 9},
-        {"clip_size": (64, 40)},
-        {"clip_size": (0, 32)},
-    ],
+    [{"num_views": 6}, {"num_gaussians": 9}, {"clip_size": (64, 40)}, {"clip_size": (0, 32)}],
 )
 def test_a_config_that_makes_no_sense_is_refused(change):
     with pytest.raises(InputError, match="wanted"):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_fit import cloud, rig_of
+from test_refit import cloud, rig_of
 
 from toolkit.body.rig import Avatar
 from toolkit.measure.sectors import azimuths_deg
@@ -10,7 +10,7 @@ from toolkit.prior.orbit import static_orbit
 from toolkit.refine.iterate import progressive_refit
 from toolkit.refine.refit import FitConfig, fit
 from toolkit.refine.target import matte
-from toolkit.refine.turntable import colors_through
+from toolkit.refine.turntable import carried_colors
 from toolkit.run.progress import Progress, silent
 
 
@@ -51,17 +51,17 @@ def test_colours_go_straight_through_the_body_or_come_from_its_other_side():
     places = rig_of(ball).anchors_rest
     avatar = Avatar(ball.recolored(places + 0.5), rig_of(ball))  # colour tells the place
     front = places[:, 2] > 0
-    found = colors_through(avatar, front) - 0.5
+    found = carried_colors(avatar, front) - 0.5
     assert torch.allclose(found[front], places[front], atol=1e-5)
     assert (found[~front, 2] > 0).all()  # all of it comes from the front
     assert (found - places)[~front, 1].abs().mean() < 0.05  # from the same height; radius 0.4 m
     left = front & (places[:, 0] > 0)  # nothing of the right half was seen
-    mirrored = colors_through(avatar, left) - 0.5
+    mirrored = carried_colors(avatar, left) - 0.5
     right = ~left & (places[:, 0] < -0.02)
     assert (mirrored[right, 0] > 0).all()
     none, every = torch.zeros(400, dtype=torch.bool), torch.ones(400, dtype=torch.bool)
     for visible in (none, every):
-        assert torch.equal(colors_through(avatar, visible), avatar.gaussians.colors.clamp(0, 1))
+        assert torch.equal(carried_colors(avatar, visible), avatar.gaussians.colors.clamp(0, 1))
 
 
 def test_rounds_go_from_front_to_back_and_build_on_each_other():

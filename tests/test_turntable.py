@@ -7,12 +7,8 @@ import torch
 from toolkit.errors import InputError, MissingFileError
 from toolkit.prior.prior import Condition
 from toolkit.prior.sdedit import SDEditConfig, sdedit
-from toolkit.prior.turntable.model import (
-    TurntableConfig,
-    TurntablePrior,
-    load_turntable,
-    plain_velocity,
-)
+from toolkit.prior.turntable.model import TurntableConfig, TurntablePrior
+from toolkit.prior.turntable.shipped import load_turntable, plain_velocity
 
 TINY = TurntableConfig(channels=(8, 16, 16), embedding=16, heads=2)
 SIZE = (32, 16)
@@ -128,10 +124,10 @@ def test_one_step_is_the_clean_estimate_behind_pure_noise(model):
         model.one_step(replace(c, coarse=None, seen=None))
 
 
-def test_a_prior_that_looks_through_the_body_starts_as_the_one_that_does_not(model):
+def test_a_prior_with_the_carried_input_starts_as_the_one_without(model):
     x, c = clip(), condition()
-    wider, told = model.looking_through(), replace(c, through=clip(seed=7))
-    assert wider.config.through and not model.config.through
+    wider, told = model.with_carried_input(), replace(c, carried=clip(seed=7))
+    assert wider.config.carried and not model.config.carried
     assert torch.allclose(wider.velocity(x, 0.5, told), model.velocity(x, 0.5, c), atol=1e-5)
     torch.nn.init.normal_(wider.net.stem.weight, std=0.2)
     looked = wider.velocity(x, 0.5, told)
@@ -219,7 +215,7 @@ def test_shapes_that_do_not_fit_are_refused(model, x, c):
 
 
 def test_coarse_clip_of_other_length_is_refused(model):
-    for name in ("coarse", "through"):
+    for name in ("coarse", "carried"):
         c = condition()
         object.__setattr__(c, name, clip(4))  # past the shape checks of the tests' type hook
         with pytest.raises(InputError, match=name):

@@ -2,7 +2,6 @@
 
 import inspect
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,18 +12,22 @@ from toolkit.body.motion import a_pose
 from toolkit.body.npz import load_body
 from toolkit.body.rig import Avatar, Rig
 from toolkit.cameras import orbit_cameras
-from toolkit.coarse.lhm import predict as lhm_photo
+from toolkit.coarse.lhm.checkpoint import load_folder
+from toolkit.coarse.lhm.from_photo import make_anchors, predict
 from toolkit.coarse.lhm.tiny import write_tiny
 from toolkit.gaussians import Gaussians
 from toolkit.measure.ssim import _ssim_by_matrices
 from toolkit.photo.multihmr.weights import tiny_multihmr
+from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.orbit import static_orbit
 from toolkit.prior.prior import Condition
 from toolkit.prior.sdedit import SDEditConfig
-from toolkit.prior.wan import model as wan
-from toolkit.prior.wan.grid import edit_latents
+from toolkit.prior.wan.config import WanConfig
+from toolkit.prior.wan.model import WanPrior
 from toolkit.prior.wan.tiny import write_tiny_wan
-from toolkit.refine import refit as fit
+from toolkit.refine import losses
+from toolkit.refine.edit import edit_clip
+from toolkit.refine.refit import FitConfig, fit
 from toolkit.refine.target import clip_target
 from toolkit.refine.turntable import render_turntable
 from toolkit.render import api
@@ -73,7 +76,7 @@ def test_it_refuses_what_a_gpu_refuses():
 def one_ssim(monkeypatch):
     """The GPU's SSIM on both devices; the CPU's own kernel rounds otherwise (see test_metrics)."""
     monkeypatch.setattr(
-        fit,
+        losses,
         "ssim_map",
         lambda first, second, sigma_px=1.5, stride=1: _ssim_by_matrices(
             first, second, sigma_px, stride
@@ -97,8 +100,8 @@ def test_turntable_and_refit(body, gsplat, one_ssim):
             Avatar(coarse, rig), static_orbit(5), seeded(400) > 0.5, size=(64, 32), device=device
         )
         target = clip_target(turntable, turntable.rgb * 0.5 + 0.3, -rig.joints[0])
-        gaussians, history = fit.fit(
-            coarse.to(device), rig.to(device), [target.to(device)], fit.FitConfig(steps=3)
+        gaussians, history = fit(
+            coarse.to(device), rig.to(device), [target.to(device)], FitConfig(steps=3)
         )
         return turntable, gaussians.to("cpu"), history
 
@@ -126,19 +129,22 @@ def test_multihmr():
 def test_lhm(body, tmp_path):
     folder = write_tiny(tmp_path, body, num_points=400)
     still = torch.zeros(20)
-    guess = SimpleNamespace(
+    mask = torch.zeros(300, 200)
+    mask[40:260, 70:130] = 1
+    guess = PhotoBody(
         betas=still,
         pose=a_pose(),
         transl=-body.rest_joints(still)[0],
         camera=orbit_cameras([0.0], [0.0], radius_m=4.0, fov_y_deg=30.0, size=(300, 200)),
+        keypoints=torch.zeros(33, 3),
+        mask=mask.numpy(),
+        seen=torch.ones(55, dtype=torch.bool),
     )
-    mask = torch.zeros(300, 200)
-    mask[40:260, 70:130] = 1
 
     def run(device):
-        net = lhm_photo.load_folder(folder, device=device, dtype=torch.float32)
-        anchors = lhm_photo.anchors(net, body)
-        return lhm_photo.predict(net, seeded(300, 200, 3), mask, guess, body, anchors)
+        net = load_folder(folder, device=device, dtype=torch.float32)
+        anchors = make_anchors(net, body)
+        return predict(net, seeded(300, 200, 3), mask, guess, body, anchors)
 
     gaussians = run("cpu")
     with pretend_gpu():
@@ -149,17 +155,13 @@ def test_lhm(body, tmp_path):
 
 def test_wan(tmp_path):
     clip = 2 * seeded(1, 3, 5, 64, 32) - 1
-    told = Condition(torch.arange(5.0), torch.zeros(5), reference=clip[:, :, 0], coarse=clip)
-    config = wan.WanConfig(write_tiny_wan(tmp_path), device="cpu", dtype=torch.float32)
-    prior = wan.WanPrior.load(config)
+    known = Condition(torch.arange(5.0), torch.zeros(5), reference=clip[:, :, 0], coarse=clip)
+    config = WanConfig(write_tiny_wan(tmp_path), device="cpu", dtype=torch.float32)
+    prior = WanPrior.load(config)
 
     def run():
-        return edit_latents(
-            prior,
-            told,
-            torch.zeros(1, 1, 5, 64, 32),
-            SDEditConfig(0.8, 3, 3.0),
-            generator=torch.Generator().manual_seed(0),
+        return edit_clip(
+            prior, known, SDEditConfig(0.8, 3, 3.0), generator=torch.Generator().manual_seed(0)
         )
 
     here = run()

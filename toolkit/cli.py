@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,18 +45,22 @@ def avatar(  # noqa: PLR0913 - one argument an option
     """
     from toolkit.pipeline import build_avatar
     from toolkit.profiles.base import PipelineConfig
+    from toolkit.profiles.choose import load_profile
+    from toolkit.refine.refit import FitConfig
 
     config = PipelineConfig(
         profile=profile,
         seed=seed,
-        strength=strength,
         num_views=views,
-        num_gaussians=gaussians,
-        num_inference_steps=steps,
-        fit_steps=fit_steps,
         clip_size=_parse_size(size),
+        num_gaussians=gaussians,
+        fit=FitConfig(steps=fit_steps),
     )
-    result = build_avatar(photo, out, config, resume=resume)
+    models = load_profile(profile)
+    asked = {"strength": strength, "num_inference_steps": steps}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    config = replace(config, edit=replace(models.defaults.edit, **changes))
+    result = build_avatar(photo, out, config, profile=models, resume=resume)
     typer.echo(f"Done. Look at compare.png and animation.mp4 in {result.out_dir}")
 
 
@@ -104,12 +109,13 @@ def evaluate(  # noqa: PLR0913 - one argument an option
     from toolkit.evaluate.run import evaluate as run
     from toolkit.evaluate.score_person import ScoreConfig
     from toolkit.profiles.base import PipelineConfig
+    from toolkit.refine.refit import FitConfig
 
     names = tuple(name.strip() for name in variants.split(",") if name.strip()) or tuple(VARIANTS)
     score = ScoreConfig(
         variants=names,
         clips=CLIPS if poses else (),
-        pipeline=PipelineConfig(seed=seed, fit_steps=fit_steps),
+        pipeline=PipelineConfig(seed=seed, fit=FitConfig(steps=fit_steps)),
     )
     run(
         out,

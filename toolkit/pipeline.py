@@ -1,40 +1,41 @@
-"""One photo to a refined avatar: the whole method, in the order of the data.
+"""One photo to a refined avatar: the whole method on one screen, in the order of the data.
 
-photo -> mask, keypoints, body -> coarse Gaussians -> turntable -> SDEdit -> refit -> pictures.
+photo -> person, body -> coarse Gaussians -> turntable -> SDEdit -> refit -> pictures and numbers
 """
 
 import os
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from toolkit.body.anchors import Anchors
 from toolkit.body.rig import Avatar, Rig
-from toolkit.coarse.observe import observe
+from toolkit.coarse.observation import observe
 from toolkit.photo.crop import crop_photo
 from toolkit.photo.detection.keypoints import Detection, detect
 from toolkit.photo.load import Photo, read_photo
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.orbit import OrbitConfig, orbit
-from toolkit.prior.sdedit import start_sigma
-from toolkit.profiles.base import PipelineConfig, Profile, load_profile
-from toolkit.refine.edit import refine_clip
+from toolkit.profiles.base import PipelineConfig, Profile
+from toolkit.profiles.choose import load_profile
+from toolkit.refine.edit import Clip, refine_clip
 from toolkit.refine.refit import FitConfig, fit
 from toolkit.refine.target import FitTarget, clip_target, photo_target
 from toolkit.refine.turntable import Turntable, render_turntable
-from toolkit.run import report
-from toolkit.run.folder import RunFolder, digest, read_json, save_array, write_json
+from toolkit.run.folder import Record, RunFolder, digest
 from toolkit.run.progress import Progress
+from toolkit.run.report import DRAWINGS, describe_run, draw_report
+
+Tick = Callable[..., None]  # called after each step of a stage: draws its progress bar
 
 
 @dataclass(frozen=True)
 class AvatarResult:
-    """What `build_avatar` made; the clips are (T,H,W,3) in [0,1] on white."""
+    """What `build_avatar` made; the clips are on white, in [0, 1]."""
 
     out_dir: Path
     body: PhotoBody
@@ -50,6 +51,7 @@ def build_avatar(
     out_dir: str | os.PathLike,
     config: PipelineConfig | None = None,
     *,
+    profile: Profile | None = None,
     resume: bool = False,
 ) -> AvatarResult:
     """The main job: one photo in, a folder of avatars, films and numbers out.
@@ -57,201 +59,133 @@ def build_avatar(
     Nothing is written before the photo has been read and a person found in it; every file appears
     whole or not at all.
 
+    Args:
+        photo: a picture with one person.
+        out_dir: folder for the results.
+        config: settings; what it leaves open suits the profile.
+        profile: models of your own; the ones that `config.profile` names if None.
+        resume: go on after a kill, with the finished stages of the same photo and settings.
+
     Raises:
         ToolkitError: whatever a user can mend, in one sentence.
     """
-    job = open_job(photo, out_dir, config, resume=resume)
-    body = job.fit_body()
-    coarse = job.predict_coarse(body)
-    turntable = job.render_turntable(body, coarse)
-    clip = job.refine(turntable)
-    refined = job.refit(body, coarse, turntable, clip)
-    summary = job.examine(body, coarse, refined)
-    return AvatarResult(job.folder.path, body, coarse, refined, turntable.rgb, clip, summary)
+    config = config or PipelineConfig()
+    profile = profile or load_profile(config.profile)
+    config = config.resolved(profile)
+    picture, person = read_person(photo)
+    run = open_run(photo, out_dir, config, profile, resume=resume)
+
+    body = run.keep(
+        "body", PhotoBody, lambda tick: profile.fit_body(picture, person), file="body.json"
+    )
+    anchors = profile.make_anchors(config.num_gaussians)
+    coarse = run.keep(
+        "coarse",
+        Avatar,
+        lambda tick: predict_coarse(profile, picture, body, anchors),
+        file="state/coarse.npz",
+    )
+    visible = seen_anchors(picture, body, profile, anchors)
+    turntable = make_turntable(coarse, visible, config, profile)
+    clip = run.keep(
+        "sdedit",
+        Clip,
+        lambda tick: edit_turntable(turntable, config, profile, tick),
+        file="state/clip.npy",
+        steps=config.edit.max_steps or config.edit.num_inference_steps,
+    )
+    targets = [
+        clip_target(turntable, clip.frames, -coarse.rig.joints[0]),
+        photo_target(torch.from_numpy(picture.rgb), torch.as_tensor(body.mask), body),
+    ]
+    refined = run.keep(
+        "refit",
+        Avatar,
+        lambda tick: refit(coarse, targets, config.fit, config.seed, profile.device, tick),
+        file="avatar.npz",
+        steps=config.fit.steps,
+    )
+    for name, avatar in (("coarse", coarse), ("refined", refined)):
+        avatar.posed(body.pose, body.transl).save_ply(run.file(f"{name}.ply"))
+    numbers = run.keep(
+        "pictures",
+        Record,
+        lambda tick: draw_report(run.path, picture, body, coarse, refined, tick),
+        file="state/numbers.json",
+        steps=DRAWINGS,
+    )
+    report = Record(numbers | describe_run(config, profile) | {"stages": run.stages})
+    report.save(run.file("report.json"))
+    return AvatarResult(run.path, body, coarse, refined, turntable.rgb, clip.frames, report)
 
 
-def open_job(
+def read_person(photo: str | os.PathLike) -> tuple[Photo, Detection]:
+    """The photo, and the one person in it."""
+    picture = read_photo(photo)
+    with Progress("person"):
+        return picture, detect(picture.rgb, picture.alpha)
+
+
+def open_run(
     photo: str | os.PathLike,
     out_dir: str | os.PathLike,
-    config: PipelineConfig | None = None,
+    config: PipelineConfig,
+    profile: Profile,
     *,
-    resume: bool = False,
-) -> "Job":
-    """Read the photo, find the person and open the run's folder: all stages are still to come."""
-    config = config or PipelineConfig()
-    profile, picture = load_profile(config.profile), read_photo(photo)
-    config = config.resolved(profile)
-    with Progress("person"):
-        person = detect(picture.rgb, picture.alpha)
+    resume: bool,
+) -> RunFolder:
+    """The run's folder; stages of another photo, configuration or weights are not reused."""
     key = digest(Path(photo).read_bytes(), repr(config), profile.fingerprint)
-    return Job(config, profile, picture, person, RunFolder(out_dir, key=key, resume=resume))
+    return RunFolder(out_dir, key=key, resume=resume)
 
 
-class Job:
-    """The stages of one run; each is computed, saved whole and read back by `RunFolder.stage`."""
+def predict_coarse(profile: Profile, photo: Photo, body: PhotoBody, anchors: Anchors) -> Avatar:
+    """One Gaussian per anchor, by the regressor, and the rig that moves them."""
+    gaussians = profile.predict_coarse(photo, body, anchors)
+    return Avatar(gaussians, Rig.build(profile.body_model, anchors, body.betas))
 
-    def __init__(
-        self,
-        config: PipelineConfig,
-        profile: Profile,
-        photo: Photo,
-        person: Detection,
-        folder: RunFolder,
-    ):
-        self.config, self.profile, self.photo, self.person = config, profile, photo, person
-        self.folder = folder
-        self.body_model = profile.body_model
-        self.image = torch.from_numpy(photo.rgb)
 
-    @cached_property
-    def anchors(self) -> Anchors:
-        """Where the Gaussians hang; the full profile has to load LHM for it."""
-        return self.profile.make_anchors(self.config.num_gaussians)
+def seen_anchors(
+    photo: Photo, body: PhotoBody, profile: Profile, anchors: Anchors
+) -> Bool[Tensor, " N"]:
+    """Anchors that the photo's camera saw."""
+    crop = crop_photo(torch.from_numpy(photo.rgb), torch.as_tensor(body.mask), body.camera)
+    return observe(crop, body, profile.body_model, anchors).visible
 
-    def fit_body(self) -> PhotoBody:
-        """Betas, pose and camera of the person."""
-        path = self.folder.file("body.json")
 
-        def compute() -> PhotoBody:
-            with Progress("body", 1):
-                return self.profile.fit_body(self.photo, self.person)
+def make_turntable(
+    coarse: Avatar, visible: Bool[Tensor, " N"], config: PipelineConfig, profile: Profile
+) -> Turntable:
+    """The clip that SDEdit starts from, and where it shows what the photo saw."""
+    path = orbit(OrbitConfig(num_views=config.num_views, seed=config.seed))
+    with torch.no_grad():
+        return render_turntable(coarse, path, visible, size=config.clip_size, device=profile.device)
 
-        return self.folder.stage(
-            "body", compute, lambda b: b.save(path), lambda: PhotoBody.load(path)
-        )
 
-    def predict_coarse(self, body: PhotoBody) -> Avatar:
-        """One Gaussian an anchor, by the regressor."""
+def edit_turntable(
+    turntable: Turntable, config: PipelineConfig, profile: Profile, tick: Tick | None = None
+) -> Clip:
+    """SDEdit of the turntable under the profile's video prior."""
+    prior = profile.load_prior(*turntable.rgb.shape[:3])
+    generator = torch.Generator().manual_seed(config.seed)
+    return Clip(refine_clip(prior, turntable, config.edit, generator=generator, callback=tick))
 
-        def compute() -> Avatar:
-            with Progress("coarse"):
-                gaussians = self.profile.predict_coarse(
-                    self.image, torch.as_tensor(body.mask), body, self.anchors
-                )
-            return Avatar(gaussians, Rig.build(self.body_model, self.anchors, body.betas))
 
-        return self._avatar_stage("coarse", compute, body, self.folder.state / "coarse.npz")
-
-    def render_turntable(self, body: PhotoBody, coarse: Avatar) -> Turntable:
-        """The clip that is to be refined, and where it shows what the photo saw."""
-        path = orbit(OrbitConfig(num_views=self.config.num_views, seed=self.config.seed))
-        with torch.no_grad():
-            return render_turntable(
-                coarse,
-                path,
-                self.visible(body),
-                size=self.config.clip_size,
-                device=self.profile.device,
-            )
-
-    def visible(self, body: PhotoBody) -> Bool[Tensor, " N"]:
-        """Anchors that the photo's camera saw."""
-        crop = crop_photo(self.image, torch.as_tensor(body.mask), body.camera)
-        return observe(crop, body, self.body_model, self.anchors).visible
-
-    def refine(self, turntable: Turntable) -> Tensor:
-        """SDEdit under the video prior."""
-        path = self.folder.state / "clip.npy"
-        return torch.from_numpy(
-            self.folder.stage(
-                "sdedit",
-                lambda: self.edit(turntable).numpy(),
-                lambda clip: save_array(path, clip),
-                lambda: np.load(path),
-            )
-        )
-
-    def edit(self, turntable: Turntable) -> Float[Tensor, "T H W 3"]:
-        """`refine` for any turntable, without the folder."""
-        edit, prior = self.config.sdedit(), self.profile.load_prior(*turntable.rgb.shape[:3])
-        with Progress("sdedit", edit.max_steps or edit.num_inference_steps) as tick:
-            return refine_clip(
-                prior,
-                turntable,
-                edit,
-                callback=tick,
-                generator=torch.Generator().manual_seed(self.config.seed),
-            )
-
-    def refit(self, body: PhotoBody, coarse: Avatar, turntable: Turntable, clip: Tensor) -> Avatar:
-        """The Gaussians, one to one, fitted to the refined clip and the photo."""
-        targets = [clip_target(turntable, clip, -coarse.rig.joints[0]), self.photo_target(body)]
-        return self._avatar_stage(
-            "refined", lambda: self.fit_to(coarse, targets), body, self.folder.file("avatar.npz")
-        )
-
-    def photo_target(self, body: PhotoBody) -> FitTarget:
-        """The photo itself, in its own pose."""
-        return photo_target(self.image, torch.as_tensor(body.mask), body)
-
-    def fit_to(self, coarse: Avatar, targets: list[FitTarget], steps: int | None = None) -> Avatar:
-        """`refit` to any targets, without the folder; `steps` of the configuration if None."""
-        steps = self.config.fit_steps if steps is None else steps
-        config, device = FitConfig(steps=steps, seed=self.config.seed), self.profile.device
-        with Progress("refit", config.steps) as tick:
-            gaussians, _ = fit(
-                coarse.gaussians.to(device),
-                coarse.rig.to(device),
-                [target.to(device) for target in targets],
-                config,
-                callback=tick,
-            )
-        return Avatar(gaussians.to("cpu"), coarse.rig)
-
-    def examine(self, body: PhotoBody, coarse: Avatar, refined: Avatar) -> dict:
-        """Pictures, films and `report.json`."""
-        path = self.folder.file("report.json")
-        file = self.folder.file
-
-        def compute() -> dict:
-            with Progress("pictures", 5) as tick:
-                for avatar, name in ((coarse, "coarse"), (refined, "refined")):
-                    report.film_turntable(avatar, file(f"turntable_{name}.mp4"))
-                    tick()
-                report.film_motions(refined, file("animation.mp4"))
-                tick()
-                exams = [
-                    report.Examination(name, avatar, self.photo.rgb, body)
-                    for name, avatar in (("coarse", coarse), ("refined", refined))
-                ]
-                tick()
-                report.draw_comparison(file("compare.png"), self.photo.rgb, body, exams)
-            return report.numbers(*exams)
-
-        measured = self.folder.stage(
-            "numbers", compute, lambda n: write_json(path, n), lambda: read_json(path)
-        )
-        summary = self._summary(measured)
-        write_json(path, summary)
-        return summary
-
-    def _summary(self, measured: dict) -> dict:
-        edit = self.config.sdedit()
-        sigma = start_sigma(edit.strength, edit.num_inference_steps, edit.shift)
-        names = {
-            "profile": self.profile.name,
-            "body_model": self.profile.body_name,
-            "pose_model": self.profile.pose_name,
-            "coarse_model": self.profile.coarse_name,
-            "video_prior": self.profile.prior_name,
-        }
-        return (
-            measured
-            | names
-            | {
-                "config": asdict(self.config),
-                "sdedit": asdict(edit),
-                "start_sigma": sigma,
-                "versions": report.versions(),
-                "stages": self.folder.stages,
-            }
-        )
-
-    def _avatar_stage(self, name: str, compute, body: PhotoBody, path: Path) -> Avatar:
-        """Save an avatar for re-posing, and its Gaussians in the photo's pose as a standard PLY."""
-
-        def save(avatar: Avatar) -> None:
-            avatar.posed(body.pose, body.transl).save_ply(self.folder.file(f"{name}.ply"))
-            avatar.save(path)
-
-        return self.folder.stage(name, compute, save, lambda: Avatar.load(path))
+def refit(
+    coarse: Avatar,
+    targets: list[FitTarget],
+    config: FitConfig,
+    seed: int,
+    device: str = "cpu",
+    tick: Tick | None = None,
+) -> Avatar:
+    """The Gaussians, one to one, fitted to the targets."""
+    gaussians, _ = fit(
+        coarse.gaussians.to(device),
+        coarse.rig.to(device),
+        [target.to(device) for target in targets],
+        config,
+        generator=torch.Generator().manual_seed(seed),
+        callback=tick,
+    )
+    return Avatar(gaussians.to("cpu"), coarse.rig)

@@ -23,7 +23,7 @@ from toolkit.evaluate.summary import (
 from toolkit.evaluate.table import draw_figure, write_markdown
 from toolkit.evaluate.variants import FRAMES, MEANING, VARIANTS, why_not
 from toolkit.measure.lpips import why_no_lpips
-from toolkit.profiles.base import load_profile
+from toolkit.profiles.choose import load_profile
 from toolkit.run import report
 from toolkit.run.folder import write_json
 from toolkit.run.progress import Progress, silent

@@ -6,9 +6,9 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from toolkit.errors import fail
-from toolkit.evaluate.clip_scores import ClipExam, measure, summarise
+from toolkit.evaluate.clip_scores import ClipScorer, measure, summarise
 from toolkit.prior.sdedit import SDEditConfig, Velocity, start_sigma
-from toolkit.show import figures as show
+from toolkit.show import style
 
 PAPER = ((0.8, 50, 3.0), (0.8, 50, 5.0))  # its strength and steps; its shift is not told: 3 or 5
 MOST_LOST_DB = 0.5  # of PSNR where the photo saw
@@ -81,7 +81,7 @@ def grid(
 
 
 def score_settings(
-    exam: ClipExam, priors: dict[str, Velocity], settings: list[Setting], *, tick=lambda: None
+    exam: ClipScorer, priors: dict[str, Velocity], settings: list[Setting], *, tick=lambda: None
 ) -> dict[str, dict]:
     """Scores of one person's coarse clip and of every setting, by name.
 
@@ -125,7 +125,7 @@ def choose(rows: dict[str, dict], *, most_lost_db: float = MOST_LOST_DB) -> str:
 
 def sweep_figure(rows: dict[str, dict], chosen: str) -> Figure:
     """Three panels: faithfulness against realism, and realism and sharpness over start sigma."""
-    fig = show.figure(1500, 500)
+    fig = style.figure(1500, 500)
     axes = fig.subplots(1, 3)
     panels = [
         (
@@ -139,10 +139,10 @@ def sweep_figure(rows: dict[str, dict], chosen: str) -> Figure:
     ]
     for ax, (across, up, xlabel, ylabel) in zip(axes, panels, strict=True):
         _curves(ax, rows, chosen, across, up)
-        ax.set_xlabel(xlabel, color=show.INK)
-        ax.set_title(ylabel, color=show.INK, fontsize=11.5)
-        show.quiet_axes(ax)
-    axes[2].axhline(1, color=show.STAGE_COLORS[2], lw=1, ls=(0, (4, 3)))
+        ax.set_xlabel(xlabel, color=style.INK)
+        ax.set_title(ylabel, color=style.INK, fontsize=11.5)
+        style.quiet_axes(ax)
+    axes[2].axhline(1, color=style.STAGE_COLORS[2], lw=1, ls=(0, (4, 3)))
     axes[0].legend(frameon=False, fontsize=9)
     fig.tight_layout()
     return fig
@@ -157,19 +157,19 @@ def _curves(ax, rows: dict[str, dict], chosen: str, across: str | None, up: str)
         x = row[across]["mean"] if across else setting["start_sigma"]
         point = (x, row[up]["mean"], setting)
         most = setting["max_steps"] or setting["steps"]
-        color = show.STAGE_COLORS[1] if setting["prior"] == "repairer" else show.PHOTO_COLOR
+        color = style.STAGE_COLORS[1] if setting["prior"] == "repairer" else style.PHOTO_COLOR
         if setting["paper"]:
-            ax.plot(*point[:2], "D", color=color, mec=show.INK, ms=7, zorder=4)
+            ax.plot(*point[:2], "D", color=color, mec=style.INK, ms=7, zorder=4)
         else:
             lines.setdefault((setting["prior"], most, setting["sampler"]), []).append(point)
         if name == chosen:
-            ax.plot(*point[:2], "o", mfc="none", mec=show.INK, ms=15, mew=1.8, zorder=5)
+            ax.plot(*point[:2], "o", mfc="none", mec=style.INK, ms=15, mew=1.8, zorder=5)
     for (prior, most, sampler), points in lines.items():
         points.sort(key=lambda point: point[2]["strength"])
-        color = show.STAGE_COLORS[1] if prior == "repairer" else show.PHOTO_COLOR
+        color = style.STAGE_COLORS[1] if prior == "repairer" else style.PHOTO_COLOR
         label = f"{prior}, {'one step' if most == 1 else f'up to {most} steps'}"
         label += "" if sampler == "ode" else f", {sampler} renoising"
-        style = (0, (3, 2)) if most == 1 else "-" if sampler == "ode" else "-."
+        dashes = (0, (3, 2)) if most == 1 else "-" if sampler == "ode" else "-."
         ax.plot(
             [p[0] for p in points],
             [p[1] for p in points],
@@ -177,7 +177,7 @@ def _curves(ax, rows: dict[str, dict], chosen: str, across: str | None, up: str)
             lw=1.6,
             ms=4,
             marker="o",
-            ls=style,
+            ls=dashes,
             label=label,
         )
         for x, y, setting in points[::3] if across and most > 1 else []:
@@ -190,10 +190,10 @@ def _curves(ax, rows: dict[str, dict], chosen: str, across: str | None, up: str)
                 color=color,
             )
     if across is None:
-        ax.axhline(rows["coarse"][up]["mean"], color=show.STAGE_COLORS[0], lw=1.2)
+        ax.axhline(rows["coarse"][up]["mean"], color=style.STAGE_COLORS[0], lw=1.2)
         low, high = (start_sigma(*point) for point in PAPER)
-        ax.axvspan(low, high, color=show.FAINT, alpha=0.25, lw=0)
+        ax.axvspan(low, high, color=style.FAINT, alpha=0.25, lw=0)
     else:
-        ax.axhline(rows["coarse"][up]["mean"], color=show.STAGE_COLORS[0], lw=1.2, label="coarse")
-        ax.plot([], [], "D", color="white", mec=show.INK, label="the paper's 0.8, shift 3 and 5")
-        ax.plot([], [], "o", mfc="none", mec=show.INK, ms=11, label="chosen")
+        ax.axhline(rows["coarse"][up]["mean"], color=style.STAGE_COLORS[0], lw=1.2, label="coarse")
+        ax.plot([], [], "D", color="white", mec=style.INK, label="the paper's 0.8, shift 3 and 5")
+        ax.plot([], [], "o", mfc="none", mec=style.INK, ms=11, label="chosen")

@@ -5,8 +5,6 @@ pictures it is fitted to differ.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -15,85 +13,40 @@ from torch import Tensor
 
 from toolkit.body.rig import Avatar
 from toolkit.evaluate import esrgan
-from toolkit.evaluate.cases import Case
-from toolkit.evaluate.scenes import Scene, photo_scene, turntable_scene
-from toolkit.measure.sectors import azimuths_deg
-from toolkit.photo.photo_body import PhotoBody
-from toolkit.pipeline import Job
-from toolkit.prior.turntable.model import PAPER_POINT, load_turntable, plain_velocity
+from toolkit.evaluate.bench import Bench
+from toolkit.prior.prior import PixelPrior
+from toolkit.prior.turntable.shipped import PAPER_POINT, load_turntable, plain_velocity
 from toolkit.refine.edit import refine_clip
 from toolkit.refine.iterate import progressive_refit
-from toolkit.refine.target import FitTarget, clip_target, matte
-from toolkit.refine.turntable import Turntable, pose_for_turntable
+from toolkit.refine.target import FitTarget, matte
+from toolkit.refine.turntable import pose_for_turntable
 from toolkit.render.api import Render, render
 
-REACHES_DEG = (60.0, 120.0, 180.0)  # rounds of the progressive refit
+REACHES_DEG = (60.0, 120.0, 180.0)  # how far from the front each step of the progressive refit sees
 UNSHARP_PX, UNSHARP_AMOUNT = 1.5, 1.0
 TRUE_FIT_PX = 256  # longer side of the true views in the upper bound's refit
-
-
-@dataclass
-class Bench:
-    """One person's stages, each computed once for all variants (and kept in the job's folder)."""
-
-    job: Job
-    case: Case
-
-    @cached_property
-    def body(self) -> PhotoBody:
-        return self.job.fit_body()
-
-    @cached_property
-    def coarse(self) -> Avatar:
-        return self.job.predict_coarse(self.body)
-
-    @cached_property
-    def turntable(self) -> Turntable:
-        return self.job.render_turntable(self.body, self.coarse)
-
-    @cached_property
-    def clip(self) -> Float[Tensor, "T H W 3"]:
-        return self.job.refine(self.turntable)
-
-    @cached_property
-    def scene(self) -> Scene:
-        return photo_scene(self.case, self.body)
-
-    @cached_property
-    def turntable_scene(self) -> Scene:
-        cameras = self.turntable.cameras
-        return turntable_scene(self.case, self.body, cameras, azimuths_deg(cameras))
-
-    @cached_property
-    def photo_target(self) -> FitTarget:
-        return self.job.photo_target(self.body)
-
-    def refit(self, clip: Float[Tensor, "T H W 3"]) -> Avatar:
-        """What the pipeline does with the prior's clip, done with any clip."""
-        target = clip_target(self.turntable, clip, -self.coarse.rig.joints[0])
-        return self.job.fit_to(self.coarse, [target, self.photo_target])
 
 
 def paper_recipe(bench: Bench) -> Avatar:
     """SDEdit in the strict sense: strength 0.8 under a prior that never saw a coarse render."""
     clip = refine_clip(
-        plain_velocity(load_turntable("plain")),
+        PixelPrior(plain_velocity(load_turntable("plain"))),
         bench.turntable,
         PAPER_POINT,
-        generator=torch.Generator().manual_seed(bench.job.config.seed),
+        generator=torch.Generator().manual_seed(bench.config.seed),
     )
     return bench.refit(clip)
 
 
 def progressive(bench: Bench) -> Avatar:
-    """Rounds from the front to the back; all rounds together have one refit's steps."""
-    steps = -(-bench.job.config.fit_steps // len(REACHES_DEG))
+    """From the front to the back; all its refits together take as many steps as the one."""
+    steps = -(-bench.config.fit.steps // len(REACHES_DEG))
     return progressive_refit(
         bench.coarse,
         bench.turntable.orbit,
-        bench.job.visible(bench.body),
-        bench.job.edit,
-        lambda avatar, target: bench.job.fit_to(avatar, [target, bench.photo_target], steps),
+        bench.visible,
+        bench.edit,
+        lambda avatar, target: bench.fit_to(avatar, [target, bench.photo_target], steps),
         reaches_deg=REACHES_DEG,
     )
 
@@ -119,7 +72,7 @@ def upper_bound(bench: Bench) -> Avatar:
         alpha,
         torch.ones_like(alpha),
     )
-    return bench.job.fit_to(bench.coarse, [target, bench.photo_target])
+    return bench.fit_to(bench.coarse, [target, bench.photo_target])
 
 
 def unsharp_mask(clip: Float[Tensor, "T H W 3"]) -> Float[Tensor, "T H W 3"]:

@@ -47,7 +47,9 @@ class GaussianPrior:
         variances = singular[:count] ** 2 / max(len(flat) - 1, 1)
         return cls(mean, basis[:count].T.contiguous(), variances)
 
-    def velocity(self, x: Float[Tensor, "B ..."], sigma: Tensor | float, condition=None) -> Tensor:
+    def velocity(
+        self, x: Float[Tensor, "B ..."], sigma: Tensor | float, condition: object = None
+    ) -> Tensor:
         """`E[eps - x0 | x_s = x]`, exact.
 
         Along a direction of variance l: x_s - (1-s) mean has variance n = (1-s)^2 l + s^2, so

@@ -147,7 +147,7 @@ def turntable_cameras(
     size: tuple[int, int] = (192, 96),
     fov_y_deg: float = 25.0,
     covered_m: float = COVERED_M,
-    target=TARGET_M,
+    target: tuple[float, float, float] = TARGET_M,
 ) -> Cameras:
     """Cameras of the turntable: the A-posed body, pelvis at the origin, head and feet inside.
 
@@ -170,7 +170,7 @@ def turntable_cameras(
     )
 
 
-def _sum_of_sines(generator) -> Float[Tensor, " L"]:
+def _sum_of_sines(generator: torch.Generator | None) -> Float[Tensor, " L"]:
     """Elevation deviation (degrees) of the 84 views; zero at view 0, circularly smoothed."""
     frequency = torch.randint(1, 5, (NUM_WAVES, 1), generator=generator)
     amplitude = 0.5 + 9.5 * torch.rand(NUM_WAVES, 1, generator=generator)
@@ -180,7 +180,7 @@ def _sum_of_sines(generator) -> Float[Tensor, " L"]:
     return torch.stack([wave.roll(shift) for shift in range(-2, 3)]).mean(dim=0)
 
 
-def _jittered_azimuths(generator) -> Float[Tensor, " L"]:
+def _jittered_azimuths(generator: torch.Generator | None) -> Float[Tensor, " L"]:
     """84 rising azimuths (degrees) from 0; the gap back to 360 is U(0,2) mean steps."""
     steps = 2 * torch.rand(CYCLE - 1, generator=generator)
     last = 360 / CYCLE * 2 * float(torch.rand((), generator=generator))

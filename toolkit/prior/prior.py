@@ -1,23 +1,34 @@
-"""What a video prior is, and what it is told about a clip."""
+"""What a video prior is, and what it is told about a clip.
+
+    Condition --encode--> x0 --sdedit, step by step: velocity(x, sigma, ...)--> x --decode--> clip
+
+Every prior, ours or Wan2.1, is used through the three functions of `Prior`. To add another one,
+write a class with these three and hand it to `refine.edit.refine_clip`, or give a profile's
+`load_prior` that returns it (docs/core.md shows one in ten lines).
+"""
 
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
+from toolkit.prior.sdedit import Velocity
+
 
 @dataclass(frozen=True)
 class Condition:
-    """What the prior is told about a clip.
+    """What a prior may know about a clip; each prior takes from it what it was trained with.
 
     Attributes:
         azimuths_deg: of each view, 0 = front; (T,) for the whole batch or (B,T).
         elevations_deg: of each view.
         reference: front picture in the turntable's framing, [-1, 1], on white.
-        coarse: the coarse clip, [-1, 1], on white; None asks for the plain prior.
+        coarse: the coarse clip, [-1, 1], on white. SDEdit starts from it. Only a repairer also
+            looks at it while it denoises; None asks our own network for the plain prior.
         seen: share of each pixel of the coarse clip that the photo saw, [0, 1]; None: unknown.
-        through: the coarse clip painted with the front's colours all round
-            (`refine.turntable.colors_through`), [-1, 1]; only a repairer with `config.through` looks at it.
+        carried: the coarse clip painted with the front's colours carried to the back
+            (`refine.turntable.carried_colors`), [-1, 1]; for a repairer with `config.carried`.
     """
 
     azimuths_deg: Float[Tensor, "*batch T"]
@@ -25,4 +36,52 @@ class Condition:
     reference: Float[Tensor, "B 3 H W"]
     coarse: Float[Tensor, "B 3 T H W"] | None = None
     seen: Float[Tensor, "B 1 T H W"] | None = None
-    through: Float[Tensor, "B 3 T H W"] | None = None
+    carried: Float[Tensor, "B 3 T H W"] | None = None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A coarse clip in the space where a prior denoises.
+
+    Attributes:
+        latents: `x0` of SDEdit: the clip's pixels, or a VAE's latents of them.
+        keep: in [0, 1], broadcast to `latents`: where they show what the photo saw.
+        condition: handed to `velocity` at every step.
+    """
+
+    latents: Tensor
+    keep: Tensor | None
+    condition: Any
+
+
+@runtime_checkable
+class Prior(Protocol):
+    """A video prior: a codec between clips and latents, and the flow velocity of noisy latents."""
+
+    def encode(self, clip: Condition) -> Encoded:
+        """The latents of `clip.coarse`, and what `velocity` wants to know of the clip."""
+
+    def velocity(self, x: Tensor, sigma: Tensor | float, condition: Any) -> Tensor:
+        """`E[eps - x0 | x]` of latents at noise level `sigma` in [0, 1]; shape of `x`."""
+
+    def decode(self, latents: Tensor, clip: Condition) -> Float[Tensor, "B 3 T H W"]:
+        """The clip of latents, in [-1, 1], at the size and with the views of `clip.coarse`."""
+
+
+class PixelCodec:
+    """Encode and decode of a prior that works on pixels: both change nothing."""
+
+    def encode(self, clip: Condition) -> Encoded:
+        """The coarse clip itself; the prior is told all that is known of it."""
+        return Encoded(clip.coarse, clip.seen, clip)
+
+    def decode(self, latents: Tensor, clip: Condition) -> Tensor:
+        """The clip itself."""
+        return latents
+
+
+class PixelPrior(PixelCodec):
+    """A prior on pixels from its velocity alone, e.g. one that `prior.samplers` has wrapped."""
+
+    def __init__(self, velocity: Velocity):
+        self.velocity = velocity

@@ -1,12 +1,13 @@
-"""Samplers that are velocities made of velocities, for the one loop `sdedit`.
+"""Samplers for the one loop `sdedit`: functions that turn a prior's velocity into another one.
 
-All but `self_ensemble` pull the prior's velocity v towards (x - guide) / s, the velocity of the
-straight line from the noise to the guide (the coarse clip), with a weight that depends on sigma and
-on the pixel. With weight 1 the loop ends at the guide, with weight 0 it is the prior's own.
+All but `self_ensemble` pull the velocity v towards (x - guide) / s. That is the velocity of the
+straight line from the noise to the guide (the coarse clip), so with weight 1 the loop ends at the
+guide, and with weight 0 the prior is left alone. The weight depends on sigma and on the pixel.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,13 +24,14 @@ Weight = Callable[[Tensor], Tensor | float]
 def self_ensemble(velocity: Velocity) -> Velocity:
     """The mean of a prior's answers to a clip and to its mirror image.
 
-    Both are good answers to the same question with errors of their own, so their mean has less.
+    Both answer the same question, with errors that are partly independent; their mean has less
+    error than either. It costs two evaluations per step.
 
     Source: Timofte et al. 2016 (Seven ways to improve example-based super resolution), Sec. 3.5.
     """
 
     def mean(x: Float[Tensor, "B 3 T H W"], sigma: Tensor, condition: Condition) -> Tensor:
-        clips = {name: getattr(condition, name) for name in ("coarse", "seen", "through")}
+        clips = {name: getattr(condition, name) for name in ("coarse", "seen", "carried")}
         mirrored = replace(
             condition,
             azimuths_deg=-condition.azimuths_deg,
@@ -50,7 +52,7 @@ def pulled(velocity: Velocity, guide: Tensor, weight: Weight) -> Velocity:
         weight: sigma -> in [0, 1], a number or broadcast to the clip.
     """
 
-    def mixed(x: Tensor, sigma: Tensor, condition) -> Tensor:
+    def mixed(x: Tensor, sigma: Tensor, condition: Any) -> Tensor:
         v = velocity(x, sigma, condition)
         return v + weight(sigma) * ((x - guide) / sigma - v)
 
@@ -62,8 +64,9 @@ def h_transform(
 ) -> Velocity:
     """Weighted h-transform: run it from pure noise (strength 1), for it needs no start level.
 
-    The guide is a poor stand-in for the clean clip where little noise is left, so its weight
-    `scale sigma^alpha` fades on the way; alpha takes the part of strength.
+    The guide resembles the clean clip less well than the prior's own estimate does once little
+    noise is left. So its weight `scale sigma^alpha` fades on the way; alpha plays the role of
+    strength.
 
     Args:
         velocity, guide: as in `pulled`.
@@ -84,11 +87,12 @@ def h_transform(
 
 
 def held(velocity: Velocity, guide: Tensor, levels: Tensor) -> Velocity:
-    """A start level for each pixel: above it, the pixel is the noised guide and nothing else.
+    """A start level for each pixel: above its level, a pixel is the noised guide and nothing else.
 
     With one level everywhere this is plain SDEdit from that level; a pixel of level 0 returns
     untouched. The prior sees all pixels at the loop's sigma, as it was trained to. The free pixels
-    learn of the held ones only step by step and so heed them less than a true posterior would.
+    see the held ones only with the noise of the present step, and therefore fit them less well than
+    samples of a true posterior would.
 
     Args:
         velocity, guide: as in `pulled`.
@@ -109,8 +113,8 @@ def start_levels(
 ) -> Float[Tensor, "B 1 T H W"]:
     """How noisy each pixel of a coarse clip deserves to be, for `held`.
 
-    What the photo saw is known, and so is the white far from the person; the body's unseen sides,
-    and a band around its outline where hair or a coat may reach, get all of the noise.
+    What the photo saw is known, and so is the white far from the person. The body's unseen sides
+    get all of the noise, and so does a band around its outline, where hair or a coat may reach.
 
     Args:
         seen: share of each pixel that the photo saw.

@@ -1,7 +1,13 @@
-"""SDEdit, the loop once: noise a coarse clip part of the way, denoise it under a video prior.
+"""SDEdit: noise a coarse clip part of the way, then denoise it under a video prior. The one loop.
 
-Flow-matching notation throughout: `x_s = (1 - s) x0 + s eps`, velocity `v = eps - x0`, sigma `s` in
-[0, 1]. From a velocity the clean clip is `x - s v` and the noise is `x + (1 - s) v`.
+Flow-matching notation throughout. A noisy clip lies on the straight line between the clean clip x0
+and the noise eps, sigma `s` in [0, 1] of the way along:
+
+    x_s = (1 - s) x0 + s eps            velocity along the line: v = dx/ds = eps - x0
+
+So from x_s and a predicted v both ends of the line follow: the clean clip is `x - s v`, the noise
+`x + (1 - s) v`. The schedule of noise levels is `sigmas_for`; `strength` says where in it SDEdit
+starts.
 """
 
 from collections.abc import Callable
@@ -15,12 +21,13 @@ from torch import Tensor
 
 from toolkit.errors import fail
 
-# velocity(x, sigma, condition) -> v, the one interface of every video prior
+# velocity(x, sigma, condition) -> v: what SDEdit needs of a prior (see prior.prior for the rest)
 Velocity = Callable[[Tensor, Tensor, Any], Tensor]
 Callback = Callable[[int, float, Tensor], None]
 Project = Callable[[int, float, Tensor], Tensor]
 
-# Share of the predicted noise that a step from sigma s to r replaces by fresh noise.
+# Share of the predicted noise that a step from sigma s to r replaces by fresh noise. With 0 the
+# noise is fixed once and the way back is an ODE; the others are stochastic samplers.
 RENOISE = {
     "ode": lambda s, r: 0.0,  # Euler, the paper's solver
     "ancestral": lambda s, r: 1.0 - (r * (1 - s) / (s * (1 - r))) ** 2,  # DDPM's posterior variance
@@ -38,8 +45,33 @@ class SDEditConfig:
     shift: float = 3.0  # > 1 bends towards high noise: s' = shift s / (1 + (shift-1) s)
     sampler: str = "ode"  # a key of RENOISE
     stochasticity: float = 1.0  # scales the fresh noise of the stochastic samplers, [0, 1]
-    max_steps: int | None = None  # spend at most so many steps from the start level; None = all
+    max_steps: int | None = None  # at most so many steps from the start level down; None: all
     guidance: float = 0.0  # pull of the clean estimate towards the input where `keep` is 1, [0, 1]
+
+    def __post_init__(self):
+        _check_schedule(self.num_inference_steps, self.shift)
+        start_index(self.strength, self.num_inference_steps)
+        if self.sampler not in RENOISE:
+            fail(
+                "sampler",
+                got=repr(self.sampler),
+                wanted=f"one of {sorted(RENOISE)}",
+                fix="The paper's solver is 'ode'.",
+            )
+        if self.max_steps is not None and self.max_steps < 1:
+            fail("max_steps", got=self.max_steps, wanted="at least 1, or None", fix="Try None.")
+        if not (0 <= self.stochasticity <= 1 and 0 <= self.guidance <= 1):
+            fail(
+                "SDEditConfig",
+                wanted="both in [0, 1]",
+                got=f"stochasticity {self.stochasticity}, guidance {self.guidance}",
+                fix="Use guidance 0 to switch the pull off.",
+            )
+
+    @property
+    def start_sigma(self) -> float:
+        """Noise level of the first step; 0 at strength 0."""
+        return start_sigma(self.strength, self.num_inference_steps, self.shift)
 
 
 def shift_sigma(sigma: Tensor, shift: float) -> Tensor:
@@ -52,6 +84,15 @@ def sigmas_for(num_inference_steps: int, shift: float = 1.0) -> Float[Tensor, " 
 
     The smallest level 1/1000 is shifted twice, as diffusers 0.42 does (their issue 13243).
     """
+    _check_schedule(num_inference_steps, shift)
+    # Evenly spaced levels, then bent towards 1 by the shift. Video models use shift > 1, because
+    # neighbouring pixels and frames are so alike that only much noise hides a clip's layout.
+    last = float(shift_sigma(torch.tensor(1e-3, dtype=torch.float64), shift))
+    even = torch.linspace(1.0, last, num_inference_steps, dtype=torch.float64)
+    return torch.cat([shift_sigma(even, shift), torch.zeros(1, dtype=torch.float64)]).float()
+
+
+def _check_schedule(num_inference_steps: int, shift: float) -> None:
     if num_inference_steps < 1 or shift <= 0:
         fail(
             "noise schedule",
@@ -59,9 +100,6 @@ def sigmas_for(num_inference_steps: int, shift: float = 1.0) -> Float[Tensor, " 
             wanted="at least one step and shift > 0",
             fix="Typical: 20 to 50 steps, shift 1 to 8.",
         )
-    last = float(shift_sigma(torch.tensor(1e-3, dtype=torch.float64), shift))
-    even = torch.linspace(1.0, last, num_inference_steps, dtype=torch.float64)
-    return torch.cat([shift_sigma(even, shift), torch.zeros(1, dtype=torch.float64)]).float()
 
 
 def start_index(strength: float, num_inference_steps: int) -> int:
@@ -72,6 +110,7 @@ def start_index(strength: float, num_inference_steps: int) -> int:
     """
     if not 0 <= strength <= 1:
         fail("strength", got=strength, wanted="a value in [0, 1]", fix="The paper uses 0.8.")
+    # Strength counts steps, not noise: with shift 3, strength 0.8 starts at sigma 0.92
     kept = int(num_inference_steps * strength)
     if kept == 0 and strength > 0:
         fail(
@@ -84,7 +123,7 @@ def start_index(strength: float, num_inference_steps: int) -> int:
 
 
 def start_sigma(strength: float, num_inference_steps: int = 50, shift: float = 1.0) -> float:
-    """Noise level at which SDEdit starts; report it beside strength, for strength is not noise."""
+    """Noise level at which SDEdit starts. Report it beside strength, which only counts steps."""
     return float(sigmas_for(num_inference_steps, shift)[start_index(strength, num_inference_steps)])
 
 
@@ -93,8 +132,8 @@ def sdedit(
     x0: Tensor,
     condition: Any = None,
     *,
-    config: SDEditConfig = SDEditConfig(),
-    keep: Tensor | None = None,  # noqa: B008
+    config: SDEditConfig = SDEditConfig(),  # noqa: B008 - frozen
+    keep: Tensor | None = None,
     project: Project | None = None,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
@@ -102,12 +141,12 @@ def sdedit(
     """Noise `x0` to the start level of `config.strength` and denoise it under a prior.
 
     Args:
-        velocity: the prior, `velocity(x, sigma, condition)`; sigma is a 0-d tensor.
-        x0: coarse clip in [-1, 1], e.g. (B,3,T,H,W).
-        condition: handed to the prior untouched.
+        velocity: of the prior, `velocity(x, sigma, condition)`; sigma is a 0-d tensor.
+        x0: coarse clip in [-1, 1], e.g. (B,3,T,H,W), or latents.
+        condition: handed to `velocity` untouched.
         keep: in [0, 1], broadcast to `x0`: where the photo saw, used with `config.guidance`.
-        project: (index, sigma, clean estimate) -> what to go on with instead, e.g. renders of
-            Gaussians fitted to it (`toolkit.refine.iterate.RefitInLoop`).
+        project: (index, sigma, clean estimate) -> the estimate to go on with instead, e.g. renders
+            of Gaussians fitted to it (`refine.iterate.RefitInLoop`).
         generator: of all noise; drawn on the CPU.
         callback: called after each step with (index, next sigma, clean estimate).
 
@@ -115,43 +154,30 @@ def sdedit(
 
     Source: Meng et al. 2022 (SDEdit), Alg. 1, in flow form; guidance: Ani3DHuman, 2602.19089.
     """
-    sigmas = sigmas_for(config.num_inference_steps, config.shift)
-    sigmas = sigmas[start_index(config.strength, config.num_inference_steps) :]
-    _check(config)
-    if config.max_steps is not None and config.max_steps < len(sigmas) - 1:
-        sigmas = sigmas[torch.linspace(0, len(sigmas) - 1, config.max_steps + 1).round().long()]
+    sigmas = _chosen_sigmas(config)
     fresh = lambda: torch.randn(x0.shape, generator=generator, dtype=x0.dtype).to(x0.device)  # noqa: E731
+    # Start: the coarse clip, noised. Strength 0 leaves one level only, sigma 0, and nothing to do.
     x = x0 if len(sigmas) == 1 else (1 - sigmas[0]) * x0 + sigmas[0] * fresh()
-    for index, (s, r) in enumerate(pairwise(sigmas)):
+    for index, (s, r) in enumerate(pairwise(sigmas)):  # from level s down to level r
         v = velocity(x, s, condition)
-        clean, noise = x - s * v, x + (1 - s) * v
-        if keep is not None:
+        clean, noise = x - s * v, x + (1 - s) * v  # both ends of the line through x
+        if keep is not None:  # guidance: pull what the photo saw back to the input
             clean = clean + config.guidance * keep * (x0 - clean)
         if project is not None:
             clean = project(index, float(s), clean)
         share = config.stochasticity * RENOISE[config.sampler](float(s), float(r))
-        if share > 0 and r > 0:
+        if share > 0 and r > 0:  # square roots keep the noise at unit variance
             noise = share**0.5 * fresh() + (1 - share) ** 0.5 * noise
-        x = (1 - r) * clean + r * noise
+        x = (1 - r) * clean + r * noise  # back onto the line, at level r
         if callback is not None:
             callback(index, float(r), clean)
     return x
 
 
-def _check(config: SDEditConfig) -> None:
-    if config.sampler not in RENOISE:
-        fail(
-            "sampler",
-            got=repr(config.sampler),
-            wanted=f"one of {sorted(RENOISE)}",
-            fix="The paper's solver is 'ode'.",
-        )
-    if config.max_steps is not None and config.max_steps < 1:
-        fail("max_steps", got=config.max_steps, wanted="at least 1, or None", fix="Try None.")
-    if not (0 <= config.stochasticity <= 1 and 0 <= config.guidance <= 1):
-        fail(
-            "SDEditConfig",
-            wanted="both in [0, 1]",
-            got=f"stochasticity {config.stochasticity}, guidance {config.guidance}",
-            fix="Use guidance 0 to switch the pull off.",
-        )
+def _chosen_sigmas(config: SDEditConfig) -> Float[Tensor, " M"]:
+    """The levels that are visited, from the start level to 0."""
+    sigmas = sigmas_for(config.num_inference_steps, config.shift)
+    sigmas = sigmas[start_index(config.strength, config.num_inference_steps) :]
+    if config.max_steps is not None and config.max_steps < len(sigmas) - 1:
+        sigmas = sigmas[torch.linspace(0, len(sigmas) - 1, config.max_steps + 1).round().long()]
+    return sigmas

@@ -1,0 +1,13 @@
+"""What "embedded" and "full" mean: the models behind the stages, and a run's settings."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "base": ["Defaults", "PipelineConfig", "Profile"],
+        "choose": ["load_profile"],
+        "embedded": ["EmbeddedProfile"],
+        "full": ["FullProfile"],
+    },
+)

@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from toolkit.body.anchors import Anchors
 from toolkit.body.npz import load_body
-from toolkit.coarse.lhm import predict as lhm_photo
+from toolkit.coarse.lhm.checkpoint import Reconstruction, find_file, load_folder
+from toolkit.coarse.lhm.from_photo import make_anchors, predict
 from toolkit.errors import MissingCapabilityError, fail
 from toolkit.gaussians import Gaussians
 from toolkit.photo.detection.keypoints import Detection
@@ -31,11 +30,11 @@ from toolkit.photo.load import Photo
 from toolkit.photo.multihmr.fit import fit_body_multihmr
 from toolkit.photo.multihmr.weights import load_multihmr
 from toolkit.photo.photo_body import PhotoBody
-from toolkit.prior.sdedit import SDEditConfig
-from toolkit.prior.wan import model as wan
+from toolkit.prior.wan.config import OPERATING_POINT, WanConfig
 from toolkit.prior.wan.files import check_wan
 from toolkit.prior.wan.grid import LatentGrid
-from toolkit.profiles.base import Profile
+from toolkit.prior.wan.model import WanPrior
+from toolkit.profiles.base import Defaults
 from toolkit.run.folder import digest
 from toolkit.weights.sets import choose, fingerprint, label
 from toolkit.weights.table import WEIGHTS
@@ -44,7 +43,7 @@ CLIP_SIZE = (832, 480)  # height and width, the portrait of Wan2.1's 480p
 NUM_VIEWS = 21  # as SV3D's clips; with the first view again at the end Wan sees 25 frames
 
 
-def load_full() -> Profile:
+def load_full() -> "FullProfile":
     """Find every weight, load none yet; says in one line on stderr what was chosen.
 
     Raises:
@@ -56,27 +55,8 @@ def load_full() -> Profile:
     chosen = {stage: choose(stage) for stage in ("body", "pose", "coarse", "prior")}
     names = {stage: label(*next(iter(weights.items()))) for stage, weights in chosen.items()}
     every = {name: folder for weights in chosen.values() for name, folder in weights.items()}
-    stages = Stages(every, *(next(iter(chosen[stage])) for stage in ("coarse", "prior")), device)
     print(f"full profile on {device}: {', '.join(names.values())}", file=sys.stderr)
-    return Profile(
-        name="full",
-        body_name=names["body"],
-        pose_name=names["pose"],
-        coarse_name=names["coarse"],
-        prior_name=names["prior"],
-        body_model=stages.body,
-        fit_body=stages.fit_body,
-        make_anchors=stages.make_anchors,
-        predict_coarse=stages.predict_coarse,
-        load_prior=stages.load_prior,
-        edit=stages.edit(),
-        num_views=NUM_VIEWS,
-        clip_size=CLIP_SIZE,
-        num_gaussians=stages.num_points(),
-        any_number=False,
-        device=rendering_device(device),
-        fingerprint=digest(fingerprint(every), device),
-    )
+    return FullProfile(every, names, chosen, device)
 
 
 def find_device() -> str:
@@ -86,10 +66,12 @@ def find_device() -> str:
         MissingCapabilityError: no CUDA.
         InputError: another kind of device.
     """
-    told = os.environ.get("TOOLKIT_DEVICE") or "cuda"
-    if told != "cpu" and told.split(":")[0] != "cuda":
-        fail("TOOLKIT_DEVICE", got=repr(told), wanted='"cuda", "cuda:N" or "cpu"', fix="Unset it.")
-    if told != "cpu" and not torch.cuda.is_available():
+    device = os.environ.get("TOOLKIT_DEVICE") or "cuda"
+    if device != "cpu" and device.split(":")[0] != "cuda":
+        fail(
+            "TOOLKIT_DEVICE", got=repr(device), wanted='"cuda", "cuda:N" or "cpu"', fix="Unset it."
+        )
+    if device != "cpu" and not torch.cuda.is_available():
         fail(
             'profile "full"',
             got="no CUDA GPU that torch can use",
@@ -97,7 +79,7 @@ def find_device() -> str:
             kind=MissingCapabilityError,
             fix="Use --profile embedded (or TOOLKIT_DEVICE=cpu for a dry run with tiny weights).",
         )
-    return told
+    return device
 
 
 def rendering_device(device: str) -> str:
@@ -123,33 +105,64 @@ class OneAtATime:
         return self.model
 
 
-class Stages:
-    """The paper's models behind the interface of `Profile`."""
+class FullProfile:
+    """Multi-HMR, LHM and Wan2.1; see `profiles.base.Profile`."""
 
-    def __init__(self, folders: dict[str, Path], lhm_name: str, wan_name: str, device: str):
-        """`folders` of all weights that were chosen, by their names in `WEIGHTS`."""
-        self.folders, self.device = folders, device
-        self.lhm, self.wan = folders[lhm_name], folders[wan_name]
+    name = "full"
+
+    def __init__(
+        self,
+        folders: dict[str, Path],
+        labels: dict[str, str],
+        chosen: dict[str, dict[str, Path]],
+        device: str,
+    ):
+        """Nothing large is loaded yet.
+
+        Args:
+            folders: of all weights that were chosen, by their names in `WEIGHTS`.
+            labels: what the report calls each stage's model.
+            chosen: the weights of each stage; the first one is the model itself.
+            device: of the networks.
+        """
+        self.folders, self.net_device = folders, device
+        self.lhm, self.wan = (folders[next(iter(chosen[s]))] for s in ("coarse", "prior"))
         self.points = next(name for name in folders if name.startswith("lhm-points"))
-        self.body = load_body(lhm_photo.find_file(folders["smplx"], "SMPLX_NEUTRAL.npz"))
+        self.body_model = load_body(find_file(folders["smplx"], "SMPLX_NEUTRAL.npz"))
         self.loaded = OneAtATime()
+        self.models = {
+            "body_model": labels["body"],
+            "pose_model": labels["pose"],
+            "coarse_model": labels["coarse"],
+            "video_prior": labels["prior"],
+        }
+        self.defaults = Defaults(
+            # the paper's strength and solver, with the checkpoint's own shift
+            edit=replace(OPERATING_POINT, shift=check_wan(self.wan)["shift"]),
+            num_views=NUM_VIEWS,
+            clip_size=CLIP_SIZE,
+            num_gaussians=self.num_points(),
+            any_number=False,
+        )
+        self.device = rendering_device(device)
+        self.fingerprint = digest(fingerprint(folders), device)
 
     def fit_body(self, photo: Photo, person: Detection) -> PhotoBody:
         """Multi-HMR, refined to the photo."""
         net = self.loaded.get(
-            "multi-hmr", lambda: load_multihmr(self.folders["multi-hmr"]).to(self.device)
+            "multi-hmr", lambda: load_multihmr(self.folders["multi-hmr"]).to(self.net_device)
         )
-        return fit_body_multihmr(net, photo.rgb, person, self.body, focal_px=photo.focal_px)
+        return fit_body_multihmr(net, photo.rgb, person, self.body_model, focal_px=photo.focal_px)
 
-    def reconstruction(self) -> lhm_photo.Reconstruction:
+    def reconstruction(self) -> Reconstruction:
         """LHM with its points and encoders."""
         return self.loaded.get(
             "lhm",
-            lambda: lhm_photo.load_folder(
+            lambda: load_folder(
                 self.lhm,
                 points=self.folders[self.points],
                 sapiens=self.folders["sapiens-1b"],
-                device=self.device,
+                device=self.net_device,
             ),
         )
 
@@ -159,38 +172,31 @@ class Stages:
 
     def make_anchors(self, num: int) -> Anchors:
         """LHM's own query points."""
-        found = lhm_photo.anchors(self.reconstruction(), self.body)
-        if len(found) != num:
+        anchors = make_anchors(self.reconstruction(), self.body_model)
+        if len(anchors) != num:
             fail(
                 "gaussians",
                 got=num,
-                wanted=f"{len(found)}, the points of this LHM",
+                wanted=f"{len(anchors)}, the points of this LHM",
                 fix="Leave the number out.",
             )
-        return found
+        return anchors
 
-    def predict_coarse(
-        self,
-        image: Float[Tensor, "H W 3"],
-        mask: Float[Tensor, "H W"],
-        photo_body: PhotoBody,
-        anchors: Anchors,
-    ) -> Gaussians:
+    def predict_coarse(self, photo: Photo, body: PhotoBody, anchors: Anchors) -> Gaussians:
         """LHM's Gaussians on our rig."""
-        return lhm_photo.predict(self.reconstruction(), image, mask, photo_body, self.body, anchors)
+        image, mask = torch.from_numpy(photo.rgb), torch.as_tensor(body.mask)
+        return predict(
+            self.reconstruction(), image, mask, body, self.body_model, anchors
+        )
 
-    def edit(self) -> SDEditConfig:
-        """The paper's strength and solver, with the checkpoint's own shift."""
-        return replace(wan.OPERATING_POINT, shift=check_wan(self.wan)["shift"])
-
-    def load_prior(self, frames: int, height: int, width: int) -> wan.WanPrior:
+    def load_prior(self, frames: int, height: int, width: int) -> WanPrior:
         """Wan2.1, spread over the GPU's memory for such a clip."""
         clip = LatentGrid(frames, height, width, close_loop=True).padded
-        dtype = torch.float32 if self.device == "cpu" else torch.bfloat16
-        config = wan.WanConfig(self.wan, device=self.device, dtype=dtype, clip=clip)
+        dtype = torch.float32 if self.net_device == "cpu" else torch.bfloat16
+        config = WanConfig(self.wan, device=self.net_device, dtype=dtype, clip=clip)
 
-        def load() -> wan.WanPrior:
-            prior = wan.WanPrior.load(config)
+        def load() -> WanPrior:
+            prior = WanPrior.load(config)
             print(f"Wan2.1: {prior.plan}", file=sys.stderr)
             return prior
 

@@ -1,64 +1,105 @@
-"""SDEdit of a turntable clip: pictures to the prior's tensors, the edit, and back."""
+"""SDEdit of a turntable clip under any prior: frames to the prior's tensors, the edit, and back."""
 
+import os
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.prior.prior import Condition
-from toolkit.prior.sdedit import Callback, SDEditConfig, Velocity, sdedit
-from toolkit.prior.wan.grid import LatentPrior, edit_latents
+from toolkit.prior.prior import Condition, Prior
+from toolkit.prior.sdedit import Callback, SDEditConfig, sdedit
 from toolkit.refine.turntable import Turntable
+from toolkit.run.files import atomic_path
 
 
-def to_latents(rgb: Float[Tensor, "T H W 3"]) -> Float[Tensor, "1 3 T H W"]:
-    """A clip in [0, 1] as the prior wants it, in [-1, 1]."""
-    return 2 * rgb.permute(3, 0, 1, 2)[None] - 1
+@dataclass(frozen=True)
+class Clip:
+    """A refined turntable: the pictures that the Gaussians are refitted to.
+
+    Attributes:
+        frames: on white, in [0, 1].
+    """
+
+    frames: Float[Tensor, "T H W 3"]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a .npy file, whole or not at all."""
+        with atomic_path(path) as tmp:
+            np.save(tmp, self.frames.numpy())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Clip":
+        """Read what `save` wrote."""
+        return cls(torch.from_numpy(np.load(path)))
 
 
-def from_latents(x: Float[Tensor, "1 3 T H W"]) -> Float[Tensor, "T H W 3"]:
-    """The prior's clip as pictures in [0, 1]."""
-    return (x[0].permute(1, 2, 3, 0).clamp(-1, 1) + 1) / 2
+def as_clip(frames: Float[Tensor, "T H W 3"]) -> Float[Tensor, "1 3 T H W"]:
+    """Frames in [0, 1] as a prior wants them: one clip, channels first, in [-1, 1]."""
+    return 2 * frames.permute(3, 0, 1, 2)[None] - 1
+
+
+def as_frames(clip: Float[Tensor, "1 3 T H W"]) -> Float[Tensor, "T H W 3"]:
+    """A prior's clip as pictures in [0, 1]."""
+    return (clip[0].permute(1, 2, 3, 0).clamp(-1, 1) + 1) / 2
 
 
 def clip_condition(turntable: Turntable) -> Condition:
-    """All that a repairer is told of a coarse clip; its own front view is the front picture."""
-    x0 = to_latents(turntable.rgb)
-    through = None if turntable.through is None else to_latents(turntable.through)
+    """All that is known of a coarse clip; its own front view serves as the front picture."""
+    coarse = as_clip(turntable.rgb)
     return Condition(
         turntable.orbit.azimuths_deg,
         turntable.orbit.elevations_deg,
-        x0[:, :, 0],
-        x0,
-        turntable.seen.permute(3, 0, 1, 2)[None],
-        through,
+        reference=coarse[:, :, 0],
+        coarse=coarse,
+        seen=turntable.seen.permute(3, 0, 1, 2)[None],
+        carried=None if turntable.carried is None else as_clip(turntable.carried),
     )
+
+
+def edit_clip(
+    prior: Prior,
+    clip: Condition,
+    config: SDEditConfig,
+    *,
+    generator: torch.Generator | None = None,
+    callback: Callback | None = None,
+) -> Float[Tensor, "B 3 T H W"]:
+    """SDEdit of `clip.coarse` in the prior's own space: encode, noise, denoise, decode.
+
+    Args:
+        prior: any; on pixels or on a VAE's latents.
+        clip: what is known of it, the coarse clip included.
+        config: how far it is noised and how it comes back.
+        generator: of all noise.
+        callback: called after each step with latents, see `sdedit`.
+    """
+    if config.strength == 0:
+        return clip.coarse  # a trip through a VAE alone would already change it
+    start = prior.encode(clip)
+    latents = sdedit(
+        prior.velocity,
+        start.latents,
+        start.condition,
+        config=config,
+        keep=start.keep,
+        generator=generator,
+        callback=callback,
+    )
+    return prior.decode(latents, clip)
 
 
 def refine_clip(
-    prior: Velocity | LatentPrior,
+    prior: Prior,
     turntable: Turntable,
     config: SDEditConfig,
     *,
-    generator: torch.Generator | None,
+    generator: torch.Generator | None = None,
     callback: Callback | None = None,
 ) -> Float[Tensor, "T H W 3"]:
-    """SDEdit of the whole clip at once, conditioned on the coarse clip and its front view.
-
-    Args:
-        prior: the velocity of a prior on pixels, or a whole prior that works on latents.
-        turntable: the coarse clip, and where it shows what the photo saw.
-        config: how far it is noised and how it comes back.
-        generator: of all noise.
-        callback: called after each step, see `sdedit`.
-    """
-    condition = clip_condition(turntable)
-    x0, keep = condition.coarse, condition.seen
-    if isinstance(prior, LatentPrior):
-        return from_latents(
-            edit_latents(prior, condition, keep, config, generator=generator, callback=callback)
-        )
-    return from_latents(
-        sdedit(
-            prior, x0, condition, config=config, keep=keep, generator=generator, callback=callback
-        )
+    """`edit_clip` of the whole turntable at once, from pictures to pictures in [0, 1]."""
+    edited = edit_clip(
+        prior, clip_condition(turntable), config, generator=generator, callback=callback
     )
+    return as_frames(edited)

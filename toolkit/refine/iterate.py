@@ -1,7 +1,8 @@
-"""Gaussians and prior in turns: a refit inside the SDEdit loop, and iterative data set update.
+"""Edits and refits that alternate, instead of one refit at the end. Three ways of it.
 
-Both ask more of the 3D than one refit at the end does (`refine.iterate.progressive_refit` is the third of
-the kind): the prior's views disagree with each other, a set of Gaussians cannot.
+The views of a video prior disagree with each other; a set of Gaussians cannot. So each way renders
+Gaussians in between: inside the SDEdit loop (`RefitInLoop`), a few views at a time
+(`update_dataset`), or from the front to the back (`progressive_refit`).
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -14,7 +15,7 @@ from torch import Tensor
 from toolkit.body.rig import Avatar
 from toolkit.errors import fail
 from toolkit.prior.orbit import Orbit
-from toolkit.refine.edit import from_latents, to_latents
+from toolkit.refine.edit import as_clip, as_frames
 from toolkit.refine.target import FitTarget, clip_target
 from toolkit.refine.turntable import Turntable, pose_for_turntable, render_turntable
 from toolkit.render.api import render
@@ -24,16 +25,16 @@ Refit = Callable[[Avatar, FitTarget], Avatar]
 
 @dataclass
 class RefitInLoop:
-    """Hook of `sdedit`: the clean estimate becomes the renders of Gaussians fitted to it.
+    """Hook of `sdedit` (`project`): the clean estimate becomes renders of Gaussians fitted to it.
 
-    The next step starts from views that agree in 3D. `avatar` is what the last refit left; a
-    further refit to the finished clip usually follows.
+    The next step then starts from views that agree in 3D. `avatar` holds the result of the last
+    refit; a further refit to the finished clip usually follows.
 
     Attributes:
         avatar: coarse at first.
         turntable: the coarse clip, for cameras, coverage and what the photo saw.
         refit: fits an avatar to a target.
-        at: indices of the steps at which to do so; early ones see little but the mean.
+        at: indices of the steps at which to do so; an early estimate is hardly more than a mean.
 
     Source: Chen et al. 2024 (MVEdit, 2403.12032), with Gaussians as the 3D adapter.
     """
@@ -49,11 +50,11 @@ class RefitInLoop:
         """The hook."""
         if index not in self.at:
             return clean
-        target = clip_target(self.turntable, from_latents(clean), -self.avatar.rig.joints[0])
+        target = clip_target(self.turntable, as_frames(clean), -self.avatar.rig.joints[0])
         self.avatar = self.refit(self.avatar, target)
         with torch.no_grad():
             drawn = render(pose_for_turntable(self.avatar), self.turntable.cameras)
-        return to_latents(drawn.rgb).to(clean)
+        return as_clip(drawn.rgb).to(clean)
 
 
 def update_dataset(
@@ -63,41 +64,42 @@ def update_dataset(
     edit: Callable[[Turntable], Tensor],
     refit: Refit,
     *,
-    rounds: int = 6,
-    views_per_round: int = 4,
+    iterations: int = 6,
+    views_per_iteration: int = 4,
     generator: torch.Generator | None = None,
 ) -> Avatar:
-    """Replace a few training views by edits of what is rendered now, refit a little, again.
+    """Replace a few training views by edits of the present renders, refit a little, repeat.
 
     The data set starts as the coarse renders. As the avatar changes, so do the renders that are
-    edited, and the edits come to agree. Every view has its turn before one has another.
+    edited, and the edits come to agree with each other. Every view is replaced once before any is
+    replaced again.
 
     Args:
         avatar: coarse.
         orbit, visible: as in `render_turntable`.
-        edit: repairs a clip; all of it, for a clip prior looks at all views to repair one.
+        edit: SDEdit of a clip, always of all views: a clip prior looks at all to edit one.
         refit: fits an avatar to a target, in a few steps.
-        rounds: edits and refits.
-        views_per_round: replaced in each.
+        iterations: number of edits, each followed by a refit.
+        views_per_iteration: how many views are replaced each time.
         generator: of the order of the views.
 
     Source: Haque et al. 2023 (Instruct-NeRF2NeRF, 2303.12789), "iterative dataset update".
     """
-    if rounds < 1 or not 1 <= views_per_round <= len(orbit):
+    if iterations < 1 or not 1 <= views_per_iteration <= len(orbit):
         fail(
             "update_dataset",
-            got=f"{rounds} rounds of {views_per_round} views",
-            wanted=f"at least 1 round of 1 to {len(orbit)} views",
-            fix="Try 6 rounds of 4.",
+            got=f"{iterations} iterations of {views_per_iteration} views",
+            wanted=f"at least 1 iteration of 1 to {len(orbit)} views",
+            fix="Try 6 iterations of 4.",
         )
     transl, queue = -avatar.rig.joints[0], []
     with torch.no_grad():
         start = render_turntable(avatar, orbit, visible)
     pictures = start.rgb.clone()
-    for _ in range(rounds):
-        while len(queue) < views_per_round:
+    for _ in range(iterations):
+        while len(queue) < views_per_iteration:
             queue += torch.randperm(len(orbit), generator=generator).tolist()
-        views, queue = queue[:views_per_round], queue[views_per_round:]
+        views, queue = queue[:views_per_iteration], queue[views_per_iteration:]
         with torch.no_grad():
             now = render_turntable(avatar, orbit, visible)
         pictures[views] = edit(now)[views]
@@ -110,18 +112,18 @@ def progressive_refit(
     orbit: Orbit,
     visible: Bool[Tensor, " N"],
     edit: Callable[[Turntable], Tensor],
-    refit: Callable[[Avatar, FitTarget], Avatar],
+    refit: Refit,
     *,
     reaches_deg: Sequence[float] = (60.0, 120.0, 180.0),
 ) -> Avatar:
-    """From the front to the back in rounds: render, repair, refit, and render the better avatar.
+    """From the front to the back: render, edit, refit, then render the better avatar again.
 
     Args:
         avatar: coarse.
         orbit, visible: as in `render_turntable`.
-        edit: repairs a clip, e.g. SDEdit.
+        edit: SDEdit of a clip.
         refit: fits an avatar to a target.
-        reaches_deg: each round is fitted to the views up to so far from the front, the last to all.
+        reaches_deg: each refit sees the views up to this far from the front; the last sees all.
 
     Source: Difix3D (Wu et al. 2025), Sec. 4.2: progressive update of the 3D representation.
     """

@@ -12,12 +12,11 @@ from toolkit.body.motion import a_pose
 from toolkit.cameras import Cameras
 from toolkit.errors import fail
 from toolkit.photo.crop import crop_photo
+from toolkit.photo.photo_body import PhotoBody
 from toolkit.refine.turntable import Turntable
 
-HAZE = 0.06  # darkness that a prior leaves on a white background
-
-
-PHOTO_FIT_PX = 512  # side of the square around the person in the refit
+HAZE = 0.06  # pixels of a prior's background are up to this much darker than white
+PHOTO_FIT_PX = 512  # side of the square around the person in the refit, pixels
 
 
 @dataclass(frozen=True)
@@ -89,27 +88,35 @@ class FitTarget:
         cameras = Cameras(self.cameras.viewmats, Ks, rgb.shape[2], rgb.shape[1])
         return FitTarget(self.pose, self.transl, cameras, rgb, alpha, confidence)
 
-    def to(self, device) -> "FitTarget":
+    def to(self, device: str | torch.device) -> "FitTarget":
         return FitTarget(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
 def matte(
     rgb: Float[Tensor, "T H W 3"], coarse_alpha: Float[Tensor, "T H W 1"], *, band_px: int = 4
 ) -> tuple[Float[Tensor, "T H W 3"], Float[Tensor, "T H W 1"]]:
-    """Refined pictures on clean white, and their coverage; a prior paints no alpha.
+    """Refined pictures on clean white, and their coverage, which a prior does not draw.
 
-    A pixel of darkness d (1 less its smallest channel) on white is covered by at least d; the
-    coarse avatar's own coverage holds where it is larger, so that light cloth stays solid. In the
-    rim of the silhouette a pixel much lighter than the person beside it has become background.
+    A pixel whose smallest channel is 1 - d lies d away from white, so the person covers at least d
+    of it. Where the coarse avatar covers more, its coverage is taken, so that light cloth stays
+    solid. A pixel in the rim of the silhouette that is much lighter than the person beside it has
+    become background.
+
+    Args:
+        rgb: the refined pictures, in [0, 1].
+        coarse_alpha: coverage by the coarse avatar.
+        band_px: how far outside the coarse silhouette the person may reach, pixels.
+
+    Source: ours.
     """
-    alpha = coarse_alpha
-    outside = widest(alpha > 0.1, band_px) < 0.5
-    rim = widest(alpha < 0.9, band_px // 2) > 0.5
+    outside = widest(coarse_alpha > 0.1, band_px) < 0.5
+    rim = widest(coarse_alpha < 0.9, band_px // 2) > 0.5
     darkness = (1 - rgb.amin(-1, keepdim=True)).clamp(0, 1)
     darkness = torch.where(outside | (darkness < HAZE), 0.0, darkness)
-    left = rim & (darkness < 0.2 * widest(darkness * (alpha > 0.9), band_px))
-    found = torch.where(left, darkness, torch.maximum(alpha, darkness))
-    return torch.where((found == 0) | (darkness == 0) & left, 1.0, rgb), found
+    inside_darkness = widest(darkness * (coarse_alpha > 0.9), band_px)
+    vacated = rim & (darkness < 0.2 * inside_darkness)  # was person, is background now
+    alpha = torch.where(vacated, darkness, torch.maximum(coarse_alpha, darkness))
+    return torch.where((alpha == 0) | (darkness == 0) & vacated, 1.0, rgb), alpha
 
 
 def widest(x: Tensor, px: int) -> Tensor:
@@ -122,14 +129,21 @@ def widest(x: Tensor, px: int) -> Tensor:
 def clip_target(
     turntable: Turntable,
     refined: Float[Tensor, "T H W 3"],
-    transl: Tensor,
+    transl: Float[Tensor, " 3"],
     *,
     trust_seen: float = 0.3,
 ) -> FitTarget:
     """The refined clip as a target.
 
-    Where the photo saw, the photo shall rule (`trust_seen`). In the rim of the silhouette nothing
-    is believed: a clip's outline is softer than the avatar's, and would turn it white at the edge.
+    Pixels that show what the photo saw are weighted by `trust_seen`, because the photo itself is a
+    second target and knows them better. Pixels in the rim of the silhouette get no weight: a clip's
+    outline is softer than the avatar's, and would turn the avatar white at its edge.
+
+    Args:
+        turntable: the coarse clip, for cameras, coverage and what the photo saw.
+        refined: the prior's pictures of the same views.
+        transl: of the A-posed avatar, metres: minus its rest pelvis.
+        trust_seen: weight in [0, 1].
     """
     band_px = max(4, round(refined.shape[1] / 48))  # 4 at the embedded prior's height of 192
     rgb, alpha = matte(refined, turntable.alpha, band_px=band_px)
@@ -141,16 +155,21 @@ def clip_target(
 
 
 def photo_target(
-    image: Float[Tensor, "H W 3"], mask: Float[Tensor, "H W"], photo_body
+    image: Float[Tensor, "H W 3"], mask: Float[Tensor, "H W"], photo_body: PhotoBody
 ) -> FitTarget:
     """The photo in its own pose, cut out onto white and cropped to the person.
 
-    Pixels outside the mask say "nothing here" and count; the mask's own soft rim counts little,
-    and what lies beyond the photo's border not at all.
+    Pixels outside the mask count too: they say that nothing of the person is there. The mask's soft
+    rim counts little, and what lies beyond the photo's border does not count at all.
+
+    Args:
+        image: in [0, 1].
+        mask: person coverage in [0, 1].
+        photo_body: pose, translation and camera of the photo.
     """
     crop = crop_photo(image, mask, photo_body.camera, size=PHOTO_FIT_PX)
     rgb, alpha = crop.rgb.permute(1, 2, 0)[None], crop.mask[None, ..., None]
-    confidence = 2 * (alpha - 0.5).abs() * crop.known[None, ..., None]
+    confidence = 2 * (alpha - 0.5).abs() * crop.known[None, ..., None]  # 0 where the mask says 0.5
     return FitTarget(
         photo_body.pose,
         photo_body.transl,

@@ -1,4 +1,8 @@
-"""The coarse avatar as a turntable clip: the A pose from all sides, and what of it the photo saw."""
+"""The coarse avatar as a turntable clip: in the A pose, from all sides.
+
+Beside the pictures the clip carries two maps that come from the photo: `seen`, which pixels show
+what the photo saw, and `carried`, a guess at the colours of the rest.
+"""
 
 from dataclasses import dataclass
 
@@ -25,9 +29,9 @@ class Turntable:
         cameras: of the views.
         rgb: on white, in [0, 1].
         alpha: coverage, in [0, 1].
-        seen: how much of a pixel shows what the photo saw, in [0, 1].
-        through: the same avatar painted with `colors_through`, a guess at what the photo did not
-            see; for a prior that wants it.
+        seen: share of each pixel that shows what the photo saw, in [0, 1].
+        carried: the same avatar painted with `carried_colors`, on white, in [0, 1]; None for a
+            prior that has no use for it.
     """
 
     orbit: Orbit
@@ -35,7 +39,7 @@ class Turntable:
     rgb: Float[Tensor, "T H W 3"]
     alpha: Float[Tensor, "T H W 1"]
     seen: Float[Tensor, "T H W 1"]
-    through: Float[Tensor, "T H W 3"] | None = None
+    carried: Float[Tensor, "T H W 3"] | None = None
 
 
 def render_turntable(
@@ -53,15 +57,17 @@ def render_turntable(
         orbit: view directions.
         visible: Gaussians whose anchor the photo's camera saw.
         size: (height, width) in pixels; a large video prior wants more than ours.
-        device: that renders; the result is on the CPU.
+        device: where it is rendered; the result is on the CPU.
     """
-    cameras = turntable_cameras(orbit, size=size)
-    posed, there = pose_for_turntable(avatar).to(device), cameras.to(device)
-    drawn = render(posed, there)
-    seen = seen_by_photo(posed, visible.to(device), there)
-    painted = posed.recolored(colors_through(avatar, visible).to(device))
-    through = render(painted, there).rgb
-    return Turntable(orbit, cameras, drawn.rgb.cpu(), drawn.alpha.cpu(), seen.cpu(), through.cpu())
+    cameras = turntable_cameras(orbit, size=size).to(device)
+    posed = pose_for_turntable(avatar).to(device)  # N Gaussians in the A pose
+    drawn = render(posed, cameras)
+    seen = seen_by_photo(posed, visible.to(device), cameras)
+    painted = posed.recolored(carried_colors(avatar, visible).to(device))
+    carried = render(painted, cameras).rgb
+    return Turntable(
+        orbit, cameras.to("cpu"), drawn.rgb.cpu(), drawn.alpha.cpu(), seen.cpu(), carried.cpu()
+    )
 
 
 def pose_for_turntable(avatar: Avatar) -> Gaussians:
@@ -72,36 +78,50 @@ def pose_for_turntable(avatar: Avatar) -> Gaussians:
 def seen_by_photo(
     posed: Gaussians, visible: Bool[Tensor, " N"], cameras: Cameras
 ) -> Float[Tensor, "T H W 1"]:
-    """Share of each pixel that is covered by Gaussians the photo saw."""
+    """Share of each pixel that is covered by Gaussians the photo saw.
+
+    Seen Gaussians are painted white, hidden ones black, on black: a render is then the share, for
+    a splat in front hides what lies behind it as in the picture itself.
+    """
     flags = visible.float()[:, None].expand(-1, 3)
     painted = posed.recolored(flags)
     return render(painted, cameras, background=(0.0, 0.0, 0.0)).rgb[..., :1].clamp(0, 1)
 
 
-def colors_through(
+def carried_colors(
     avatar: Avatar, visible: Bool[Tensor, " N"], *, mirror_m: float = 0.01, num: int = 4
 ) -> Float[Tensor, "N 3"]:
-    """What the photo saw, carried straight through the body to what it did not see.
+    """Colours of the Gaussians, those that the photo did not see guessed from the front.
 
-    In the T pose the back of a sleeve lies behind its front and a hem behind the same hem. So a
-    hidden Gaussian takes the colours of the seen ones nearest to it in x and y, of either side of
-    the body (the other side counts as `mirror_m` farther). The guess is as sharp as the front where
-    a regressor blurs; it also puts a face on the back of the head, so a prior has to learn where to
-    believe it.
+    In the T pose the back of a sleeve lies behind its front, and a hem lies behind the same hem. So
+    a hidden Gaussian takes the colours of the seen Gaussians nearest to it in x and y. The guess is
+    as sharp as the front, where a regressor blurs. It is wrong in places (it puts a face on the
+    back of the head), so a prior has to learn where to use it.
+
+    Args:
+        avatar: whose colours are completed.
+        visible: Gaussians that the photo saw; their colours stay.
+        mirror_m: the seen Gaussians are also tried mirrored left to right, as if they lay this much
+            farther away, metres; a hidden arm then takes the colours of the other one.
+        num: how many seen Gaussians are averaged.
+
+    Source: ours.
     """
-    colors, shown = avatar.gaussians.colors.cpu().clamp(0, 1), visible.cpu()
-    if not shown.any() or shown.all():
+    colors, visible = avatar.gaussians.colors.cpu().clamp(0, 1), visible.cpu()
+    if not visible.any() or visible.all():
         return colors
-    places = avatar.rig.anchors_rest.cpu().numpy()[:, :2]
-    seen = places[shown.numpy()]
-    around = np.concatenate(
+    places = avatar.rig.anchors_rest.cpu().numpy()[:, :2]  # x and y in the T pose; depth is dropped
+    seen, hidden = places[visible.numpy()], places[~visible.numpy()]
+    # a third coordinate holds the handicap of the mirrored copies
+    sources = np.concatenate(
         [np.c_[seen, np.zeros(len(seen))], np.c_[seen * [-1, 1], np.full(len(seen), mirror_m)]]
     )
-    num = min(num, len(around))
-    hidden = places[~shown.numpy()]
-    asked = np.c_[hidden, np.zeros(len(hidden))]
-    far, near = cKDTree(around).query(asked, k=list(range(1, num + 1)))
-    weights = torch.from_numpy(1 / (far**2 + 0.003**2)).float()  # 3 mm: about half a Gaussian's gap
+    num = min(num, len(sources))
+    queries = np.c_[hidden, np.zeros(len(hidden))]
+    distances, nearest = cKDTree(sources).query(queries, k=list(range(1, num + 1)))
+    # inverse square distance; 3 mm, half the gap between Gaussians, keeps a hit from taking all
+    weights = torch.from_numpy(1 / (distances**2 + 0.003**2)).float()
     weights = weights / weights.sum(1, keepdim=True)
-    carried = (weights[..., None] * colors[shown][torch.from_numpy(near % len(seen))]).sum(1)
-    return colors.masked_scatter(~shown[:, None], carried)
+    nearest = torch.from_numpy(nearest % len(seen))  # a mirrored copy has its original's colour
+    guessed = (weights[..., None] * colors[visible][nearest]).sum(1)
+    return colors.masked_scatter(~visible[:, None], guessed)

@@ -1,22 +1,25 @@
-"""A run's folder: every stage is computed once, saved whole, and read back: a kill costs a stage.
+"""A run's folder: every stage is computed once and saved whole, so that a kill costs one stage.
 
-A stage's result is always *read back from disk* before the next stage uses it: a resumed run and an
-uninterrupted one then see the very same bytes.
+    run.keep("coarse", Avatar, compute, file="state/coarse.npz")
+
+computes an artefact, saves it and reads it back; a resumed run only reads it back. The next stage
+always gets what was *read from disk*. So a resumed run and an uninterrupted one use the very same
+bytes.
 """
 
 import hashlib
 import json
+import os
 import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol, Self, TypeVar
 
 from toolkit.errors import fail
 from toolkit.run.files import PARTIAL_PREFIX, atomic_path
+from toolkit.run.progress import Progress
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -26,13 +29,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
+    """What `write_json` wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def save_array(path: Path, array: np.ndarray) -> None:
-    """Write a .npy file, whole or not at all."""
-    with atomic_path(path) as tmp:
-        np.save(tmp, array)
 
 
 def digest(*parts: bytes | str) -> str:
@@ -50,10 +48,37 @@ def peak_memory_mb() -> int:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6)
 
 
+class Artefact(Protocol):
+    """What a stage makes: it writes itself into one file and reads itself back from there."""
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+
+
+class Record(dict):
+    """Numbers and names as an artefact: a dictionary that is saved as JSON."""
+
+    def save(self, path: Path) -> None:
+        """Write JSON with a stable key order."""
+        write_json(path, self)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        return cls(read_json(path))
+
+
+A = TypeVar("A", bound=Artefact)
+
+
 class RunFolder:
     """Folder of one run; `state/` inside it holds what only the stages themselves need."""
 
-    def __init__(self, path: str | Path, *, key: str, resume: bool):
+    def __init__(self, path: str | os.PathLike, *, key: str, resume: bool):
         """Open or make the folder.
 
         Args:
@@ -80,36 +105,48 @@ class RunFolder:
         for folder in (self.path, self.state):  # what a killed run left half-written
             for stale in folder.glob(f"{PARTIAL_PREFIX}*"):
                 stale.unlink(missing_ok=True)
-        self.stages: dict[str, dict] = {}
+        self.stages: dict[str, dict] = {}  # seconds and peak memory of each, for the report
         if not resume:
             for marker in self.state.glob("*.done.json"):
                 marker.unlink()
 
     def file(self, name: str) -> Path:
+        """Path of a file in the folder."""
         return self.path / name
 
-    def stage(
+    def keep(
         self,
         name: str,
-        compute: Callable[[], Any],
-        save: Callable[[Any], None],
-        load: Callable[[], Any],
-    ) -> Any:
-        """Result of a stage: from disk if this run finished it before, else computed and saved."""
-        marker = self.state / f"{name}.done.json"
+        kind: type[A],
+        compute: Callable[[Progress], A],
+        *,
+        file: str,
+        steps: int = 1,
+    ) -> A:
+        """The artefact of a stage: read back if this run finished it before, else computed first.
+
+        Args:
+            name: of the stage and of its progress bar.
+            kind: class of the artefact, for reading it back.
+            compute: makes it; is given the bar, to be called after each step.
+            file: where the artefact is saved, within the folder.
+            steps: length of the bar.
+        """
+        path, marker = self.file(file), self.state / f"{name}.done.json"
         record = self._finished(marker)
         if record is None:
             marker.unlink(missing_ok=True)
             start = time.perf_counter()
-            save(compute())
+            with Progress(name, steps) as tick:
+                compute(tick).save(path)
             record = {
                 "key": self.key,
                 "seconds": round(time.perf_counter() - start, 2),
                 "peak_memory_mb": peak_memory_mb(),
             }
-            write_json(marker, record)
+            write_json(marker, record)  # last: its presence says that the artefact is whole
         self.stages[name] = {k: v for k, v in record.items() if k != "key"}
-        return load()
+        return kind.load(path)
 
     def _finished(self, marker: Path) -> dict | None:
         if not (self.resume and marker.is_file()):

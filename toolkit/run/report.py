@@ -1,6 +1,8 @@
 """What a run leaves to look at: the comparison sheet, the films, and the numbers of the report."""
 
 import platform
+from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,16 +15,21 @@ from toolkit.measure.blur import compare_sharpness, measure_sharpness, reference
 from toolkit.measure.drift import measure_drift
 from toolkit.measure.misalignment import measure_misalignment
 from toolkit.measure.sectors import azimuths_deg
+from toolkit.photo.load import Photo
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.orbit import static_orbit, turntable_cameras
+from toolkit.profiles.base import PipelineConfig, Profile
 from toolkit.refine.turntable import pose_for_turntable
 from toolkit.render.api import Render, render
-from toolkit.show.animate import animate, side_by_side
+from toolkit.run.folder import Record
+from toolkit.show.comparison import StageViews, compare_figure
 from toolkit.show.export import write_video
-from toolkit.show.figures import StageViews, compare_figure, save_figure
+from toolkit.show.film import animate, side_by_side
+from toolkit.show.style import save_figure
 
 FILM_SIZE = (512, 256)  # height and width of the turntable films, pixels
 FILM_FRAMES = 48
+DRAWINGS = 5  # two turntables, the motions, the diagnoses, the comparison sheet
 HEAD_AND_ANKLES = [15, 7, 8]  # joints
 MOTIONS = ("walk", "dance_a")
 PACKAGES = ("torch", "numpy", "numba", "diffusers", "gsplat")
@@ -40,10 +47,14 @@ def film_motions(avatar: Avatar, path: Path) -> None:
     write_video(path, side_by_side([animate(avatar, load_clip(name)) for name in MOTIONS]), fps=12)
 
 
-class Examination:
-    """One avatar looked at: in the photo's own view, and all around in the A pose."""
+class Diagnosis:
+    """One avatar looked at: in the photo's own view, and from all sides in the A pose.
 
-    def __init__(self, name: str, avatar: Avatar, photo, body: PhotoBody):
+    These are the two faults that the paper names: misalignment with the photo, and blur on the
+    sides that the photo does not show.
+    """
+
+    def __init__(self, name: str, avatar: Avatar, photo: Photo, body: PhotoBody):
         self.name = name
         self.posed = avatar.posed(body.pose, body.transl)
         cameras = turntable_cameras(static_orbit(12), size=FILM_SIZE)
@@ -51,7 +62,7 @@ class Examination:
             self.own: Render = render(self.posed, body.camera)
             self.around: Render = render(pose_for_turntable(avatar), cameras)
         self.misalignment, self.shifts = measure_misalignment(
-            self.own.rgb[0], self.own.alpha[0], photo, body.mask
+            self.own.rgb[0], self.own.alpha[0], photo.rgb, body.mask
         )
         self.sharpness = measure_sharpness(
             self.around.rgb, self.around.alpha, azimuths_deg(cameras)
@@ -70,40 +81,71 @@ class Examination:
         )
 
 
-def draw_comparison(path: Path, photo, body: PhotoBody, exams: list[Examination]) -> None:
-    """`compare.png`: photo, coarse, refined, and the diagnostics beside them."""
-    whole = bool(body.seen[HEAD_AND_ANKLES].all())  # half a person is no measure for all of it
-    sharpness = reference_sharpness(photo, body.mask, exams[0].around.alpha[0]) if whole else None
-    save_figure(
-        compare_figure(
-            photo, body.mask, [exam.views() for exam in exams], photo_sharpness=sharpness
-        ),
-        path,
+def draw_report(
+    folder: Path,
+    photo: Photo,
+    body: PhotoBody,
+    coarse: Avatar,
+    refined: Avatar,
+    tick: Callable[[], None],
+) -> Record:
+    """Films and comparison sheet, written into `folder`; returns the numbers beside them.
+
+    Args:
+        tick: called after each of the `DRAWINGS`.
+    """
+    for avatar, name in ((coarse, "coarse"), (refined, "refined")):
+        film_turntable(avatar, folder / f"turntable_{name}.mp4")
+        tick()
+    film_motions(refined, folder / "animation.mp4")
+    tick()
+    first = Diagnosis("coarse", coarse, photo, body)
+    second = Diagnosis("refined", refined, photo, body)
+    tick()
+    draw_comparison(folder / "compare.png", photo, body, [first, second])
+    return Record(
+        {
+            "misalignment": {
+                "coarse": first.misalignment.to_dict(),
+                "refined": second.misalignment.to_dict(),
+            },
+            "sharpness": compare_sharpness(first.sharpness, second.sharpness),
+            "drift": measure_drift(first.posed, second.posed).to_dict(),
+        }
     )
 
 
-def numbers(coarse: Examination, refined: Examination) -> dict:
-    """Misalignment, sharpness by sector and drift of the Gaussians, before and after."""
+def draw_comparison(path: Path, photo: Photo, body: PhotoBody, diagnoses: list[Diagnosis]) -> None:
+    """`compare.png`: photo, coarse, refined, and what the diagnoses found."""
+    whole = bool(body.seen[HEAD_AND_ANKLES].all())  # half a person is no measure for all of it
+    sharpness = None
+    if whole:
+        sharpness = reference_sharpness(photo.rgb, body.mask, diagnoses[0].around.alpha[0])
+    views = [diagnosis.views() for diagnosis in diagnoses]
+    save_figure(compare_figure(photo.rgb, body.mask, views, photo_sharpness=sharpness), path)
+
+
+def describe_run(config: PipelineConfig, profile: Profile) -> dict:
+    """Settings, models and versions: what somebody needs to repeat the run."""
     return {
-        "misalignment": {
-            "coarse": coarse.misalignment.to_dict(),
-            "refined": refined.misalignment.to_dict(),
-        },
-        "sharpness": compare_sharpness(coarse.sharpness, refined.sharpness),
-        "drift": measure_drift(coarse.posed, refined.posed).to_dict(),
+        "profile": profile.name,
+        **profile.models,
+        "config": asdict(config),
+        "start_sigma": config.edit.start_sigma,
+        "versions": versions(),
     }
 
 
 def versions() -> dict[str, str]:
     """Toolkit, Python and the packages that can change a result."""
-    found = {
+    names = {
         "toolkit": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            names[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            names[name] = "not installed"
+    return names

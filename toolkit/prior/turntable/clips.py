@@ -21,7 +21,8 @@ class ClipPair:
         coarse: the same views of the coarse avatar.
         seen: share of each of its pixels that the photo saw, [0, 1].
         reference: front picture.
-        through: the coarse clip painted with `refine.turntable.colors_through`, if the shards have it.
+        carried: the coarse clip painted with `refine.turntable.carried_colors`, if the
+            shards have it.
         azimuths_deg, elevations_deg: of each view.
     """
 
@@ -31,7 +32,7 @@ class ClipPair:
     reference: Float[Tensor, "B 3 H W"]
     azimuths_deg: Float[Tensor, "B T"]
     elevations_deg: Float[Tensor, "B T"]
-    through: Float[Tensor, "B 3 T H W"] | None = None
+    carried: Float[Tensor, "B 3 T H W"] | None = None
 
     def condition(self, *, repair: bool) -> Condition:
         """For the repairer (sees the coarse clip) or for the plain prior."""
@@ -39,7 +40,7 @@ class ClipPair:
             self.azimuths_deg,
             self.elevations_deg,
             self.reference,
-            *((self.coarse, self.seen, self.through) if repair else ()),
+            *((self.coarse, self.seen, self.carried) if repair else ()),
         )
 
     def mirrored(self) -> "ClipPair":
@@ -50,7 +51,7 @@ class ClipPair:
             coarse=self.coarse.flip(-1),
             seen=self.seen.flip(-1),
             reference=self.reference.flip(-1),
-            through=None if self.through is None else self.through.flip(-1),
+            carried=None if self.carried is None else self.carried.flip(-1),
             azimuths_deg=-self.azimuths_deg,
         )
 
@@ -61,7 +62,7 @@ class ClipPair:
             truth=self.truth[:, :, index],
             coarse=self.coarse[:, :, index],
             seen=self.seen[:, :, index],
-            through=None if self.through is None else self.through[:, :, index],
+            carried=None if self.carried is None else self.carried[:, :, index],
             azimuths_deg=self.azimuths_deg[:, index],
             elevations_deg=self.elevations_deg[:, index],
         )
@@ -99,14 +100,14 @@ class ClipStore:
         """Clips of the people at `indices`; the reference is the true or the coarse front view."""
         rows = [self._people[i] for i in indices]
         clips = torch.stack([to_model(torch.from_numpy(s["clips"][r])) for s, r in rows])
-        truth, coarse, *through = clips.unbind(dim=1)
+        truth, coarse, *carried = clips.unbind(dim=1)
         seen = torch.stack([torch.from_numpy(s["seen"][r]) for s, r in rows])[:, None] / 255
         angles = [
             torch.from_numpy(np.stack([s[key][r] for s, r in rows]))
             for key in ("azimuths_deg", "elevations_deg")
         ]
         reference = (coarse if coarse_reference else truth)[:, :, 0]
-        return ClipPair(truth, coarse, seen, reference, *angles, *through)
+        return ClipPair(truth, coarse, seen, reference, *angles, *carried)
 
     def draw(
         self,

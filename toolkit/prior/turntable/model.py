@@ -6,8 +6,8 @@ predicts what to change in it. Both answer `velocity(x, sigma, condition)` for t
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -18,16 +18,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from toolkit.errors import MissingFileError, fail
-from toolkit.prior.prior import Condition
-from toolkit.prior.sdedit import SDEditConfig, Velocity
-from toolkit.prior.turntable.unet import NUM_ANGLES, ViewUNet, view_features
-from toolkit.run.files import atomic_path, model_path
+from toolkit.prior.prior import Condition, PixelCodec
+from toolkit.prior.turntable.unet import NUM_ANGLES, ViewUNet, noise_features, view_features
+from toolkit.run.files import atomic_path
 
 MADE_BY = "python -m tools.train.clips && python -m tools.train.turntable"
-
-# Where the shipped weights do best on validation people, side and back: the repairer in one step.
-PAPER_POINT = SDEditConfig(strength=0.8, num_inference_steps=20, shift=3.0)  # for the plain prior
-OPERATING_POINT = SDEditConfig(strength=1.0, num_inference_steps=20, shift=1.0, max_steps=1)
 
 
 @dataclass(frozen=True)
@@ -39,15 +34,23 @@ class TurntableConfig:
     heads: int = 4  # of the attentions; divides channels[2]
     data_std: float = 0.65  # rms of clip - white
     residual_std: float = 0.2  # rms of clip - coarse
-    through: bool = False  # whether it looks at `Condition.through`
+    carried: bool = False  # whether it looks at `Condition.carried`
 
 
-class TurntablePrior(nn.Module):
+class TurntablePrior(PixelCodec, nn.Module):
     """Karras preconditioning in flow notation around a U-Net over views.
 
-    With `base` = coarse clip or white, d = rms of (x0 - base), y = x - (1-s) base and
-    n^2 = (1-s)^2 d^2 + s^2, the clean estimate is `base + (1-s) d^2 / n^2 y + s d / n net(y / n)`:
-    it is x itself at s = 0, and nothing divides by s or 1 - s.
+    A network that had to draw the clean clip by itself would lose detail even at low noise. So it
+    only predicts a correction. The network works on the offset from a base picture: the coarse clip
+    for the repairer, plain white for the plain prior. Let
+
+        d = rms of (x0 - base) over the training data
+        y = x - (1-s) base             the noisy offset
+        n = sqrt((1-s)^2 d^2 + s^2)    its rms, so y / n has unit variance
+
+    The clean estimate is `base + (1-s) d^2 / n^2 y + s d / n net(y / n)`. The second term is the
+    best linear guess (Wiener filter); the network adds what a linear guess cannot know. At s = 0
+    the estimate is x itself, so nothing can be destroyed, and nothing divides by s or 1 - s.
 
     Source: Karras et al. 2022, table 1 (EDM), with t = s / (1 - s).
     """
@@ -60,8 +63,8 @@ class TurntablePrior(nn.Module):
             nn.Linear(16 + NUM_ANGLES + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
         # noisy, coarse, reference, mirrored reference (whose silhouette fits the back view), seen
-        # with `through`, three more, and two more answers: how much of it to copy
-        inputs, outputs = (16, 5) if config.through else (13, 3)
+        # with `carried`, three more, and two more answers: how much of it to copy
+        inputs, outputs = (16, 5) if config.carried else (13, 3)
         self.net = ViewUNet(inputs, config.channels, width, config.heads, outputs)
 
     @torch.no_grad()
@@ -130,7 +133,7 @@ class TurntablePrior(nn.Module):
         embedding = self.embed(
             torch.cat(
                 [
-                    _noise_features(sigma.expand(batch))[:, None].expand(-1, frames, -1),
+                    noise_features(sigma.expand(batch))[:, None].expand(-1, frames, -1),
                     views,
                     torch.full_like(views[..., :1], float(condition.coarse is not None)),
                 ],
@@ -141,28 +144,28 @@ class TurntablePrior(nn.Module):
         coarse = torch.zeros_like(scaled) if condition.coarse is None else condition.coarse - 1
         known = torch.zeros_like(scaled[:, :1]) if condition.seen is None else condition.seen
         parts = [scaled, coarse, front, front.flip(-1), known]
-        if self.config.through:
-            given = condition.through
+        if self.config.carried:
+            given = condition.carried
             parts.append(torch.zeros_like(scaled) if given is None else given - 1)
         stacked = torch.cat(parts, dim=1).transpose(1, 2)
         out = self.net(
             stacked.flatten(0, 1), embedding.flatten(0, 1), views, condition.reference - 1
         )
         out = out.reshape(batch, frames, -1, height, width).transpose(1, 2)
-        if not self.config.through or condition.through is None or condition.coarse is None:
+        if not self.config.carried or condition.carried is None or condition.coarse is None:
             return out[:, :3]
-        return out[:, :3] + self._copied(out[:, 3:], condition.through - condition.coarse)
+        return out[:, :3] + self._copied(out[:, 3:], condition.carried - condition.coarse)
 
     def _copied(
         self, shares: Float[Tensor, "B S T H W"], offset: Float[Tensor, "B 3 T H W"]
     ) -> Float[Tensor, "B 3 T H W"]:
-        """What `through` adds to the coarse clip, fine and broad, each in the share asked for."""
+        """What `carried` adds to the coarse clip, fine and broad, each in the share asked for."""
         broad = F.avg_pool3d(offset, (1, 9, 9), stride=1, padding=(0, 4, 4))
         return (shares[:, :1] * (offset - broad) + shares[:, 1:] * broad) / self.config.residual_std
 
-    def looking_through(self) -> "TurntablePrior":
-        """A copy that also looks at `Condition.through`, and until trained answers the same."""
-        wider = TurntablePrior(replace(self.config, through=True))
+    def with_carried_input(self) -> "TurntablePrior":
+        """A copy that also looks at `Condition.carried`, and until trained answers the same."""
+        wider = TurntablePrior(replace(self.config, carried=True))
         weights, stem = self.state_dict(), self.net.stem.weight.detach()
         # the stem's channels are 4 pixels of each picture channel, and last 2 of place
         new = torch.zeros(len(stem), 12, *stem.shape[2:])
@@ -173,7 +176,7 @@ class TurntablePrior(nn.Module):
         wider.load_state_dict(weights)
         return wider
 
-    def save(self, path, **notes: str) -> None:
+    def save(self, path: str | os.PathLike, **notes: str) -> None:
         """Weights with the configuration (and string notes) in the file's metadata."""
         with atomic_path(path) as tmp:
             save_file(
@@ -183,7 +186,7 @@ class TurntablePrior(nn.Module):
             )
 
     @classmethod
-    def load(cls, path) -> "TurntablePrior":
+    def load(cls, path: str | os.PathLike) -> "TurntablePrior":
         """Read `save`'s file; the model comes back in eval mode.
 
         Raises:
@@ -208,45 +211,14 @@ class TurntablePrior(nn.Module):
         """The repairer's noisy input fades with its signal (Wiener): it need not learn to."""
         return 1.0 if condition.coarse is None else (1 - s) * self.config.residual_std / n
 
-    def _scales(self, x: Tensor, sigma, condition: Condition) -> tuple[Tensor, float, Tensor]:
+    def _scales(
+        self, x: Tensor, sigma: Tensor | float, condition: Condition
+    ) -> tuple[Tensor, float, Tensor]:
         _check(x, condition)
         s = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1, 1)
         if condition.coarse is None:
             return s, self.config.data_std, torch.ones_like(x)
         return s, self.config.residual_std, condition.coarse
-
-
-FILES = {"repairer": "turntable.safetensors", "plain": "turntable_plain.safetensors"}
-
-
-@lru_cache(maxsize=4)
-def load_turntable(kind: str = "repairer", path: str | Path | None = None) -> TurntablePrior:
-    """A prior that ships with the repository, or the one at `path`.
-
-    Args:
-        kind: "repairer" (wants the coarse clip) or "plain" (for conditions without one).
-    """
-    if kind not in FILES:
-        fail(
-            "kind of turntable prior",
-            got=repr(kind),
-            wanted=f"one of {sorted(FILES)}",
-            fix="The pipeline runs the repairer.",
-        )
-    return TurntablePrior.load(path or model_path(FILES[kind], made_by=MADE_BY))
-
-
-def plain_velocity(prior: TurntablePrior) -> Velocity:
-    """The prior blind to the coarse clip, whatever the condition holds: the paper's setting."""
-    return lambda x, sigma, condition: prior.velocity(
-        x, sigma, replace(condition, coarse=None, seen=None, through=None)
-    )
-
-
-def _noise_features(sigma: Float[Tensor, " S"]) -> Float[Tensor, "S 16"]:
-    """Soft one-hot of log(s / (1-s)) on 16 knots from -5 to 5."""
-    level = torch.logit(sigma.clamp(1e-3, 1 - 1e-3)).clamp(-5, 5)
-    return torch.exp(-0.5 * ((level[:, None] - torch.linspace(-5, 5, 16).to(sigma)) / 0.67) ** 2)
 
 
 def _check(x: Tensor, condition: Condition) -> None:
@@ -259,7 +231,7 @@ def _check(x: Tensor, condition: Condition) -> None:
         or x.shape[4] % 8
     ):
         fail("clip", got=tuple(x.shape), wanted=wanted, fix="Views and angles must match.")
-    for name in ("coarse", "through"):
+    for name in ("coarse", "carried"):
         given = getattr(condition, name)
         if given is not None and given.shape != x.shape:
             fail(

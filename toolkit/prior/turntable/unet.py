@@ -21,6 +21,12 @@ def view_features(
     return torch.stack([*waves, el.sin(), el.cos()], dim=-1)
 
 
+def noise_features(sigma: Float[Tensor, " S"]) -> Float[Tensor, "S 16"]:
+    """Soft one-hot of log(s / (1-s)) on 16 knots from -5 to 5."""
+    level = torch.logit(sigma.clamp(1e-3, 1 - 1e-3)).clamp(-5, 5)
+    return torch.exp(-0.5 * ((level[:, None] - torch.linspace(-5, 5, 16).to(sigma)) / 0.67) ** 2)
+
+
 def place_features(num: int) -> Float[Tensor, "num 8"]:
     """Sines and cosines of `num` pixel places along an axis, four octaves of half a turn."""
     place = (torch.arange(num) + 0.5) / num

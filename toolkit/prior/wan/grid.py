@@ -6,7 +6,7 @@ silently: they stretch the pictures and drop frames. Here the clip is padded and
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,31 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from toolkit.errors import fail
-from toolkit.prior.prior import Condition
-from toolkit.prior.sdedit import Callback, SDEditConfig, sdedit
+from toolkit.prior.prior import Condition, Encoded
 
-CELL_PX = 8  # pixels a side of a latent cell
+CELL_PX = 8  # side of a latent cell in pixels
 PATCH_PX = 16  # of a transformer token: 2 x 2 cells
-GROUP = 4  # frames a latent frame, except the first, which stands alone
-
-
-@runtime_checkable
-class LatentPrior(Protocol):
-    """What `refine_clip` needs of a prior that works on latents instead of pixels."""
-
-    close_loop: bool  # whether clips shall end on their first view again
-
-    def encode(self, clip: Float[Tensor, "B 3 T H W"]) -> Float[Tensor, "B C t h w"]:
-        """Latents of a clip in [-1, 1]; T is 4k + 1, H and W are multiples of 16."""
-
-    def decode(self, latents: Float[Tensor, "B C t h w"]) -> Float[Tensor, "B 3 T H W"]:
-        """The clip of latents, in [-1, 1]."""
-
-    def condition(self, told: Condition) -> Any:
-        """What `velocity` is to be told, from what is known about the clip; on the padded grid."""
-
-    def velocity(self, x: Tensor, sigma: Tensor, condition: Any) -> Tensor:
-        """Flow velocity of latents."""
+GROUP = 4  # frames per latent frame; the first frame has a latent frame to itself
 
 
 @dataclass(frozen=True)
@@ -49,8 +29,8 @@ class LatentGrid:
         frames: of the clip; any number.
         height: pixels; any number.
         width: pixels.
-        close_loop: end on the first view again, for a clip is no loop to a video prior and the
-            last view before the seam would otherwise look at nothing.
+        close_loop: end on the first view again. A video prior does not know that a turntable is a
+            loop, and the last view would have no neighbour on its other side.
     """
 
     frames: int
@@ -140,45 +120,44 @@ def latent_shape(frames: int, height: int, width: int) -> tuple[int, int, int]:
     return 1 + (frames - 1) // GROUP, height // CELL_PX, width // CELL_PX
 
 
-def edit_latents(
-    prior: LatentPrior,
-    told: Condition,
-    keep: Float[Tensor, "B 1 T H W"],
-    config: SDEditConfig,
-    *,
-    generator: torch.Generator | None = None,
-    callback: Callback | None = None,
-) -> Float[Tensor, "B 3 T H W"]:
-    """SDEdit of `told.coarse` on the prior's latents; any length and size goes in and comes out.
+class GridCodec:
+    """`encode` and `decode` of a `Prior` that has a video VAE: clips of any length and size.
 
-    Args:
-        prior: encodes, denoises and decodes.
-        told: of the clip; angles, front picture and clip are laid on the grid here.
-        keep: where the photo saw, in [0, 1]; used with `config.guidance`.
-        config: as for pixels; report its start sigma, for a latent prior is used with shift > 1.
-        generator: of all noise.
-        callback: called with latents.
+    A subclass gives `to_latents` and `to_clip` (the VAE itself, on clips that fit its grid),
+    `condition`, `velocity` and `close_loop`.
     """
-    if config.strength == 0:
-        return told.coarse  # a trip through the VAE alone would already change it
-    grid = LatentGrid(*told.coarse.shape[2:], close_loop=prior.close_loop)
-    placed = grid.place(told.coarse)
-    condition = prior.condition(
-        Condition(
-            told.azimuths_deg[..., grid.views],
-            told.elevations_deg[..., grid.views],
+
+    close_loop: bool  # whether clips end on their first view again, see `LatentGrid`
+
+    def to_latents(self, clip: Float[Tensor, "B 3 T2 H2 W2"]) -> Float[Tensor, "B C t h w"]:
+        """The VAE's encoder."""
+        raise NotImplementedError
+
+    def to_clip(self, latents: Float[Tensor, "B C t h w"]) -> Float[Tensor, "B 3 T2 H2 W2"]:
+        """The VAE's decoder."""
+        raise NotImplementedError
+
+    def condition(self, clip: Condition) -> Any:
+        """What `velocity` wants to know of a clip that already lies on the grid."""
+        raise NotImplementedError
+
+    def encode(self, clip: Condition) -> Encoded:
+        """Lay the coarse clip, its angles and its front picture on the grid, then encode."""
+        grid = self._grid(clip)
+        placed = grid.place(clip.coarse)
+        on_grid = Condition(
+            clip.azimuths_deg[..., grid.views],
+            clip.elevations_deg[..., grid.views],
             reference=placed[:, :, 0],
             coarse=placed,
         )
-    )
-    x0 = prior.encode(placed)
-    x = sdedit(
-        prior.velocity,
-        x0,
-        condition,
-        config=config,
-        keep=grid.pool(keep).to(x0),
-        generator=generator,
-        callback=callback,
-    )
-    return grid.restore(prior.decode(x)).to(told.coarse)
+        latents = self.to_latents(placed)
+        keep = None if clip.seen is None else grid.pool(clip.seen).to(latents)
+        return Encoded(latents, keep, self.condition(on_grid))
+
+    def decode(self, latents: Tensor, clip: Condition) -> Float[Tensor, "B 3 T H W"]:
+        """Decode, then cut the padding off again."""
+        return self._grid(clip).restore(self.to_clip(latents)).to(clip.coarse)
+
+    def _grid(self, clip: Condition) -> LatentGrid:
+        return LatentGrid(*clip.coarse.shape[2:], close_loop=self.close_loop)

@@ -4,73 +4,32 @@ Prompts are embedded once and the text encoder, the largest part, is freed. What
 `velocity(x, sigma, condition)` on latents, so that the noise, the schedule and the loop are ours.
 """
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from toolkit.errors import MissingCapabilityError, fail
 from toolkit.prior.prior import Condition
-from toolkit.prior.sdedit import SDEditConfig
+from toolkit.prior.wan.config import WanCondition, WanConfig
 from toolkit.prior.wan.encoders import ImageEncoder, embed_text
 from toolkit.prior.wan.files import check_wan, find_wan, fingerprint, read_part
-from toolkit.prior.wan.grid import latent_shape
+from toolkit.prior.wan.grid import GridCodec, latent_shape
 from toolkit.prior.wan.memory import Plan, choose_plan, gpu_memory_gb
 
-PROMPT = (
-    "A full-body video of one person standing still in a relaxed pose while the camera "
-    "circles around, plain white background, even studio light, sharp photographic detail."
-)
-# The paper's strength and solver; steps and shift are diffusers' defaults for Wan2.1 at 480p.
-OPERATING_POINT = SDEditConfig(strength=0.8, num_inference_steps=50, shift=3.0)
-NEGATIVE_PROMPT = (
-    "blurry, low detail, cartoon, deformed hands, extra limbs, several people, "
-    "walking, text, watermark, coloured background"
-)
 
+class WanPrior(GridCodec):
+    """Transformer and VAE of a Wan2.1 checkpoint, a `prior.prior.Prior`."""
 
-@dataclass(frozen=True)
-class WanConfig:
-    """Which Wan2.1, told what, running where."""
-
-    source: str | Path = "t2v-1.3b"  # a folder, a key of wan_files.MODELS, or a hub id
-    revision: str | None = None  # commit on the hub; None: the one this code was written against
-    prompt: str = PROMPT  # ours; the paper does not print its own
-    negative_prompt: str = NEGATIVE_PROMPT
-    guidance_scale: float = 5.0  # classifier-free; 1 switches it off and halves the time
-    device: str = "cuda"
-    dtype: torch.dtype = torch.bfloat16  # of transformer and text encoder; the VAE stays float32
-    memory_gb: float | None = None  # of the GPU; None: what is free now
-    clip: tuple[int, int, int] = (21, 832, 480)  # largest frames, height, width to plan for
-    close_loop: bool = True  # end every clip on its first view again
-
-
-@dataclass(frozen=True)
-class WanCondition:
-    """What the transformer is told at every step.
-
-    Attributes:
-        text: embedded prompt, zeros after its last token.
-        negative: embedded negative prompt; None switches guidance off.
-        guidance_scale: v = v_negative + g (v_text - v_negative).
-        first_frame: I2V only: 4 mask channels and the 16 latents of a clip that is grey (zero)
-            after its first frame.
-        image: I2V only: CLIP's tokens of the first frame.
-    """
-
-    text: Float[Tensor, "1 L D"]
-    negative: Float[Tensor, "1 L D"] | None = None
-    guidance_scale: float = 5.0
-    first_frame: Float[Tensor, "1 20 t h w"] | None = None
-    image: Float[Tensor, "1 P E"] | None = None
-
-
-class WanPrior:
-    """Transformer and VAE of a Wan2.1 checkpoint; satisfies `prior.wan.grid.LatentPrior`."""
-
-    def __init__(self, transformer, vae, base: WanCondition, plan: Plan, device: str = "cpu"):
+    def __init__(
+        self,
+        transformer: nn.Module,
+        vae: nn.Module,
+        base: WanCondition,
+        plan: Plan,
+        device: str = "cpu",
+    ):
         self.transformer, self.vae, self.base, self.plan = transformer, vae, base, plan
         self.device = torch.device(device)
         self.image_encoder: ImageEncoder | None = None  # I2V only
@@ -115,7 +74,7 @@ class WanPrior:
             prior.image_encoder = ImageEncoder.load(folder, facts["image_encoder"])
         return prior._settle()
 
-    def encode(self, clip: Float[Tensor, "B 3 T H W"]) -> Float[Tensor, "B 16 t h w"]:
+    def to_latents(self, clip: Float[Tensor, "B 3 T H W"]) -> Float[Tensor, "B 16 t h w"]:
         """Clean latents of unit scale; only `sdedit` adds noise to them.
 
         Args:
@@ -131,7 +90,7 @@ class WanPrior:
             ]  # the mode, as diffusers: no noise of its own
             return (torch.cat(parts) - mean) / std
 
-    def decode(self, latents: Float[Tensor, "B 16 t h w"]) -> Float[Tensor, "B 3 T H W"]:
+    def to_clip(self, latents: Float[Tensor, "B 16 t h w"]) -> Float[Tensor, "B 3 T H W"]:
         """The clip in [-1, 1], on the CPU; T = 4 (t - 1) + 1."""
         with torch.no_grad():
             self._bring(self.vae)
@@ -141,11 +100,11 @@ class WanPrior:
                 [self.vae.decode(one, return_dict=False)[0].cpu() for one in z.split(1)]
             )
 
-    def condition(self, told: Condition) -> WanCondition:
+    def condition(self, clip: Condition) -> WanCondition:
         """The prompts; an I2V model is also shown the front view as its first frame."""
         if self.image_encoder is None:
             return self.base
-        return self.with_first_frame(told.reference, num_frames=told.azimuths_deg.shape[-1])
+        return self.with_first_frame(clip.reference, num_frames=clip.azimuths_deg.shape[-1])
 
     def with_first_frame(
         self, picture: Float[Tensor, "1 3 H W"], *, num_frames: int
@@ -159,7 +118,7 @@ class WanPrior:
                 fix="Load i2v-14b-480p.",
             )
         rest = torch.zeros(1, 3, num_frames - 1, *picture.shape[2:]).to(picture)
-        latents = self.encode(torch.cat([picture[:, :, None], rest], dim=2))
+        latents = self.to_latents(torch.cat([picture[:, :, None], rest], dim=2))
         known = torch.zeros_like(latents[:, :4])
         known[:, :, 0] = 1
         return replace(
@@ -220,7 +179,7 @@ class WanPrior:
         self.vae.to(self.device if self.plan.transformer != "swapped" else "cpu")
         return self
 
-    def _bring(self, part) -> None:
+    def _bring(self, part: nn.Module) -> None:
         """In a swapped plan, transformer and VAE are never on the GPU together."""
         if self.plan.transformer == "swapped" and part.device != self.device:
             other = self.vae if part is self.transformer else self.transformer
@@ -259,7 +218,12 @@ def _check(config: WanConfig) -> None:
 
 def _check_clip(clip: Tensor) -> None:
     if clip.ndim != 5 or clip.shape[1] != 3 or clip.shape[0] == 0:
-        fail("clip", got=tuple(clip.shape), wanted="(B,3,T,H,W), B >= 1", fix="See to_latents.")
+        fail(
+            "clip",
+            got=tuple(clip.shape),
+            wanted="(B,3,T,H,W), B >= 1",
+            fix="See refine.edit.as_clip.",
+        )
     latent_shape(*clip.shape[2:])
     if float(clip.abs().max()) > 1.01:
         fail(
