@@ -77,8 +77,8 @@ def test_anchors_are_near_and_skinned(avatar, body):
     rig = bind(avatar.gaussians, body, avatar.rig.betas).rig
     assert torch.allclose(rig.lbs_weights.sum(1), torch.ones(len(rig)), atol=1e-5)
     reach = (avatar.gaussians.means - avatar.rig.anchors_rest).norm(dim=1)
-    found = (avatar.gaussians.means - rig.anchors_rest).norm(dim=1)
-    assert (found <= reach + 1e-5).all()  # never farther than the anchor it was made from
+    distance = (avatar.gaussians.means - rig.anchors_rest).norm(dim=1)
+    assert (distance <= reach + 1e-5).all()  # never farther than the anchor it was made from
 
 
 def test_unpose_is_the_inverse_of_pose(avatar, walk):
@@ -95,14 +95,14 @@ def test_nearest_on_surface_is_brute_force(body):
     pick = faces[torch.from_numpy(g.choice(len(faces), 60))]
     points = vertices[pick].mean(1) + torch.from_numpy(g.normal(0, 0.05, (60, 3))).float()
     ids, bary = nearest_on_surface(points, vertices, faces)
-    found = (vertices[faces[ids]] * bary[..., None]).sum(1)
+    nearest = (vertices[faces[ids]] * bary[..., None]).sum(1)
     assert bary.min() >= -1e-6 and torch.allclose(bary.sum(1), torch.ones(60), atol=1e-5)
     dense = torch.tensor([[a, b, 12 - a - b] for a in range(13) for b in range(13 - a)]) / 12.0
     near = [
         (torch.einsum("kc,fcd->fkd", dense, vertices[faces]) - p).norm(dim=-1).min()
         for p in points[:20]
     ]
-    ours = (found - points).norm(dim=1)[:20]
+    ours = (nearest - points).norm(dim=1)[:20]
     assert (ours <= torch.stack(near) + 1e-6).all()
     assert (torch.stack(near) - ours).max() < 5e-3
 

@@ -96,10 +96,10 @@ def test_a_known_view_is_found_again(scene):
     mesh = scene.mesh.boxed()
     true = MeshView(80, SIZE / 2 + 3, SIZE / 2 - 2, yaw_deg=12.0, pitch_deg=-4.0, perspective=0.2)
     mask = silhouette(mesh, true, SIZE, SIZE)
-    found = fit_view(mesh, mask)
-    assert abs(found.yaw_deg - 12) < 2.5 and abs(found.pitch_deg + 4) < 2.5
-    assert found.scale_px == pytest.approx(80, rel=0.02)
-    assert np.hypot(found.x_px - true.x_px, found.y_px - true.y_px) < 1.0
+    fitted = fit_view(mesh, mask)
+    assert abs(fitted.yaw_deg - 12) < 2.5 and abs(fitted.pitch_deg + 4) < 2.5
+    assert fitted.scale_px == pytest.approx(80, rel=0.02)
+    assert np.hypot(fitted.x_px - true.x_px, fitted.y_px - true.y_px) < 1.0
     flat = fit_view(mesh, mask, perspective=False, most_evaluations=40)
     assert flat.perspective == FLAT
 
@@ -110,14 +110,14 @@ def test_an_aligned_mesh_is_found_aligned_without_scale_or_camera(scene):
         *draw_mesh(scene.mesh, scene.camera), scene.mask, scene.normals, erode_px=2
     )
     assert np.abs(scene.boxed.vertices).max() == pytest.approx(1.01, abs=1e-4)
-    found = measure_mesh(scene.boxed, scene.view, scene.mask, scene.normals)
-    assert found.iou > 0.96 and found.shift_px < 0.3 and found.chamfer_px < 0.6
-    assert found.median_deg < own.median_deg + 1.5 < 9
+    measured = measure_mesh(scene.boxed, scene.view, scene.mask, scene.normals)
+    assert measured.iou > 0.96 and measured.shift_px < 0.3 and measured.chamfer_px < 0.6
+    assert measured.median_deg < own.median_deg + 1.5 < 9
 
 
 def test_the_control_gets_worse_step_by_step(scene):
     """Shifts and turns of known size: each measure that claims to see them must be monotone."""
-    found = measure_sensitivity(
+    measured = measure_sensitivity(
         scene.boxed,
         scene.view,
         scene.mask,
@@ -126,12 +126,12 @@ def test_the_control_gets_worse_step_by_step(scene):
         turns_deg=(5, 10, 20),
     )
     for series in (("0", "1 px", "2 px", "4 px"), ("0", "5 deg", "10 deg", "20 deg")):
-        rows = [found[name] for name in series]
+        rows = [measured[name] for name in series]
         for field, sign in (("iou", -1), ("chamfer_px", 1), ("mean_deg", 1), ("within_22", -1)):
             values = sign * np.array([getattr(row, field) for row in rows])
             assert (np.diff(values) > 0).all(), (series, field, values)
     for shift in (1, 2, 4):
-        assert found[f"{shift} px"].shift_px == pytest.approx(shift, abs=0.35)
+        assert measured[f"{shift} px"].shift_px == pytest.approx(shift, abs=0.35)
 
 
 def test_a_turned_head_hides_from_the_silhouette_but_not_from_the_normals(scene):

@@ -23,8 +23,8 @@ def blurred(rgb, reach):
 def test_zero_for_equal_pictures_and_symmetric(picture):
     other = blurred(picture, 2)
     assert perceptual_distance(picture, picture).item() == 0
-    there, back = perceptual_distance(picture, other), perceptual_distance(other, picture)
-    assert there.item() > 0.01 and torch.allclose(there, back)
+    forth, back = perceptual_distance(picture, other), perceptual_distance(other, picture)
+    assert forth.item() > 0.01 and torch.allclose(forth, back)
 
 
 def test_grows_with_blur_and_with_noise(picture):
