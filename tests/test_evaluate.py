@@ -126,7 +126,7 @@ def test_other_inputs_are_other_records(run):
     people = find_people(FOREIGN)
     key = SHORT.key(people[0], "weights")
     assert key == SHORT.key(people[0], "weights") != SHORT.key(people[1], "weights")
-    longer = replace(SHORT, pipeline=replace(SHORT.pipeline, fit_steps=3))
+    longer = replace(SHORT, pipeline=replace(SHORT.pipeline, fit=FitConfig(steps=3)))
     assert len({key, longer.key(people[0], "weights"), SHORT.key(people[0], "others")}) == 3
     assert replace(SHORT, variants=("coarse",)).key(people[0], "weights") == key
 

@@ -191,7 +191,7 @@ def test_a_folder_that_is_not_as_documented_is_refused(tmp_path, harm):
 
 
 def test_the_truth_scores_perfectly(scene):
-    scores = score_views(as_render(scene.views), Reference(scene))
+    scores = score_views(as_render(scene.views), Reference.of(scene))
     assert scores["psnr"] == [100] * 8 and scores["iou"] == [1] * 8
     assert scores["psnr_common"] == [100] * 8
     assert min(scores["ssim"]) > 0.9999 and max(scores["perceptual"]) < 1e-6
@@ -208,7 +208,7 @@ def blurred(rgb, px):
 
 
 def test_every_measure_gets_worse_with_blur_and_sharpness_falls(scene):
-    reference, views = Reference(scene), scene.views
+    reference, views = Reference.of(scene), scene.views
     rows = [
         score_views(replace(as_render(views), rgb=blurred(views.rgb, px)), reference)
         for px in (1, 3)
@@ -232,16 +232,16 @@ def test_an_outline_that_is_off_costs_psnr_but_not_the_common_one(scene):
     half = Render(
         torch.where(left, own.rgb, torch.ones(())), torch.where(left, own.alpha, gone), own.depth
     )
-    scores = score_views(half, Reference(scene))
+    scores = score_views(half, Reference.of(scene))
     assert max(scores["psnr"]) < 25 and min(scores["psnr_common"]) == 100
     assert max(scores["iou"]) < 0.8
-    nothing = score_views(Render(torch.ones_like(own.rgb), gone, own.depth), Reference(scene))
+    nothing = score_views(Render(torch.ones_like(own.rgb), gone, own.depth), Reference.of(scene))
     assert nothing["psnr_common"] == [None] * 8 and nothing["iou"] == [0] * 8
 
 
 def test_keypoints_that_are_off_by_a_known_length(scene):
     high = scene.joints + torch.tensor([0.0, 0.05, 0.0])
-    percent = Reference(replace(scene, joints=high)).keypoint_percent
+    percent = Reference.of(replace(scene, joints=high)).keypoint_percent
     height_m = 1.75  # of a grown-up, shoes and hair included, within 15 %
     assert percent == pytest.approx([100 * 0.05 / height_m] * 8, rel=0.2)
 
