@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from toolkit.measure.misalignment import Misalignment, ShiftField
+from toolkit.measure.block_matching import ShiftField
+from toolkit.measure.misalignment import Misalignment
 from toolkit.show.export import Array, to_uint8
 from toolkit.show.pictures import alignment_overlay, person_box
 from toolkit.show.style import (
