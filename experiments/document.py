@@ -86,6 +86,7 @@ def publish(
     *,
     table_only: bool,
     out: Path | None = None,
+    report: Callable[[dict], str] | None = None,
 ) -> None:
     """Measure, write the experiment's JSON and its tables, and print the tables.
 
@@ -95,6 +96,7 @@ def publish(
         tables: Markdown of each part, from the numbers.
         table_only: take the committed numbers.
         out: a file for the numbers; docs/ then stays as it is (a trial with few people).
+        report: a longer table for a page of its own, docs/results/NAME.md.
     """
     numbers = read_numbers(experiment) if table_only else rounded(measure())
     if out:
@@ -103,6 +105,9 @@ def publish(
         if not table_only:
             write_json(json_path(experiment), numbers)
         write_tables(experiment, tables(numbers))
+        if report:
+            with atomic_path(NUMBERS / f"{experiment}.md") as tmp:
+                tmp.write_text(report(numbers), encoding="utf-8")
     print(*tables(numbers).values(), sep="\n")
 
 

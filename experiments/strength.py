@@ -1,20 +1,24 @@
-"""Sweep of SDEdit's strength on validation people, photo alone: JSON, a table and a figure.
+"""How strong should SDEdit be? A sweep on validation people, from the photo alone.
 
-    python -m experiments.strength --out runs/sweep
+    python -m experiments.strength                        # 6 people, 2 CPU minutes each
+    python -m experiments.strength --people 1 --out runs/strength.json --figure runs/strength.png
 
 Both priors, strengths on a linear grid, in one step and in six (the plain prior also with full
-renoising between them), and the paper's 0.8 at shift 3 and 5. The operating point is picked by
-`toolkit.evaluate.sweep.RULE`. A person takes two CPU minutes.
+renoising between the steps), and the paper's 0.8 at shift 3 and 5. The operating point is picked by
+a rule that was fixed beforehand (`toolkit.evaluate.sweep.RULE`). Every setting is listed in
+docs/results/strength.md.
 """
 
-import argparse
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+import typer
 
-from toolkit.evaluate.clip_scores import ClipScorer, markdown
+from experiments.clip_people import ClipSettings, load_priors, scorers
+from experiments.document import markdown_table, number, publish
 from toolkit.evaluate.sweep import (
     MOST_LOST_DB,
     RULE,
@@ -24,134 +28,122 @@ from toolkit.evaluate.sweep import (
     sweep_figure,
     sweep_rows,
 )
-from toolkit.people.sample import FIRST_SEED
-from toolkit.prior.turntable.model import TurntablePrior
-from toolkit.run.files import atomic_path
-from toolkit.run.folder import write_json
-from toolkit.run.progress import Progress, silent
+from toolkit.run.progress import Progress
 from toolkit.show.style import save_figure
+from tools.command import run_with
 
-COLUMNS = {
-    "sigma": ("start sigma", ".2f"),
-    "psnr": ("PSNR, dB", ".2f"),
-    "perceptual": ("perceptual", ".3f"),
-    "kid": ("KID x1000", ".1f"),
-    "sharpness": ("sharpness", ".2f"),
-    "seen_psnr": ("PSNR where seen, dB", ".2f"),
-    "kept_psnr": ("PSNR to coarse where seen, dB", ".2f"),
-    "kept_perceptual": ("perceptual to coarse where seen", ".3f"),
-    "seconds": ("CPU s", ".1f"),
+COLUMNS = {  # measure: head, digits
+    "sigma": ("start sigma", 2),
+    "psnr": ("PSNR, dB", 2),
+    "perceptual": ("perceptual", 3),
+    "kid": ("KID x1000", 1),
+    "sharpness": ("sharpness", 2),
+    "seen_psnr": ("PSNR where seen, dB", 2),
+    "kept_psnr": ("PSNR to coarse where seen, dB", 2),
+    "kept_perceptual": ("perceptual to coarse where seen", 3),
+    "seconds": ("CPU s", 1),
 }
+IN_PAGE = ("sigma", "psnr", "perceptual", "kid", "sharpness", "seen_psnr")
 
 
-def main() -> None:
-    args = parse_args()
-    torch.set_num_threads(args.threads)
-    priors = load_priors(args)
-    strengths = np.linspace(1 / args.points, 1, args.points)
-    settings = [s for prior in priors for s in grid(prior, strengths, steps=args.steps)]
-    settings += grid("plain", strengths, steps=args.steps[-1:], sampler="full", paper=False)
+@dataclass(frozen=True)
+class Settings(ClipSettings):
+    """The options of this command."""
+
+    points: Annotated[int, typer.Option(help="strengths of the grid")] = 10
+    steps: Annotated[list[int], typer.Option(help="evaluations of the prior; repeat")] = (1, 6)
+    figure: Annotated[Path, typer.Option(help="picture of the curves")] = Path(
+        "docs/img/strength.png"
+    )
+
+
+def main(settings: Settings) -> None:
+    """Measure; write docs/results/strength.json, the tables and the figure."""
+    publish(
+        "strength",
+        lambda: measure(settings),
+        tables,
+        table_only=settings.table_only,
+        out=settings.out,
+        report=report,
+    )
+
+
+def measure(settings: Settings) -> dict:
+    """Score every setting on every person."""
+    torch.set_num_threads(settings.threads)
+    priors, steps = load_priors(settings), tuple(settings.steps)
+    strengths = np.linspace(1 / settings.points, 1, settings.points)
+    points = [s for prior in priors for s in grid(prior, strengths, steps=steps)]
+    points += grid("plain", strengths, steps=steps[-1:], sampler="full", paper=False)
     scores = []
-    for exam in exams(args):
-        with Progress("settings", len(settings)) as tick:
-            scores.append(score_settings(exam, priors, settings, tick=tick))
-        save(args, len(scores), sweep_rows(scores, settings))  # a kill costs one person
-
-
-def save(args: argparse.Namespace, people: int, rows: dict[str, dict]) -> None:
-    """`sweep.json`, `sweep.md` and `sweep.png` of the people so far."""
+    for scorer in scorers(settings):
+        with Progress("settings", len(points)) as tick:
+            scores.append(score_settings(scorer, priors, points, tick=tick))
+    rows = sweep_rows(scores, points)
     chosen = choose(rows)
-    best = {
-        prior: choose(
-            {n: row for n, row in rows.items() if n == "coarse" or row["setting"]["prior"] == prior}
-        )
-        for prior in ("repairer", "plain")
-    }
-    write_json(
-        args.out / "sweep.json",
-        {
-            "people": people,
-            "split": args.split,
-            "rule": RULE,
-            "most_lost_db": MOST_LOST_DB,
-            "weights": {"repairer": args.repairer.name, "plain": args.plain.name},
-            "chosen": chosen,
-            "best": best,
-            "rows": rows,
-        },
-    )
-    told = {
-        name: {"sigma": {"mean": row["setting"]["start_sigma"]}}
-        for name, row in rows.items()
-        if "setting" in row
-    }
-    table = markdown({name: row | told.get(name, {}) for name, row in rows.items()}, COLUMNS)
-    with atomic_path(args.out / "sweep.md") as tmp:
-        tmp.write_text(
-            f"{people} {args.split} people. Side and back unless said otherwise. "
-            f"Rule: {RULE}.\nChosen: **{chosen}**.\n\n{table}",
-            encoding="utf-8",
-        )
-    save_figure(sweep_figure(rows, chosen), args.out / "sweep.png")
-    print(table, f"{people} people; chosen: {chosen}; of each prior: {best}", sep="\n", flush=True)
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_people_and_priors(parser, people=8)
-    parser.add_argument("--points", type=int, default=10, help="strengths of the grid")
-    parser.add_argument("--steps", type=int, nargs="*", default=[1, 6])
-    parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
-    return parser.parse_args()
-
-
-def add_people_and_priors(parser: argparse.ArgumentParser, *, people: int) -> None:
-    """Arguments that this tool shares with `compare_samplers.py`."""
-    parser.add_argument("--repairer", type=Path, default=Path("data/models/turntable.safetensors"))
-    parser.add_argument(
-        "--plain",
-        type=Path,
-        help="default: data/models/turntable_plain."
-        "safetensors, or the repairer's file where both are in one",
-    )
-    parser.add_argument("--people", type=int, default=people)
-    parser.add_argument("--first", type=int, default=0, help="first person of the split")
-    parser.add_argument("--split", default="val", choices=["val", "train"])  # test: evaluate alone
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path("runs/sampler_people"),
-        help="keeps photos, bodies and coarse avatars for the next run",
-    )
-    parser.add_argument("--threads", type=int, default=1)
-
-
-def load_priors(args: argparse.Namespace) -> dict:
-    """Velocities by name; says which file each came from."""
-    if args.plain is None:
-        own = args.repairer.with_name("turntable_plain.safetensors")
-        args.plain = own if own.is_file() else args.repairer
-    for name in ("repairer", "plain"):
-        print(f"{name}: {getattr(args, name)}")
+    save_figure(sweep_figure(rows, chosen), settings.figure)
     return {
-        name: TurntablePrior.load(getattr(args, name)).velocity for name in ("repairer", "plain")
+        "people": len(scores),
+        "split": settings.split,
+        "rule": RULE,
+        "most_lost_db": MOST_LOST_DB,
+        "chosen": chosen,
+        "best": {prior: choose(of_prior(rows, prior)) for prior in priors},
+        "order": list(rows),
+        "rows": rows,
     }
 
 
-def exams(args: argparse.Namespace) -> Iterator[ClipScorer]:
-    """The people, each from its photo to its coarse clip."""
-    for number in range(args.first, args.first + args.people):
-        with silent():
-            exam = ClipScorer.from_seed(
-                FIRST_SEED[args.split] + number,
-                args.split,
-                args.folder / f"{args.split}_{number:05d}",
-            )
-            exam.prepare()
-        yield exam
+def of_prior(rows: dict[str, dict], prior: str) -> dict[str, dict]:
+    """The coarse clip and the settings of one prior."""
+    return {n: r for n, r in rows.items() if n == "coarse" or r["setting"]["prior"] == prior}
+
+
+def tables(numbers: dict) -> dict[str, str]:
+    """The coarse clip, the nearest setting of each prior, the paper's points, and the choice."""
+    rows = numbers["rows"]
+    names = ["coarse"]
+    for prior in ("repairer", "plain"):
+        group = {n: r for n, r in of_prior(rows, prior).items() if n != "coarse"}
+        best = min(group, key=lambda name: group[name]["perceptual"]["mean"])
+        paper = [n for n in numbers["order"] if n in group and group[n]["setting"]["paper"]]
+        names += list(dict.fromkeys([best, *paper]))
+    nearest = names[1]  # of the repairer
+    lost = rows["coarse"]["seen_psnr"]["mean"] - rows[nearest]["seen_psnr"]["mean"]
+    caption = (
+        f"{numbers['people']} {numbers['split']} people, photo alone, side and back; of each prior "
+        "the setting with the lowest perceptual distance, and the paper's strength 0.8:\n\n"
+    )
+    verdict = (
+        f"\nRule: {numbers['rule']}. It picks **{numbers['chosen']}**. The setting with the lowest "
+        f"perceptual distance ({nearest}) loses {lost:.2f} dB where the photo saw; "
+        f"{numbers['most_lost_db']:g} dB are allowed.\n"
+    )
+    return {"": caption + table(numbers, names, IN_PAGE) + verdict}
+
+
+def report(numbers: dict) -> str:
+    """Every setting with every measure."""
+    head = (
+        f"# Strength of SDEdit\n\n{numbers['people']} {numbers['split']} people, side and back "
+        f"unless said otherwise (`python -m experiments.strength`). Rule: {numbers['rule']}. "
+        f"Chosen: **{numbers['chosen']}**.\n\n"
+    )
+    return head + table(numbers, numbers["order"], tuple(COLUMNS))
+
+
+def table(numbers: dict, names: list[str], measures: tuple[str, ...]) -> str:
+    """Means of the named rows."""
+    lines = []
+    for name in names:
+        row = numbers["rows"][name]
+        values = {m: row[m]["mean"] for m in measures if m in row}
+        if "setting" in row:
+            values["sigma"] = row["setting"]["start_sigma"]
+        lines.append([name, *(number(values.get(m), COLUMNS[m][1]) for m in measures)])
+    return markdown_table(["", *(COLUMNS[m][0] for m in measures)], lines)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run_with(Settings, main))

@@ -2,7 +2,7 @@
 
     python -m experiments.turntable                       # makes its clips, writes the table
     python -m experiments.turntable --people 4 --out runs/turntable.json --sheet runs/sheet.png
-    python -m experiments.turntable --people 0 --out runs/t.json --samples docs/img/plain_samples.jpg
+    python -m experiments.turntable --people 0 --out runs/t.json --samples runs/samples.jpg
 
 The rows: the coarse clip; the same avatar with every hidden Gaussian in the colours that the front
 view carries through the body, which the repairer is shown as a guess; the repairer in one step from
