@@ -123,12 +123,12 @@ def test_photo_camera_keeps_the_vertical_view(person):
 
 
 def test_attributes_are_followed():
-    told = {"gender": "woman", "top": "dress", "hair": "long", "hat": "none", "coat": "none"}
-    person = person_from_attributes(told, 5)
-    assert {k: person.attributes[k] for k in told} == told
+    chosen = {"gender": "woman", "top": "dress", "hair": "long", "hat": "none", "coat": "none"}
+    person = person_from_attributes(chosen, 5)
+    assert {k: person.attributes[k] for k in chosen} == chosen
     assert "skirt" in person.outfit.cuts and "curtain" in person.outfit.cuts
     json.dumps(person.attributes)
-    red = person_from_attributes(told | {"top_color": "red", "top_pattern": "plain"}, 5)
+    red = person_from_attributes(chosen | {"top_color": "red", "top_pattern": "plain"}, 5)
     rgb = render_person(red, cameras(), pose=a_pose(), supersample=1)
     middle = rgb.rgb[0, 30:50, 20:28].mean((0, 1))
     assert middle[0] > 1.8 * middle[1]

@@ -24,7 +24,7 @@ CHOICES = {
     "top": ("t-shirt", "long-sleeve", "shirt", "polo", "hoodie", "sweater", "tank", "dress"),
     "neck": ("crew", "v", "wide", "high", "turtle"),
     "top_color": tuple(CLOTH),
-    "top_color2": tuple(CLOTH),
+    "top_color2": tuple(CLOTH),  # of the pattern; optional, else one that stands out
     "top_pattern": PATTERNS,
     "front": ("none", "text", "number", "logo", "small logo", "print"),
     "back": ("none", "text", "number", "logo", "print", "yoke", "band", "spine"),
@@ -39,7 +39,7 @@ CHOICES = {
     "hat_color": tuple(CLOTH),
     "glasses": ("none", "round", "square", "sun"),
     "belt": (False, True),
-    "framing": ("full", "upper"),
+    "framing": ("full", "upper"),  # what the photo shows of the body
 }
 RANGES = {"age": (18.0, 85.0), "skin": (0.0, 1.0)}  # years; 0 very light .. 1 very dark
 
@@ -56,10 +56,13 @@ def check_attributes(attributes: dict) -> dict:
     for name, value in attributes.items():
         if name in RANGES:
             low, high = RANGES[name]
-            good, wanted = isinstance(value, int | float) and low <= value <= high, f"{low}..{high}"
+            known, wanted = (
+                isinstance(value, int | float) and low <= value <= high,
+                f"{low}..{high}",
+            )
         else:
-            good, wanted = name in CHOICES and value in CHOICES[name], f"{CHOICES.get(name)}"
-        if not good:
+            known, wanted = name in CHOICES and value in CHOICES[name], f"{CHOICES.get(name)}"
+        if not known:
             fail(
                 f"Attribute {name!r}",
                 got=repr(value),

@@ -93,7 +93,7 @@ def load_figure() -> Figure:
     weights = body.lbs_weights.numpy()
     layers = _layer_faces(body)
     normals = vertex_normals(points, np.concatenate(list(layers.values())))
-    arm = weights[:, list(ARM_JOINTS)].sum(1).astype(np.float32)
+    arm = weights[:, list(ARM_JOINTS)].sum(1).astype(np.float32)  # (V,)
     return Figure(points, normals, arm, weights.argmax(1), layers)
 
 

@@ -1,4 +1,9 @@
-"""Smooth random fields in rest space: wrinkles, skin, strands and backgrounds are made of them."""
+"""Smooth random fields in space: wrinkles, skin, strands and backgrounds are made of them.
+
+Value noise: random numbers at the corners of a cubic lattice, interpolated smoothly in between. It
+is our own code because numpy and scipy have none, and because the gradient (for wrinkles) comes out
+of the same loop.
+"""
 
 import numba
 import numpy as np
@@ -9,7 +14,7 @@ Cycles = float | tuple[float, float, float] | Float[np.ndarray, "3"]  # per metr
 
 @numba.njit(cache=True)
 def _corner(i: int, j: int, k: int, seed: int) -> float:
-    """A random number in [-1, 1] for one lattice corner (integer hash)."""
+    """A random number in [-1, 1] for one lattice corner, from an integer hash of its indices."""
     h = np.uint32(i) * np.uint32(374761393) + np.uint32(j) * np.uint32(668265263)
     h = h + np.uint32(k) * np.uint32(2147483647) + np.uint32(seed) * np.uint32(1274126177)
     h = (h ^ (h >> np.uint32(13))) * np.uint32(1103515245)
@@ -31,6 +36,8 @@ def _noise(
         fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
         i, j, k = int(fx), int(fy), int(fz)
         x, y, z = x - fx, y - fy, z - fz
+        # Smoothstep 3t^2 - 2t^3 and its derivative 6t(1 - t): flat at both ends, so that the
+        # noise has no creases at the lattice planes.
         wx, wy, wz = x * x * (3 - 2 * x), y * y * (3 - 2 * y), z * z * (3 - 2 * z)
         dx, dy, dz = 6 * x * (1 - x), 6 * y * (1 - y), 6 * z * (1 - z)
         value = gx = gy = gz = 0.0
@@ -52,7 +59,13 @@ def _noise(
 def noise_and_gradient(
     points: Float[np.ndarray, "N 3"], cycles_per_m: Cycles, seed: int
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "N 3"]]:
-    """Noise in [-1, 1] and its gradient (1/m); `cycles_per_m` is one number or one an axis."""
+    """Noise in [-1, 1] and its gradient (1/m).
+
+    Args:
+        points: positions, metres.
+        cycles_per_m: lattice cells per metre, one number or one per axis.
+        seed: other seeds give independent fields.
+    """
     points = np.ascontiguousarray(points, np.float32)
     scale = np.broadcast_to(np.asarray(cycles_per_m, np.float32), (3,)).copy()
     out = np.empty((len(points), 4), np.float32)
@@ -63,7 +76,15 @@ def noise_and_gradient(
 def noise(
     points: Float[np.ndarray, "N 3"], cycles_per_m: Cycles, seed: int, *, octaves: int = 1
 ) -> Float[np.ndarray, " N"]:
-    """Noise of about [-1, 1]; every further octave doubles the frequency and halves the height."""
+    """Noise of about [-1, 1].
+
+    Args:
+        points: positions, metres.
+        cycles_per_m: lattice cells per metre, one number or one per axis.
+        seed: other seeds give independent fields.
+        octaves: how many noises are summed; each has twice the frequency and half the height of the
+            one before.
+    """
     frequency = np.asarray(cycles_per_m, np.float32)
     total = noise_and_gradient(points, frequency, seed)[0].copy()
     for octave in range(1, octaves):

@@ -1,4 +1,4 @@
-"""Colours of skin, hair, eyes and cloth. The tables hold bytes, functions return sRGB in [0, 1]."""
+"""Colours of skin, hair, eyes and cloth: bytes in the tables of names, else sRGB in [0, 1]."""
 
 import numpy as np
 from jaxtyping import Float

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, fail
 from toolkit.people.dress.clothes import BACK_DETAILS
 from toolkit.people.dress.outfit import Outfit, build_outfit, find_cover
 from toolkit.people.paint.surface import ClothStyle
@@ -82,9 +82,12 @@ def _draw_outfit(person: Person, rng: np.random.Generator, below: str) -> tuple[
         same_design = not shown or _has_design(coat) == _has_design(other.cloth["coat"])
         if _tucked(mine) == _tucked(other) and same_design:
             return attributes, other
-    raise ToolkitError(
-        f"Person {person.seed}: got no outfit with the same front in {MAX_DRAWS} draws, wanted "
-        "one. Take another person."
+    fail(
+        f"Outfits of person {person.seed}",
+        got=f"none with the same front in {MAX_DRAWS} draws",
+        wanted="one",
+        fix="Take another person.",
+        kind=ToolkitError,
     )
 
 
@@ -97,7 +100,7 @@ def _has_design(style: ClothStyle) -> bool:
 
 
 def _redraw_back(mine: ClothStyle, other: ClothStyle, front: str) -> ClothStyle:
-    """A garment's style with another back; colours that the front shows are kept."""
+    """A garment's style with another back; colours that the front shows stay the same."""
     back = other.back
     if back is not None and mine.front is not None and not back.label.startswith("picture"):
         image = back.image.copy()

@@ -89,7 +89,7 @@ def _absolute_seed(seed: int, split: str) -> int:
             "seed",
             got=seed,
             wanted=f"0..{SEEDS_PER_SPLIT - 1} or {first}.. for {split!r}",
-            fix="A seed belongs to one split only.",
+            fix="Every split has seeds of its own: change the seed or the split.",
         )
     return seed
 
@@ -136,7 +136,7 @@ def _photo_camera(posed: BodyOutput, framing: str, rng: np.random.Generator) -> 
         low[1] = posed.joints[0, 1] + float(rng.uniform(-0.15, 0.12))  # from about the pelvis up
     fov_deg = float(rng.uniform(20, 40))
     # What the picture must hold from top to bottom, with a margin of 12 to 40 %. Spread arms may
-    # leave the picture: of the width only 62 % are asked for.
+    # leave the picture: only 62 % of the width must fit.
     span = float(max(high[1] - low[1], 0.62 * (high[0] - low[0]))) * float(rng.uniform(1.12, 1.4))
     distance = span / 2 / np.tan(np.deg2rad(fov_deg) / 2) + float(high[2]) * 0.5
     center = (low + high) / 2 + torch.from_numpy(rng.normal(0, 0.02, 3)).float()

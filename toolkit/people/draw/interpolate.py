@@ -1,4 +1,7 @@
-"""Loops over visible samples that numpy would do slowly: interpolation and normals."""
+"""Loops over visible samples: values from the corners of a face, and bumped normals.
+
+Compiled by numba, because numpy would make several large temporary arrays for each of them.
+"""
 
 import numba
 import numpy as np
@@ -13,7 +16,14 @@ def interpolate(
     face: Int[np.ndarray, " N"],
     bary: Float[np.ndarray, "N 3"],
 ) -> Float[np.ndarray, "N K"]:
-    """Per-vertex values at samples on faces."""
+    """Values at the vertices, interpolated at samples on faces.
+
+    Args:
+        values: K numbers per vertex.
+        faces: vertex indices of the triangles.
+        face: the triangle each sample lies on.
+        bary: barycentric weights of its three corners; they add up to 1.
+    """
     out = np.empty((len(face), values.shape[1]), np.float32)
     _interpolate(np.ascontiguousarray(values, np.float32), faces, face, bary, out)
     return out
@@ -36,7 +46,7 @@ def _interpolate(
 
 
 def unit(vectors: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
-    """Vectors of length 1; zero stays zero."""
+    """The vectors, scaled to length 1; a zero vector stays zero."""
     length = np.sqrt(np.einsum("nc,nc->n", vectors, vectors))
     return vectors / np.maximum(length, 1e-8)[:, None]
 
@@ -50,12 +60,16 @@ def surface_frame(
 ) -> tuple[Points, Points, Values]:
     """Direction to the camera, bumped normal and openness of every sample.
 
+    Bump mapping: a surface of height h over the smooth one has the normal n - grad h, normalised.
+
     Args:
-        packed: world point, smooth normal, openness.
-        centers: the camera each sample is seen by.
-        turn: rotation of each face from rest to the pose; carries the bump along.
+        packed: world point (3), smooth normal (3) and openness (1).
+        centers: centre of the camera that sees the sample.
+        turn: rotation of each face from rest to posed space; the bump is turned with it.
         face: the sample's face.
-        bump: rest-space gradient of the surface's height.
+        bump: gradient of the surface's height in rest space.
+
+    Source: Blinn 1978, "Simulation of wrinkled surfaces".
     """
     view, normal = np.empty((2, len(packed), 3), np.float32)
     openness = packed[:, 6].copy()
@@ -84,7 +98,7 @@ def _frame(
     openness: Float[np.ndarray, " N"],
 ) -> None:
     for n in range(packed.shape[0]):
-        length = before = 0.0
+        length = before = 0.0  # squared, of the view and of the smooth normal
         for c in range(3):
             view[n, c] = centers[n, c] - packed[n, c]
             length += view[n, c] ** 2
@@ -99,8 +113,8 @@ def _frame(
             normal[n, c] = packed[n, 3 + c] / before - moved
             size += normal[n, c] ** 2
             facing += packed[n, 3 + c] / before * view[n, c]
-        sign = -1.0 if facing < -0.1 else 1.0  # the inside of a cloth
+        sign = -1.0 if facing < -0.1 else 1.0  # seen from inside: turn the normal to the camera
         if sign < 0:
-            openness[n] *= 0.35
+            openness[n] *= 0.35  # little light gets into a sleeve or a hood
         for c in range(3):
             normal[n, c] *= sign / (np.sqrt(size) + 1e-8)

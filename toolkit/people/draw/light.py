@@ -1,4 +1,8 @@
-"""Light on a person: key light with a wrapped cosine, sky and ground, soft occlusion."""
+"""Light on a person: one key light, ambient light from sky and ground, and soft occlusion.
+
+The key light uses a *wrapped cosine*: instead of max(n.l, 0), which is dark from 90 degrees on, it
+takes (n.l + w) / (1 + w), so that light reaches around the body like that of a large soft lamp.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +13,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from toolkit.people.arrays import Colors, Points, Values
 
-VOXEL_M = 0.025
+VOXEL_M = 0.025  # of the occupancy grid
 
 
 @dataclass(frozen=True)
@@ -18,9 +22,9 @@ class Light:
 
     Attributes:
         direction: unit vector towards the key light.
-        key: its linear RGB strength.
+        key: strength of the key light in linear RGB.
         sky, ground: ambient linear RGB from above and below.
-        wrap: 0 hard .. 0.6 very soft terminator.
+        wrap: w above; 0 is a hard light, 0.6 a very soft one.
     """
 
     direction: Float[np.ndarray, "3"]
@@ -69,7 +73,7 @@ def shade(
         albedo: sRGB (N,3).
         normals: unit world normals (N,3).
         view: unit directions to the camera (N,3).
-        openness: shares of the sky and of the key light that are seen, 0..1, each (N,).
+        openness: shares in 0..1 of the sky and of the key light that reach the point, each (N,).
         light: the light.
         gloss: strength of the highlight (N,).
     """
@@ -90,8 +94,8 @@ def _shade(
     wrap: float,
     out: Float[np.ndarray, "N 3"],
 ) -> None:
-    """Gamma 2 in and out: near enough to sRGB, and cheap."""
-    occlusion, lit = openness[0], openness[1]
+    """Shade in linear light; a gamma of 2 stands for the sRGB curve, near enough and cheap."""
+    occlusion, lit = openness[0], openness[1]  # (N,) each
     direction, key, sky, ground = lights[0], lights[1], lights[2], lights[3]
     for n in range(albedo.shape[0]):
         cosine = shine = length = 0.0
@@ -101,12 +105,13 @@ def _shade(
             length += (view[n, c] + direction[c]) ** 2
         lambert = min(max((cosine + wrap) / (1 + wrap), 0.0), 1.0)
         lambert *= (0.45 + 0.55 * occlusion[n]) * lit[n]
+        # Blinn-Phong highlight: the half vector between view and light against the normal.
         shine = max(shine / max(np.sqrt(length), 1e-6), 0.0) ** 24 * gloss[n] * 0.25 * lit[n]
-        up = 0.5 + 0.5 * normals[n, 1]
+        up = 0.5 + 0.5 * normals[n, 1]  # 1 faces the sky, 0 the ground
         for c in range(3):
             ambient = (up * sky[c] + (1 - up) * ground[c]) * occlusion[n]
             value = albedo[n, c] ** 2 * (ambient + lambert * key[c]) + shine * key[c]
-            if value > 0.8:  # soft shoulder
+            if value > 0.8:  # bright values are compressed smoothly to stay below 1
                 value = 0.8 + 0.2 * np.tanh((value - 0.8) / 0.2)
             out[n, c] = np.sqrt(max(value, 0.0))
 
@@ -114,10 +119,11 @@ def _shade(
 def occlusion_at(
     points: Float[np.ndarray, "N 3"], normals: Float[np.ndarray, "N 3"]
 ) -> Float[np.ndarray, " N"]:
-    """How open the surroundings of each vertex are, from a blurred occupancy grid.
+    """How open the surroundings of each vertex are: 1 open .. 0.25 enclosed.
 
-    Vertices are splatted into voxels; what lies in front of a vertex (along its normal) at 3-9 cm
-    is what darkens it: armpits, the inside of legs, the chin's shadow on the neck.
+    A cheap ambient occlusion: vertices mark voxels as occupied, the grid is blurred, and a vertex
+    is darkened by what the grid holds 3.5 and 8 cm in front of it, along its normal. So armpits,
+    the inside of the legs and the neck below the chin get dark.
     """
     low = points.min(0) - 0.2
     shape = np.ceil((points.max(0) + 0.2 - low) / VOXEL_M).astype(int) + 1
@@ -125,7 +131,7 @@ def occlusion_at(
     grid = np.zeros(shape, np.float32)
     grid[cell[:, 0], cell[:, 1], cell[:, 2]] = 1.0
     total = np.zeros(len(points), np.float32)
-    for reach, sigma in ((0.035, 0.8), (0.08, 1.8)):
+    for reach, sigma in ((0.035, 0.8), (0.08, 1.8)):  # metres, voxels: what is near counts sharply
         blurred = gaussian_filter(grid, sigma, mode="constant", truncate=2.5)
         ahead = ((points + reach * normals - low) / VOXEL_M).T
         total += map_coordinates(blurred, ahead, order=1, mode="constant")

@@ -1,4 +1,4 @@
-"""The photo of a person: rendered in front of a place, with a shadow, noise and a tone curve."""
+"""The photo of a person: in front of a background, with a shadow, noise and a tone curve."""
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ def photo_of(
     Args:
         person: from `sample_person`; its `photo_camera` is used.
         size: (height, width) in pixels; another aspect keeps pixels square.
-        supersample: samples a pixel along each axis.
+        supersample: samples per pixel along each axis.
 
     Returns:
         The photo (sRGB), and the person alone with exact alpha, depth and normals.
@@ -30,7 +30,9 @@ def photo_of(
     rng = person.random(1)
     backdrop = sample_backdrop(rng, size, horizon=_horizon(person, camera))
     backdrop = backdrop * (1 - _contact_shadow(alpha[..., 0]))[..., None]
+    # `rgb` is on white: take the white away, put the backdrop in its place.
     image = rgb - (1 - alpha) + (1 - alpha) * backdrop
+    # A camera's own tone curve (a random gamma) and sensor noise.
     image = image ** rng.uniform(0.9, 1.1) + rng.normal(0, rng.uniform(0.002, 0.012), image.shape)
     return (image.clip(0, 1) * 255).round().astype(np.uint8), views
 
@@ -39,7 +41,7 @@ def photo_camera(camera: Cameras, size: tuple[int, int]) -> Cameras:
     """The square photo camera for a picture of another size and aspect, same vertical view."""
     height, width = size
     scale = height / camera.height
-    Ks = camera.Ks.clone()
+    Ks = camera.Ks.clone()  # (C,3,3)
     Ks[:, :2] *= scale
     Ks[:, 0, 2] += (width - camera.width * scale) / 2
     return Cameras(camera.viewmats, Ks, width, height)

@@ -1,4 +1,8 @@
-"""Draw a person: z-buffer first, then every visible sample is painted and lit once."""
+"""Draw a person from any camera.
+
+Deferred shading: a z-buffer first finds which point of which face each sample shows; then only
+these samples are painted and lit, once each, and finally averaged into pixels.
+"""
 
 from dataclasses import dataclass
 
@@ -27,7 +31,7 @@ class PersonViews:
 
     Attributes:
         rgb: sRGB in [0, 1], composited on white.
-        alpha: coverage.
+        alpha: share of the pixel that the person covers.
         depth: mean camera z in metres of the covered samples, 0 where empty.
         normals: world, unit, 0 where empty.
     """
@@ -76,8 +80,8 @@ def render_person(
     person: Person,
     cameras: Cameras,
     *,
-    pose: Tensor | None = None,
-    transl: Tensor | None = None,
+    pose: Float[Tensor, "55 3"] | None = None,
+    transl: Float[Tensor, "3"] | None = None,
     supersample: int = 3,
 ) -> PersonViews:
     """Render a person from any cameras; deterministic.
@@ -85,9 +89,9 @@ def render_person(
     Args:
         person: from `sample_person`.
         cameras: C views of one size.
-        pose: (55,3) axis-angle in radians; the person's own if None.
-        transl: metres; if None the pelvis joint stays at the origin.
-        supersample: samples a pixel along each axis, 1..4.
+        pose: axis-angle in radians; the person's own if None.
+        transl: metres; the person's own if None, with the pelvis joint at the origin.
+        supersample: samples per pixel along each axis, 1..4.
     """
     figure, mesh = load_figure(), person.mesh
     posed = pose_figure(
@@ -131,10 +135,10 @@ def _shade_samples(
     albedo, bump, gloss = _paint(mesh, person.outfit, samples)
     packed = np.column_stack([posed.vertices, posed.normals, posed.openness])
     packed = interpolate(packed, mesh.faces, samples.face, samples.bary)
-    turn = posed.rotations[mesh.joint[mesh.faces[:, 0]]]
+    turn = posed.rotations[mesh.joint[mesh.faces[:, 0]]]  # (F,3,3), of the main joint of a face
     view, normal, occlusion = surface_frame(packed, centers[samples.view], turn, samples.face, bump)
     shadow = shadow_map(posed.vertices, mesh.faces, mesh.fields, person.light)
-    lit = shadow.lit(packed[:, :3] + 0.004 * normal)
+    lit = shadow.lit(packed[:, :3] + 0.004 * normal)  # 4 mm above the skin, against self-shadows
     color = shade(albedo, normal, view, (occlusion, lit), person.light, gloss=gloss)
     return color, normal
 
@@ -150,8 +154,8 @@ def _paint(mesh: DressedMesh, outfit: Outfit, samples: _Samples) -> tuple[Colors
         chosen = np.flatnonzero(material == index)
         if not len(chosen):
             continue
-        at = packed[chosen]
-        surface = Surface(at[:, :3], unit(at[:, 3:6]), at[:, 6], at[:, 7:])
+        rows = packed[chosen]  # point 3, normal 3, arm 1, fields K
+        surface = Surface(rows[:, :3], unit(rows[:, 3:6]), rows[:, 6], rows[:, 7:])
         albedo[chosen], bump[chosen] = paint_material(name, surface, outfit)
         gloss[chosen] = GLOSS.get(name, CLOTH_GLOSS)
     return albedo, bump, gloss
@@ -160,17 +164,20 @@ def _paint(mesh: DressedMesh, outfit: Outfit, samples: _Samples) -> tuple[Colors
 def _resolve(
     samples: _Samples, color: Colors, normal: Points, cameras: Cameras, factor: int
 ) -> PersonViews:
-    """Average samples into pixels, colours over white."""
+    """Average samples into pixels, over white; `factor` samples per pixel along each axis."""
     height, width, num = cameras.height, cameras.width, len(cameras)
+    # Flat index of every sample's pixel in the coarse pictures of all views.
     row, col = np.divmod(samples.pixel, width * factor)
     pixel = (samples.view * height + row // factor) * width + col // factor
     total = num * height * width
 
     def add(values: Values | None) -> Values:
+        """Sum of the samples per pixel; their number if None."""
         return np.bincount(pixel, values, minlength=total).astype(np.float32)
 
     count = add(None)
     alpha = count / factor**2
+    # Samples that hit nothing are white: they add what alpha lacks to 1.
     rgb = np.stack([add(color[:, c]) for c in range(3)], 1) / factor**2 + (1 - alpha)[:, None]
     depth = add(samples.depth) / np.maximum(count, 1)
     normals = unit(np.stack([add(normal[:, c]) for c in range(3)], 1))

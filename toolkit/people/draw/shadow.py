@@ -1,4 +1,10 @@
-"""Shadows of the key light: a depth picture from the light, looked up softly."""
+"""Shadows of the key light by shadow mapping.
+
+The person is drawn once more, as the light sees it. A point is in shadow if the light's depth
+picture holds something closer to the light; averaging some neighbouring comparisons softens edges.
+
+Source: Williams 1978; percentage-closer filtering, Reeves, Salesin and Cook 1987.
+"""
 
 from dataclasses import dataclass
 
@@ -20,8 +26,8 @@ class ShadowMap:
 
     Attributes:
         camera: at the light.
-        depth: metres, 0 where the light passes.
-        texel_m: size of a pixel on the person.
+        depth: metres from the light, 0 where it passes by the person.
+        texel_m: size of one pixel of `depth` on the person.
     """
 
     camera: Cameras
@@ -30,8 +36,9 @@ class ShadowMap:
 
     def lit(self, points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
         """Share of the key light that reaches points: 1 lit, 0 in full shadow."""
-        seen = project_vertices(points, self.camera).astype(np.float32)
+        seen = project_vertices(points, self.camera).astype(np.float32)  # column, row, depth
         share = np.empty(len(points), np.float32)
+        # The bias keeps a surface, sampled coarsely by the map, from shadowing itself.
         _look_up(seen, self.depth, 1.5 * self.texel_m + 0.006, share)
         return share
 
@@ -42,8 +49,9 @@ def shadow_map(
     fields: Float[np.ndarray, "V K"],
     light: Light,
 ) -> ShadowMap:
-    """Draw the mesh from the light."""
+    """Draw the mesh from the light; samples with a negative field are cut away."""
     low, high = vertices.min(0), vertices.max(0)
+    # A camera on the light's side, far away, whose field of view just holds the bounding sphere.
     reach = float(np.linalg.norm(high - low)) / 2 * 1.02
     azimuth = float(np.rad2deg(np.arctan2(light.direction[0], light.direction[2])))
     elevation = float(np.rad2deg(np.arcsin(light.direction[1])))
@@ -67,7 +75,7 @@ def _look_up(
     bias: float,
     share: Float[np.ndarray, " N"],
 ) -> None:
-    """Mean of the comparisons with 4 x 4 texels around the point, the outer ones in part."""
+    """Mean of the comparisons with 4 x 4 pixels around the point; the outer ones count in part."""
     size = depth.shape[0]
     for n in range(seen.shape[0]):
         col, row = seen[n, 0] - 0.5, seen[n, 1] - 0.5

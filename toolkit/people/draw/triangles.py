@@ -1,4 +1,4 @@
-"""A procedural person as a plain triangle mesh: as a scanner would give, or image-to-3D."""
+"""A person as plain triangles, such as a scanner or an image-to-3D model gives."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,16 +14,18 @@ def extract_triangles(
 ) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
     """World vertices (metres) and triangles of a dressed person.
 
-    Args:
-        pose: axis-angle in radians; the person's own if None. The pelvis stays at the origin.
+    The renderer cuts hems per sample, triangles cannot: one that a hem crosses is kept whole if its
+    middle is cloth. Unused vertices are dropped.
 
-    Triangles that a hem cuts are kept whole if their middle is cloth; unused vertices are dropped.
+    Args:
+        person: from `sample_person`.
+        pose: axis-angle in radians; the person's own if None. The pelvis stays at the origin.
     """
     mesh, figure = person.mesh, load_figure()
     posed = pose_figure(
         person.betas, person.pose if pose is None else pose, person.transl, person.expression
     )
     vertices, _ = pose_mesh(mesh, figure, posed)
-    kept = mesh.faces[(mesh.fields[mesh.faces].mean(axis=1) >= 0).all(axis=1)]
-    used, faces = np.unique(kept, return_inverse=True)
+    whole = mesh.faces[(mesh.fields[mesh.faces].mean(axis=1) >= 0).all(axis=1)]
+    used, faces = np.unique(whole, return_inverse=True)
     return vertices[used], faces.reshape(-1, 3).astype(np.int32)

@@ -60,20 +60,20 @@ def outfit_pieces(figure: Figure, cuts: dict[str, Cut], cover: dict) -> list[Pie
 
 def head_props(cuts: dict[str, Cut]) -> list[tuple[str, Mesh]]:
     """Rigid meshes on the head: material, and rest points with faces."""
-    found = []
+    meshes = []
     if "bun" in cuts:
-        found.append(("hair", props.bun()))
+        meshes.append(("hair", props.bun()))
     if "curtain" in cuts:
-        found.append(("hair", props.curtain(**cuts["curtain"])))
+        meshes.append(("hair", props.curtain(**cuts["curtain"])))
     if "ponytail" in cuts:
-        found.append(("hair", props.ponytail(cuts["ponytail"]["length"])))
+        meshes.append(("hair", props.ponytail(cuts["ponytail"]["length"])))
     if "brim" in cuts:
-        found.append(("hat", props.cap_brim()))
+        meshes.append(("hat", props.cap_brim()))
     if "glasses" in cuts:
-        found.append(("glasses", props.glasses(cuts["glasses"]["style"])))
+        meshes.append(("glasses", props.glasses(cuts["glasses"]["style"])))
         if cuts["glasses"]["style"] == "sun":
-            found.append(("lenses", props.lenses()))
-    return found
+            meshes.append(("lenses", props.lenses()))
+    return meshes
 
 
 def dress_figure(figure: Figure, cuts: dict[str, Cut], cover: dict) -> DressedMesh:

@@ -25,7 +25,8 @@ Cloth = dict[str, ClothStyle]
 def add_top(a: dict, rng: np.random.Generator, split: str, cuts: Cuts, cloth: Cloth) -> None:
     """The top, or the upper part of a dress; `a` are the person's attributes."""
     color = palette.jitter(palette.color(a["top_color"]), rng)
-    if np.abs(color - palette.skin_color(a["skin"])).sum() < 0.42:  # never look undressed
+    # A top of the skin's colour would look like no top: dye it darker and bluer.
+    if np.abs(color - palette.skin_color(a["skin"])).sum() < 0.42:
         color = np.clip(color * [0.55, 0.75, 1.0], 0, 1)
     name2 = a.get("top_color2") or palette.contrast_color(color, rng)
     color2 = palette.jitter(palette.color(name2), rng)
@@ -52,6 +53,7 @@ def add_top(a: dict, rng: np.random.Generator, split: str, cuts: Cuts, cloth: Cl
 
 
 def _cut_top(a: dict, rng: np.random.Generator) -> Cut:
+    """Measures of the top, metres: `hem` is a height, `sleeve` an |x|, the others are offsets."""
     kind = a["top"]
     sleeve = {
         "t-shirt": SHORT,
@@ -63,6 +65,7 @@ def _cut_top(a: dict, rng: np.random.Generator) -> Cut:
     thick = {"hoodie": 0.012, "sweater": 0.010, "tank": 0.004}.get(kind, 0.006)
     loose = {"hoodie": 0.022, "sweater": 0.018, "tank": 0.004, "dress": 0.002}.get(kind, 0.014)
     tucked = kind in ("shirt", "polo", "tank") and a["bottom"] != "leggings" and rng.random() < 0.45
+    # Tucked in, the hem is hidden below the waistband; a dress or skirt starts there.
     tucked = tucked or kind == "dress" or a["bottom"] == "skirt"
     return {
         "material": "top",
@@ -77,6 +80,7 @@ def _cut_top(a: dict, rng: np.random.Generator) -> Cut:
 
 
 def _top_details(a: dict, rng: np.random.Generator) -> list[str]:
+    """Names of sewn details (`paint/details.py`), and of "tube" and "rib" (`paint/cloth.py`)."""
     kind = a["top"]
     details = {
         "shirt": ["buttons", "collar"],
@@ -168,7 +172,7 @@ def add_coat(a: dict, rng: np.random.Generator, split: str, cuts: Cuts, cloth: C
     pattern = str(rng.choice(["plain", "pinstripes", "checks"], p=[0.75, 0.12, 0.13]))
     cloth["coat"] = ClothStyle(
         color,
-        color2 if kind != "none" else color * 0.75,
+        color2 if kind != "none" else color * 0.75,  # without a design: a darker shade
         pattern,
         _period(rng, split),
         None,

@@ -25,14 +25,15 @@ def skin_pieces(figure: Figure, cover: dict) -> list[Piece]:
         cover: the outfit's `neck` (style), `sleeve` (|x|), `leg` (y) and `hide_ears`.
     """
     p, skin = figure.points, figure.layers["skin"]
-    x, y = np.abs(p[:, 0]), p[:, 1]
+    x, y = np.abs(p[:, 0]), p[:, 1]  # |x|: left and right are cut alike
     num = len(p)
     ears = (x > 0.066) & (y > 0.618) & (y < 0.692)
-    seen_ears = np.where(ears & bool(cover["hide_ears"]), -1.0, 1.0)
-    neck = [0.03 - neckline(p, cover["neck"]), 0.17 - x, seen_ears]
+    shown_ears = np.where(ears & bool(cover["hide_ears"]), -1.0, 1.0)
+    # The margin: skin goes on for 3 cm under the collar, the sleeve and the leg.
+    neck = [0.03 - neckline(p, cover["neck"]), 0.17 - x, shown_ears]
     head = skin[(y[skin] > 0.38).all(axis=1)]
     arms = [x - (cover["sleeve"] - 0.03), figure.arm - 0.4]
-    legs = [cover["leg"] + 0.03 - y, y - (ANKLE_Y - 0.02)]
+    legs = [cover["leg"] + 0.03 - y, y - (ANKLE_Y - 0.02)]  # feet are always in shoes
     return [
         make_piece("skin", head, 0.0, neck, num_vertices=num),
         make_piece("skin", skin[(x[skin] > 0.18).all(axis=1)], 0.0, arms, num_vertices=num),
@@ -64,12 +65,13 @@ def top_piece(figure: Figure, cut: Cut) -> Piece:
     p = figure.points
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     torso = 1 - figure.arm
+    # Loose cloth hangs away from the body at the belly and at the hem, and at a sleeve's end.
     drape = cut["loose"] * torso * (bump(y, 0.2, 0.12) + 0.7 * bump(y, 0.02, 0.1))
     sleeve_end = ramp(x, cut["sleeve"] - 0.15, cut["sleeve"])
     sleeve = cut["loose"] * figure.arm * (0.35 + 0.9 * sleeve_end * (cut["sleeve"] < 0.5))
     fold = 0.25 * cut["loose"] * noise(p, (9, 13, 9), cut["seed"]) * ramp(0.47 - y, 0, 0.2)
     offset = cut["thick"] + drape + sleeve + fold
-    if cut.get("hood"):
+    if cut.get("hood"):  # a bulge around the neck, mostly behind
         back = np.where(z < 0.05, 1.0, 0.35) * torso
         offset = offset + 0.04 * bump(y, 0.515, 0.035) * ramp(0.13 - x, 0, 0.05) * back
     keep = [y - cut["hem"], cut["sleeve"] - x, neckline(p, cut["neck"])]
@@ -80,7 +82,7 @@ def bottom_piece(figure: Figure, cut: Cut) -> Piece:
     """Trousers or shorts: tights below the waist; `leg` (y of the hem), `flare` and `thick` (m)."""
     p = figure.points
     x, y = np.abs(p[:, 0]), p[:, 1]
-    down = ramp(-y, 0.15, -cut["leg"])
+    down = ramp(-y, 0.15, -cut["leg"])  # 0 at the hip .. 1 at the hem
     fold = 0.003 * noise(p, (10, 16, 10), cut["seed"]) * ramp(-y, 0.05, 0.3)
     offset = cut["thick"] + cut["flare"] * down + fold + 0.003 * ramp(-y, -0.1, 0.1)
     keep = [WAIST_Y - y, y - cut["leg"], 0.4 - x]
@@ -88,11 +90,17 @@ def bottom_piece(figure: Figure, cut: Cut) -> Piece:
 
 
 def skirt_piece(figure: Figure, cut: Cut) -> Piece:
-    """Skirt, dress or coat tail from the helper tube; `opening` > 0 leaves the front open."""
+    """Skirt, lower part of a dress or tail of a coat, from the "skirt" layer.
+
+    Args:
+        figure: the template.
+        cut: `material`, `thick` and `flare` (m), `pleats` (how many), `leg` (y of the hem), `top`
+            (y of the waist), and `opening` (half-width in m) if the front is open.
+    """
     p = figure.points
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     down = ramp(-y, -0.12, 0.6)
-    angle = np.arctan2(p[:, 0], z - 0.03)
+    angle = np.arctan2(p[:, 0], z - 0.03)  # around the body's vertical axis
     pleats = 0.012 * np.sin(cut["pleats"] * angle) * ramp(-y, -0.08, 0.3)
     offset = cut["thick"] + cut["flare"] * down + pleats
     keep = [y - cut["leg"], cut["top"] - y]
@@ -114,6 +122,7 @@ def coat_piece(figure: Figure, cut: Cut) -> Piece:
     drape = torso * (0.014 * bump(y, 0.2, 0.12) + 0.010 * bump(y, 0.0, 0.12))
     offset = cut["thick"] + drape + 0.003 * noise(p, (9, 13, 9), cut["seed"])
     front = np.where((z > 0.03) & (y < 0.58), x - _opening(y, cut["opening"]), 1.0)
+    # Three fields at most: sleeve and collar share one, as the minimum of both.
     sides = np.minimum(cut["sleeve"] - x, neckline(p, "high"))
     return make_piece(
         "coat", figure.layers["tights"], offset, [y - cut["hem"], sides, front], num_vertices=len(p)

@@ -20,16 +20,24 @@ def _scalp(figure: Figure) -> Faces:
 
 
 def cap_hair(figure: Figure, cut: Cut) -> Piece:
-    """Hair on the scalp: `thick` (m), `top` (extra height, m), `recede`, `rough`, `ears`."""
+    """Hair on the scalp.
+
+    Args:
+        figure: the template.
+        cut: `thick` and `top` (m, everywhere and more at the top of the head), `fringe` (m, into
+            the forehead), `recede` (m), `rough` (share of the height), `part` (+1 or -1, the
+            parting's side), `ears` (true if they are covered), `seed`.
+    """
     p = figure.points
     line = hairline(p, recede=cut.get("recede", 0.0)) + cut.get("fringe", 0.0) * (p[:, 2] > 0.08)
-    height = ramp(p[:, 1], 0.70, 0.79)
+    height = ramp(p[:, 1], 0.70, 0.79)  # 0 at the brows .. 1 at the top of the head
+    # Hair is thinnest at the hairline and reaches its full height 2.5 cm behind it.
     offset = (cut["thick"] + cut["top"] * height) * (0.15 + 0.85 * ramp(line, 0.0, 0.025))
     offset = offset * (1 + cut.get("rough", 0.1) * noise(p, 55, cut["seed"]))
     side = ramp(p[:, 0] * cut.get("part", 1.0), 0.0, 0.02)  # a parting on one side
     offset = np.maximum(offset * (0.8 + 0.2 * side), 0.0015)
-    seen = np.where(_ears(p) & (not cut.get("ears", False)), -0.01, 1.0)
-    return make_piece("hair", _scalp(figure), offset, [line, seen], num_vertices=len(p))
+    free_ears = np.where(_ears(p) & (not cut.get("ears", False)), -0.01, 1.0)
+    return make_piece("hair", _scalp(figure), offset, [line, free_ears], num_vertices=len(p))
 
 
 def hat_piece(figure: Figure, cut: Cut) -> Piece:

@@ -64,6 +64,7 @@ def build_outfit(attributes: dict, seed: int, split: str) -> Outfit:
     add_coat(attributes, rng, split, cuts, cloth)
     add_shoes(attributes, rng, cuts, cloth)
     hair = add_head(attributes, rng, cuts, cloth)
+    # The suit below the clothes has their colours, so that a gap between them does not show.
     cloth["under_top"] = ClothStyle(cloth["top"].color, cloth["top"].color2)
     below = cloth["bottom"] if "bottom" in cloth else cloth["top"]
     cloth["under_bottom"] = ClothStyle(below.color * 0.6, below.color2)
@@ -78,6 +79,7 @@ def find_cover(cuts: dict[str, Cut]) -> dict:
     """
     sleeve = max(cuts["top"]["sleeve"], cuts.get("coat", {}).get("sleeve", 0))
     leg = cuts["bottom"]["leg"] if "bottom" in cuts else cuts["skirt"]["leg"]
+    # Bare legs start at the hem, but not above the hip, and not below the edge of the shoes.
     leg = max(min(leg, -0.05), cuts["shoes"]["top"] - 0.01)
     if has_long_legs(cuts):
         cuts["shoes"] |= {"top": min(cuts["shoes"]["top"], -0.735), "shaft": 0.0}

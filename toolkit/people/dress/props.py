@@ -31,10 +31,17 @@ def ellipsoid(centre: list[float], radii: list[float], *, rings: int = 10) -> Me
 
 
 def tube(centres: Points, radii: Values, *, sides: int = 10) -> Mesh:
-    """A round tube along centre points with a radius each (metres)."""
+    """A round tube.
+
+    Args:
+        centres: points along its middle, metres.
+        radii: metres, one per centre.
+        sides: vertices around.
+    """
     centres = np.asarray(centres, float)
     ahead = np.gradient(centres, axis=0)
     ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
+    # Two directions across the tube; the fixed vector only has to differ from every `ahead`.
     side = np.cross(ahead, [0.123, 0.2, 0.97])
     side /= np.linalg.norm(side, axis=1, keepdims=True)
     other = np.cross(ahead, side)
@@ -60,11 +67,19 @@ def ponytail(length: float) -> Mesh:
 
 
 def curtain(length: float, wave: float, seed: int, *, top: float = 0.768) -> Mesh:
-    """Long hair around the back of the head from rest height `top` to `length`, over the ears."""
+    """Long hair: a sheet around the back of the head, over the ears.
+
+    Args:
+        length: rest height (y) of the tips.
+        wave: strength of the waves, 0 for straight hair.
+        seed: of the uneven tips.
+        top: rest height at which the sheet starts.
+    """
     angle, down = np.meshgrid(np.linspace(-2.05, 2.05, 49), np.linspace(0, 1, 22), indexing="ij")
     points = np.stack([angle, 0 * angle, 0 * angle], -1).reshape(-1, 3)
     uneven = 0.010 * noise(points, 7, seed).reshape(angle.shape)
     y = top + (length + uneven - top) * down
+    # Half-axes of the horizontal ellipse at some heights: wide at the head, narrow at the neck.
     heights = [0.30, 0.45, 0.53, 0.58, 0.62, 0.66, 0.70, 0.74, 0.77]
     wide = np.interp(y, heights, [0.094, 0.090, 0.082, 0.080, 0.084, 0.0875, 0.085, 0.076, 0.058])
     deep = np.interp(y, heights, [0.125, 0.132, 0.125, 0.112, 0.108, 0.112, 0.114, 0.100, 0.070])
@@ -86,8 +101,9 @@ def cap_brim() -> Mesh:
 
 
 def glasses(style: str) -> Mesh:
-    """Frames around the eyes and two temples; also the lenses of sunglasses."""
+    """Frames around the eyes, two temples and a bridge, without lenses."""
     angle = np.linspace(0, 2 * np.pi, 25)
+    # A superellipse: power 1 is an ellipse, less is closer to a rectangle.
     power = {"round": 1.0, "square": 0.55, "sun": 0.7}[style]
     shape = np.stack(
         [

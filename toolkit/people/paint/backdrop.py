@@ -1,4 +1,7 @@
-"""Backgrounds that look like places: a studio, a room, a street, a park, all out of focus."""
+"""Backgrounds that look like places: a studio, a room, a street, a park, all out of focus.
+
+Coordinates x and y are in picture heights, from the top left; the horizon is a y.
+"""
 
 import numpy as np
 from jaxtyping import Float
@@ -20,16 +23,18 @@ def sample_backdrop(
     Args:
         rng: decides place and colours.
         size: (height, width) in pixels.
-        horizon: row of the floor's far edge, share of the height.
+        horizon: row of the floor's far edge, as a share of the height.
     """
     place = (studio, room, street, park)[rng.choice(4, p=[0.2, 0.35, 0.2, 0.25])]
     image = place(rng, size, horizon)
     blur = size[0] * (0.004 if place is studio else rng.uniform(0.006, 0.02))
+    # Out of focus, as behind a person in front of a wide aperture; a studio's paper less so.
     image = gaussian_filter(image, (blur, blur, 0), mode="nearest")
     return np.clip(image, 0, 1).astype(np.float32)
 
 
 def _grid(size: tuple[int, int]) -> tuple[Plane, Plane]:
+    """y and x of every pixel, in picture heights."""
     height, width = size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / height
     return y, x
@@ -46,6 +51,7 @@ def _field(
 
 
 def _tint(rng: np.random.Generator, low: float, high: float, spread: float = 0.03) -> Color:
+    """A random grey between `low` and `high`, tinted by about `spread`."""
     return np.clip(rng.uniform(low, high) + rng.normal(0, spread, 3), 0.02, 0.98)
 
 
@@ -65,6 +71,7 @@ def room(rng: np.random.Generator, size: tuple[int, int], horizon: float) -> Pic
     wall = _tint(rng, 0.45, 0.9) * (1 + 0.04 * _field(size, 3, seed))[..., None]
     wood = rng.random() < 0.6
     floor = np.array([0.55, 0.40, 0.27]) * rng.uniform(0.6, 1.3) if wood else _tint(rng, 0.3, 0.7)
+    # Floor boards in perspective: they get narrower towards the horizon.
     boards = 0.06 * np.sign(np.sin(60 * x / (0.3 + np.abs(y - horizon)))) if wood else 0
     floor = floor * (1 + boards + 0.06 * _field(size, (6, 30), seed + 1))[..., None]
     image = np.where((y > horizon)[..., None], floor, wall)
@@ -108,6 +115,7 @@ def park(rng: np.random.Generator, size: tuple[int, int], horizon: float) -> Pic
     y, x = _grid(size)
     seed = int(rng.integers(1 << 30))
     sky = np.array([0.70, 0.83, 0.95]) * (1.05 - 0.2 * y)[..., None]
+    # One row of noise gives the line of tree tops against the sky.
     crowns = _field((1, size[1]), 3, seed, octaves=2)[0]
     edge = horizon - rng.uniform(0.15, 0.5) + 0.14 * crowns
     leaves = np.array([0.22, 0.36, 0.16]) * rng.uniform(0.7, 1.4)

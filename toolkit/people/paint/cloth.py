@@ -1,4 +1,8 @@
-"""Cloth painters: base pattern, prints, seams, folds; all functions of rest position."""
+"""Cloth painters: pattern, prints, seams and folds, as functions of the rest position.
+
+Constants are rest-space metres, as in `dress/garments.py`; u and v are the cloth coordinates of
+`Surface.chart`.
+"""
 
 import numpy as np
 
@@ -19,13 +23,13 @@ from toolkit.people.paint.surface import (
 
 
 def _wrap(period: float, radius: float) -> float:
-    """The nearest period that fits a whole number of times around."""
+    """The nearest period that fits a whole number of times around, so no seam shows."""
     around = 2 * np.pi * radius
     return around / max(round(around / period), 2)
 
 
 def _pattern_weight(s: Surface, style: ClothStyle) -> Values:
-    """Share of the second colour at every pixel."""
+    """Share of the second colour at every sample."""
     tube = "tube" in style.details
     u, v = s.chart(tube=tube)
     period, kind = style.period_m, style.pattern
@@ -65,7 +69,16 @@ def _pattern_weight(s: Surface, style: ClothStyle) -> Values:
 
 
 def paint_cloth(s: Surface, style: ClothStyle) -> Painted:
-    """Albedo (N,3) sRGB and bump gradient (N,3) of a garment."""
+    """Paint a garment.
+
+    Args:
+        s: its visible samples.
+        style: its colours, pattern, prints and details.
+
+    Returns:
+        Albedo (N,3) in sRGB, and the gradient (N,3) of the surface's height, which tilts the
+        normals so that wrinkles are seen in the shading without being modelled.
+    """
     rgb = np.broadcast_to(style.color, s.point.shape).astype(np.float32)
     rgb = mix(rgb, style.color2, _pattern_weight(s, style))
     if style.pattern == "denim":
@@ -75,6 +88,7 @@ def paint_cloth(s: Surface, style: ClothStyle) -> Painted:
     for name in style.details:
         if name in DETAILS:
             rgb = DETAILS[name](s, rgb, style)
+    # Threads of a few millimetres, and slow changes of tone; both keep cloth from looking plastic.
     weave = noise(s.point, (420, 160, 420), style.seed + 5)
     tone = 1 + 0.025 * weave + 0.02 * noise(s.point, 14, style.seed + 7)
     return np.clip(rgb * tone[:, None], 0, 1), _folds(s, style)
@@ -83,9 +97,11 @@ def paint_cloth(s: Surface, style: ClothStyle) -> Painted:
 def _folds(s: Surface, style: ClothStyle) -> Points:
     """Gradient of wrinkles: broad drapes, stronger at elbow, waist, hip and knee."""
     x, y = np.abs(s.point[:, 0]), s.point[:, 1]
+    # `bent` is large where joints bend the cloth: elbow, then knee, ankle, waist and crotch.
     bent = np.exp(-(((x - 0.39) / 0.07) ** 2)) * (x > 0.2)
     bent = bent + np.exp(-(((y + 0.37) / 0.09) ** 2)) + np.exp(-(((y + 0.70) / 0.06) ** 2))
     bent = bent + np.exp(-(((y - 0.12) / 0.09) ** 2)) + np.exp(-(((y + 0.06) / 0.06) ** 2))
+    # Noise in slanted coordinates: wrinkles run obliquely, not along the axes.
     slant = s.point + 0.35 * s.point[:, [1, 0, 0]] * [1, 0, 0.5]
     _, broad = noise_and_gradient(slant, (11, 7, 11), style.seed)
     _, fine = noise_and_gradient(slant, (16, 42, 16), style.seed + 1)
@@ -95,6 +111,7 @@ def _folds(s: Surface, style: ClothStyle) -> Points:
 
 def _prints(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     body = ~s.sleeve
+    # Seen from behind, x runs the other way: the sign keeps texts readable.
     for design, side, sign in ((style.front, s.front, 1.0), (style.back, ~s.front, -1.0)):
         if design is not None:
             color, cover = design.sample(sign * s.point[:, 0], s.point[:, 1])
@@ -103,8 +120,8 @@ def _prints(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
 
 
 def _seams(s: Surface, style: ClothStyle) -> Values:
-    """Darkening along hems, armholes and side seams."""
-    inside = s.hem.min(axis=1)
+    """Factor on the colour, below 1 along hems, armholes and side seams."""
+    inside = s.hem.min(axis=1)  # metres to the nearest edge of the garment
     dark = 0.16 * edge_line(inside - 0.014, 0.0016) + 0.22 * np.clip(1 - inside / 0.004, 0, 1)
     x, y = np.abs(s.point[:, 0]), s.point[:, 1]
     dark = dark + 0.22 * edge_line(x - ARMHOLE_X, 0.0018) * (y > 0.32)
@@ -116,10 +133,11 @@ def _seams(s: Surface, style: ClothStyle) -> Values:
 
 
 def _denim(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
-    """Worn thighs and knees, twill and whiskers."""
-    x, y, z = s.point.T
+    """Jeans: thighs worn pale in front, and the diagonal threads of twill."""
+    y = s.point[:, 1]
     worn = np.exp(-(((y + 0.2) / 0.16) ** 2)) * (s.normal[:, 2] > 0) * s.normal[:, 2] ** 2
     worn = worn * (0.8 + 0.4 * noise(s.point, 18, style.seed + 3))
+    # (x + y, x - y, z) up to signs: noise stretched along the diagonal.
     twill = noise(s.point @ np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 1.0]]), (300, 60, 200), 3)
     return rgb * (1 + 0.05 * twill[:, None]) + 0.16 * worn[:, None]
 

@@ -1,4 +1,9 @@
-"""Sewn details of garments: collars, buttons, pockets, hoods, belts, lapels."""
+"""Sewn details of garments: collars, buttons, pockets, hoods, belts, lapels.
+
+Every painter gets the samples, their colours so far and the garment's style, and returns the new
+colours. Outlines are signed distances in metres, negative inside (`edge_line` draws their zero
+line); the maximum of two is the intersection of their shapes. Constants are rest-space metres.
+"""
 
 import numpy as np
 
@@ -11,7 +16,7 @@ def _buttons(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     x, y = s.point[:, 0], s.point[:, 1]
     on = s.front & (~s.sleeve)
     rgb = mix(rgb, rgb * 0.72, on * edge_line(np.abs(x) - 0.016, 0.0014))
-    row = (y + 0.01) % 0.075 - 0.0375
+    row = (y + 0.01) % 0.075 - 0.0375  # height above the nearest button, one every 7.5 cm
     button = on * (np.hypot(x, row) < 0.0055) * (y < 0.52)
     return mix(rgb, _button_color(style), button.astype(np.float32))
 
@@ -24,6 +29,8 @@ def _button_color(style: ClothStyle) -> Color:
 
 def _collar(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """A turned-down collar: a flap of the garment's colour with a shadow below its edge."""
+    # hem[:, 2] is the distance below the neckline (`garments.top_piece`); in front the flap's
+    # points reach further down.
     distance = s.hem[:, 2] - 0.034 - 0.5 * np.clip(0.035 - np.abs(s.point[:, 0]), 0, None) * s.front
     near = s.hem[:, 2] < 0.2
     rgb = mix(rgb, np.clip(rgb * 1.07 + 0.012, 0, 1), ((distance < 0) & near).astype(np.float32))
@@ -32,6 +39,7 @@ def _collar(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
 
 
 def _zip(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
+    """A metal zip down the front."""
     x = s.point[:, 0]
     on = s.front & (~s.sleeve)
     metal = np.array([0.62, 0.62, 0.62]) * (0.8 + 0.2 * wave(s.point[:, 1], 0.006))[:, None]
@@ -47,6 +55,7 @@ def _kangaroo(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
 
 
 def _chest_pocket(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
+    """The outline of a pocket on the left of the chest."""
     x, y = s.point[:, 0] - 0.075, s.point[:, 1] - 0.385
     box = np.maximum(np.abs(x) - 0.032, np.abs(y) - 0.038)
     return mix(rgb, rgb * 0.7, s.front * edge_line(box, 0.0018))
@@ -84,6 +93,7 @@ def _spine(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
 
 
 def _belt(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
+    """A brown or black leather belt (the seed's parity decides) with a buckle."""
     x, y = s.point[:, 0], s.point[:, 1]
     on = (np.abs(y - 0.112) < 0.016) * 1.0
     leather = np.array([0.20, 0.13, 0.09]) if style.seed % 2 else np.array([0.1, 0.1, 0.1])
@@ -114,7 +124,7 @@ def _crease(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
 
 def _lapel(s: Surface, rgb: Colors, style: ClothStyle) -> Colors:
     """Coat and jacket edge: lapels and a row of buttons beside the opening."""
-    edge = s.hem[:, 2]
+    edge = s.hem[:, 2]  # distance from the opening, see `garments.coat_piece`
     near = s.front & (edge < 0.07)
     y = s.point[:, 1]
     width = 0.06 * np.clip((y - 0.22) / 0.2, 0, 1)

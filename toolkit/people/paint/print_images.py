@@ -62,7 +62,7 @@ def text_image(text: str, rgb: Color) -> Rgba:
 
 
 def _polygon(name: str) -> Float[np.ndarray, "K 2"]:
-    """Corner points of a logo in [0, 1]."""
+    """Corners of a logo in [0, 1], y down; curves as 60 short edges."""
     angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     if name == "star":
         angle = np.linspace(0, 2 * np.pi, 10, endpoint=False)
@@ -112,7 +112,7 @@ def logo_image(name: str, rgb: Color) -> Rgba:
 
 
 def picture_image(kind: str, colors: Float[np.ndarray, "3 3"], seed: int) -> Rgba:
-    """An opaque picture panel from three colours."""
+    """An opaque picture in three colours; `kind` is one of `print_families.PICTURES`."""
     y, x = np.mgrid[0 : 1 : SIZE_PX * 1j, 0 : 1 : SIZE_PX * 1j].astype(np.float32)
     p = np.stack([x, y, 0 * x], -1).reshape(-1, 3)
     rough = noise(p, 5.0, seed, octaves=3).reshape(x.shape)
@@ -128,5 +128,6 @@ def picture_image(kind: str, colors: Float[np.ndarray, "3 3"], seed: int) -> Rgb
         * (np.hypot(x - 0.5, y - 0.5) < 0.36)
         * (0.6 + 0.4 * np.sin(22 * (y + 0.3 * x))),
     }[kind]
+    # Which of the three colours, from the integer part of the level.
     rgb = np.asarray(colors, np.float32)[np.clip(level, 0, 2).astype(int)]
     return np.concatenate([rgb, np.ones_like(x)[..., None]], -1)

@@ -27,15 +27,16 @@ class Print:
     label: str
 
     def sample(self, u: Values, v: Values) -> tuple[Colors, Values]:
-        """RGB (N,3) and coverage (N,) at cloth positions in metres."""
+        """RGB (N,3) and coverage (N,) at cloth positions in metres, between pixels bilinearly."""
         h, w = self.image.shape[:2]
+        # Metres to pixel indices; the -0.5 is there because pixel centres lie at +0.5.
         col = (u - self.center[0]) / self.width_m * w + w / 2 - 0.5
         row = (self.center[1] - v) / self.width_m * w + h / 2 - 0.5
         inside = (col > 0) & (col < w - 1.001) & (row > 0) & (row < h - 1.001)
         col, row = np.clip(col, 0, w - 1.001), np.clip(row, 0, h - 1.001)
         c, r = col.astype(int), row.astype(int)
         fc, fr = (col - c)[:, None], (row - r)[:, None]
-        im = self.image
+        im = self.image  # (h,w,4)
         rgba = (im[r, c] * (1 - fc) + im[r, c + 1] * fc) * (1 - fr) + (
             im[r + 1, c] * (1 - fc) + im[r + 1, c + 1] * fc
         ) * fr
@@ -49,10 +50,10 @@ def make_print(
 
     Args:
         kind: "text", "number", "logo", "small logo" or "print" (a picture).
-        colors: three sRGB colours, the first is used for stencils.
+        colors: three sRGB colours; texts, numbers and logos use the first only.
         rng: decides text, shape, size and place.
         split: whose families may be used.
-        back: which side it is for; back prints are larger and higher.
+        back: true for the back, where prints sit 3 cm higher.
     """
     center = (float(rng.normal(0, 0.004)), 0.36 + 0.03 * back + rng.normal(0, 0.01))
     if kind == "text":
@@ -60,7 +61,7 @@ def make_print(
         return Print(text_image(text, colors[0]), center, rng.uniform(0.17, 0.24), f"text:{text}")
     if kind == "number":
         offset = {"train": 0, "val": 3, "test": 5}[split]
-        number = str(7 * int(rng.integers(1, 13)) + offset)  # residues modulo 7 differ by split
+        number = str(7 * int(rng.integers(1, 13)) + offset)  # remainder modulo 7 tells the split
         return Print(
             text_image(number, colors[0]), center, rng.uniform(0.13, 0.18), f"number:{number}"
         )

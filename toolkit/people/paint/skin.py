@@ -1,4 +1,9 @@
-"""Painters of skin, eyes and hair; the face is drawn as functions of rest position."""
+"""Painters of skin, eyes and hair; the face is drawn as functions of the rest position.
+
+A typical line is `mix(rgb, color, weight)` with a weight made of soft masks: products are
+intersections, and `exp(-((y - y0) / width) ** 2)` is a soft line at y0. Constants are rest-space
+metres.
+"""
 
 from dataclasses import dataclass
 
@@ -43,17 +48,18 @@ class SkinStyle:
 
 
 def _blob(p: Points, centre: tuple[float, float, float], radius: float) -> Values:
-    """Gaussian spots at +-x of a rest position."""
+    """Two soft spots, at +-x of a rest position; 1 in the middle."""
     d = (np.abs(p[:, 0]) - centre[0]) ** 2
     d = d + (p[:, 1] - centre[1]) ** 2 + (p[:, 2] - centre[2]) ** 2
     return np.exp(-d / radius**2)
 
 
 def paint_skin(s: Surface, style: SkinStyle) -> Painted:
-    """Albedo (N,3) and bump (N,3) of skin, with face, stubble, nails and socks."""
+    """Albedo (N,3) and height gradient (N,3) of skin, with face, stubble, nails and socks."""
     p = s.point
     rgb = np.broadcast_to(style.skin, p.shape).astype(np.float32)
     red = np.array([1.03, 0.82, 0.80]) * rgb
+    # Redder skin: cheeks, tip of the nose, hands, knees, ears.
     flush = 0.5 * _blob(p, (0.042, 0.643, 0.11), 0.02) + 0.4 * _blob(p, (0, 0.648, 0.157), 0.01)
     flush = (
         flush
@@ -90,6 +96,7 @@ def _hands(s: Surface, rgb: Colors) -> Colors:
 
 
 def _face(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
+    """Stubble, eyes, lips and nostrils; with age, folds beside the nose and forehead lines."""
     rgb = _stubble(p, rgb, style)
     rgb = _eye_region(p, rgb, style)
     rgb = _lips(p, rgb, style)
@@ -109,6 +116,7 @@ def _face(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
 def _eye_region(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
     """Lids, lashes and eyebrows."""
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
+    # Distance from the eyeball's centre: its radius is about 15 mm, and lids lie around it.
     d = np.sqrt((x - EYE[0]) ** 2 + (y - EYE[1]) ** 2 + (z - EYE[2]) ** 2)
     socket = _blob(p, (0.027, 0.683, 0.125), 0.017)
     rgb = mix(rgb, rgb * [0.80, 0.70, 0.70], 0.45 * socket)
@@ -116,6 +124,7 @@ def _eye_region(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
     upper = np.clip((y - 0.6790) / 0.003, 0, 1)
     lash = rim * (0.25 + 0.65 * upper) * (1 + 0.4 * style.makeup)
     rgb = mix(rgb, np.array([0.07, 0.05, 0.05]) + 0.15 * rgb, np.clip(lash, 0, 0.95))
+    # Eyebrow: 0..1 from the nose outwards, on an arch, thinning out at the end.
     along = np.clip((x - 0.010) / 0.043, 0, 1)
     bend = 0.6995 + 0.0042 * np.sin(along**0.8 * np.pi * 0.86) - 0.0016 * along
     thick = 0.0034 * style.brow * (1 - 0.65 * np.clip((along - 0.45) / 0.55, 0, 1))
@@ -130,7 +139,7 @@ def _eye_region(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
 def _lips(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
     """Two lips and the dark line between them."""
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
-    t = np.clip(x / 0.0225, 0, 1)
+    t = np.clip(x / 0.0225, 0, 1)  # 0 in the middle of the mouth .. 1 at its corner
     middle = 0.6183 - 0.0012 * t**2 + 0.0006 * np.cos(3 * np.pi * t) * (1 - t)
     top = 0.6272 - 0.0012 * np.exp(-(((x) / 0.003) ** 2)) - 0.0098 * t**1.6
     bottom = 0.6092 + 0.0085 * t**2
@@ -143,6 +152,7 @@ def _lips(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
 
 
 def _stubble(p: Points, rgb: Colors, style: SkinStyle) -> Colors:
+    """A shadow where a beard would grow."""
     if style.stubble <= 0:
         return rgb
     line = np.clip(beard_line(p) / 0.008, 0, 1)
@@ -155,7 +165,7 @@ def paint_eyes(s: Surface, style: SkinStyle) -> Painted:
     """Eyeballs: white, iris with a dark rim, pupil and a small catch light."""
     p = s.point
     dx, dy = p[:, 0] - np.sign(p[:, 0]) * EYE[0], p[:, 1] - EYE[1] + 0.0006
-    r = np.hypot(dx, dy)
+    r = np.hypot(dx, dy)  # from the pupil's centre
     white = np.array([0.82, 0.80, 0.78]) - 8.0 * np.abs(dx)[:, None] * [0.6, 1.3, 1.3]
     shade = 1 - 0.45 * np.clip((dy - 0.0020) / 0.004, 0, 1)
     rgb = white * shade[:, None]
@@ -176,12 +186,16 @@ def paint_hair(
     Args:
         s: visible hair.
         color: sRGB of the hair.
-        skin: sRGB that shows through at the hairline.
+        skin: sRGB of the skin that shows through at the hairline.
         seed: of the strands.
         curly: 0 straight .. 1 tight curls.
-        thin: width of the thin edge where skin shows, metres.
+        thin: metres from the hairline over which skin shows through.
+
+    Returns:
+        Albedo (N,3) in sRGB and the gradient (N,3) of the surface's height.
     """
     p = s.point
+    # Strands: noise that changes fast around the head and slowly along the hair.
     around = np.arctan2(p[:, 0], p[:, 2] - 0.035)
     warp = 0.25 * noise(p, 22, seed)
     strand_at = np.stack([around * 0.085 + 0.02 * warp, p[:, 1] * 0.12, 0 * around], 1)
