@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PHOTO ?= data/samples/person.jpg
 OUT ?= runs/demo
+PYTHON_FOLDERS := toolkit tools experiments benchmarks tests notebooks/py
 
 .PHONY: help setup demo test lint notebooks notebooks-gpu pictures clean
 .DEFAULT_GOAL := help
@@ -18,8 +19,9 @@ demo: .venv/.stamp  ## one photo to an animatable avatar: PHOTO=... OUT=...
 test: .venv/.stamp  ## run all tests, notebooks included, on the CPU
 	$(BIN)/python -m pytest
 
-lint: .venv/.stamp  ## ruff over the package, tests, tools and notebook sources
-	$(BIN)/ruff check toolkit tests tools notebooks/py
+lint: .venv/.stamp  ## ruff, linter and formatter, over every folder with Python in it
+	$(BIN)/ruff check $(PYTHON_FOLDERS)
+	$(BIN)/ruff format --check $(PYTHON_FOLDERS)
 
 notebooks: .venv/.stamp  ## run every notebook (embedded profile) and store its outputs
 	$(BIN)/python -m tools.upkeep.notebooks --write
