@@ -8,6 +8,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "base": ["Defaults", "PipelineConfig", "Profile"],
         "choose": ["load_profile"],
         "embedded": ["EmbeddedProfile"],
-        "full": ["FullProfile"],
+        "full": ["FullProfile", "find_device"],
     },
 )
