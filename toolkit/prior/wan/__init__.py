@@ -6,10 +6,18 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "config": ["OPERATING_POINT", "WanCondition", "WanConfig"],
+        "fake_tensors": ["meta_models", "peak_bytes"],
         "files": ["check_wan", "find_wan"],
         "grid": ["GridCodec", "LatentGrid", "latent_shape"],
-        "memory": ["choose_plan", "gpu_memory_gb"],
+        "memory": [
+            "DECODE_BYTES_PER_PIXEL",
+            "PRESETS_GB",
+            "activation_bytes",
+            "choose_plan",
+            "gpu_memory_gb",
+        ],
         "model": ["WanPrior"],
+        "published": ["MODELS"],
         "tiny": ["write_tiny_wan"],
     },
 )
