@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+from toolkit.errors import fail
 from toolkit.prior.sdedit import Velocity
 
 
@@ -37,6 +38,37 @@ class Condition:
     coarse: Float[Tensor, "B 3 T H W"] | None = None
     seen: Float[Tensor, "B 1 T H W"] | None = None
     carried: Float[Tensor, "B 3 T H W"] | None = None
+
+    def check(self, x: Tensor) -> None:
+        """Refuse to go on with a clip that this condition does not describe.
+
+        Raises:
+            InputError: another number of views, another size, or sides that our U-Net cannot halve.
+        """
+        num_views = self.azimuths_deg.shape[-1]
+        if x.ndim != 5 or x.shape[1:3] != (3, num_views) or x.shape[3] % 8 or x.shape[4] % 8:
+            fail(
+                "clip",
+                got=tuple(x.shape),
+                wanted=f"(B,3,{num_views},H,W) with H and W multiples of 8",
+                fix="Views and angles must match.",
+            )
+        for name in ("coarse", "carried"):
+            clip = getattr(self, name)
+            if clip is not None and clip.shape != x.shape:
+                fail(
+                    f"Condition.{name}",
+                    got=tuple(clip.shape),
+                    wanted=str(tuple(x.shape)),
+                    fix="Render it at the clip's size and views.",
+                )
+        if self.reference.shape != (x.shape[0], 3, *x.shape[3:]):
+            fail(
+                "Condition.reference",
+                got=tuple(self.reference.shape),
+                wanted=str((x.shape[0], 3, *x.shape[3:])),
+                fix="Give one front picture per clip.",
+            )
 
 
 @dataclass(frozen=True)

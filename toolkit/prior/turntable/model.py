@@ -62,8 +62,9 @@ class TurntablePrior(PixelCodec, nn.Module):
         self.embed = nn.Sequential(
             nn.Linear(16 + NUM_ANGLES + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
-        # noisy, coarse, reference, mirrored reference (whose silhouette fits the back view), seen
-        # with `carried`, three more, and two more answers: how much of it to copy
+        # Channels per frame: noisy 3, coarse 3, front picture 3, front picture mirrored 3 (its
+        # silhouette is that of the back view), seen 1. With `carried` three more go in, and two
+        # more come out: which share of the carried colours to copy, fine and broad.
         inputs, outputs = (16, 5) if config.carried else (13, 3)
         self.net = ViewUNet(inputs, config.channels, width, config.heads, outputs)
 
@@ -71,8 +72,9 @@ class TurntablePrior(PixelCodec, nn.Module):
     def velocity(
         self, x: Float[Tensor, "B 3 T H W"], sigma: Tensor | float, condition: Condition
     ) -> Float[Tensor, "B 3 T H W"]:
-        """Flow velocity `E[eps - x0 | x]`; `sigma` in [0, 1], one value or one a clip."""
+        """Flow velocity `E[eps - x0 | x]`; `sigma` in [0, 1], one value or one per clip."""
         s, d, base, n, y, out = self._answer(x, sigma, condition)
+        # (x - clean) / s with the class's formula put in; s cancels, so s = 0 is no special case
         return (s - (1 - s) * d**2) / n**2 * y - base - d / n * out
 
     def clean(
@@ -99,16 +101,17 @@ class TurntablePrior(PixelCodec, nn.Module):
         return (out - target).square().mean()
 
     def _answer(self, x: Tensor, sigma: Tensor | float, condition: Condition) -> tuple:
-        """s, d, base, n and y of the class's formula, and what the network says."""
+        """s, d, base, n and y of the class's formula, and the network's output."""
         s, d, base = self._scales(x, sigma, condition)
         n = ((1 - s) ** 2 * d**2 + s**2).sqrt()
         y = x - (1 - s) * base
         return s, d, base, n, y, self(self._gain(s, n, condition) * y / n, s.flatten(), condition)
 
     def one_step(self, condition: Condition) -> Float[Tensor, "B 3 T H W"]:
-        """The clean clip that pure noise (s = 1) stands for: what the repairer trains on.
+        """The clean estimate from pure noise (s = 1): what the repairer is trained on.
 
-        It does not depend on the noise, as in single-step refiners (Difix, Wu et al. 2025).
+        The noisy input has no weight there, so the answer does not depend on the noise, as in
+        single-step refiners (Difix, Wu et al. 2025).
         """
         base = condition.coarse
         if base is None:
@@ -140,13 +143,15 @@ class TurntablePrior(PixelCodec, nn.Module):
                 dim=-1,
             )
         )
+        # Pictures enter as offsets from white (- 1), so that an empty background is zero
         front = (condition.reference - 1)[:, :, None].expand(-1, -1, frames, -1, -1)
         coarse = torch.zeros_like(scaled) if condition.coarse is None else condition.coarse - 1
-        known = torch.zeros_like(scaled[:, :1]) if condition.seen is None else condition.seen
-        parts = [scaled, coarse, front, front.flip(-1), known]
+        seen = torch.zeros_like(scaled[:, :1]) if condition.seen is None else condition.seen
+        parts = [scaled, coarse, front, front.flip(-1), seen]
         if self.config.carried:
-            given = condition.carried
-            parts.append(torch.zeros_like(scaled) if given is None else given - 1)
+            carried = condition.carried
+            parts.append(torch.zeros_like(scaled) if carried is None else carried - 1)
+        # (B, C, T, H, W) -> (B T, C, H, W): the U-Net works on frames, its attention joins views
         stacked = torch.cat(parts, dim=1).transpose(1, 2)
         out = self.net(
             stacked.flatten(0, 1), embedding.flatten(0, 1), views, condition.reference - 1
@@ -159,12 +164,15 @@ class TurntablePrior(PixelCodec, nn.Module):
     def _copied(
         self, shares: Float[Tensor, "B S T H W"], offset: Float[Tensor, "B 3 T H W"]
     ) -> Float[Tensor, "B 3 T H W"]:
-        """What `carried` adds to the coarse clip, fine and broad, each in the share asked for."""
+        """What `carried` adds to the coarse clip; its fine and broad parts in shares of their own.
+
+        Broad is the mean over 9x9 pixels. A pattern may be worth copying where its shade is wrong.
+        """
         broad = F.avg_pool3d(offset, (1, 9, 9), stride=1, padding=(0, 4, 4))
         return (shares[:, :1] * (offset - broad) + shares[:, 1:] * broad) / self.config.residual_std
 
     def with_carried_input(self) -> "TurntablePrior":
-        """A copy that also looks at `Condition.carried`, and until trained answers the same."""
+        """A copy with inputs for `Condition.carried`; until it is trained it answers the same."""
         wider = TurntablePrior(replace(self.config, carried=True))
         weights, stem = self.state_dict(), self.net.stem.weight.detach()
         # the stem's channels are 4 pixels of each picture channel, and last 2 of place
@@ -208,42 +216,14 @@ class TurntablePrior(PixelCodec, nn.Module):
         return model.eval()
 
     def _gain(self, s: Tensor, n: Tensor, condition: Condition) -> Tensor | float:
-        """The repairer's noisy input fades with its signal (Wiener): it need not learn to."""
+        """Factor of the repairer's noisy input: it fades as the input's share of signal does."""
         return 1.0 if condition.coarse is None else (1 - s) * self.config.residual_std / n
 
     def _scales(
         self, x: Tensor, sigma: Tensor | float, condition: Condition
     ) -> tuple[Tensor, float, Tensor]:
-        _check(x, condition)
+        condition.check(x)
         s = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1, 1)
         if condition.coarse is None:
             return s, self.config.data_std, torch.ones_like(x)
         return s, self.config.residual_std, condition.coarse
-
-
-def _check(x: Tensor, condition: Condition) -> None:
-    wanted = f"(B,3,{condition.azimuths_deg.shape[-1]},H,W) with H and W multiples of 8"
-    if (
-        x.ndim != 5
-        or x.shape[1] != 3
-        or x.shape[2] != condition.azimuths_deg.shape[-1]
-        or x.shape[3] % 8
-        or x.shape[4] % 8
-    ):
-        fail("clip", got=tuple(x.shape), wanted=wanted, fix="Views and angles must match.")
-    for name in ("coarse", "carried"):
-        given = getattr(condition, name)
-        if given is not None and given.shape != x.shape:
-            fail(
-                f"Condition.{name}",
-                got=tuple(given.shape),
-                wanted=str(tuple(x.shape)),
-                fix="Render it at the clip's size and views.",
-            )
-    if condition.reference.shape != (x.shape[0], 3, *x.shape[3:]):
-        fail(
-            "Condition.reference",
-            got=tuple(condition.reference.shape),
-            wanted=str((x.shape[0], 3, *x.shape[3:])),
-            fix="Give one front picture a clip.",
-        )
