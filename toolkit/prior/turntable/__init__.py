@@ -1,4 +1,4 @@
-"""Our small turntable prior: a U-Net over views, in two settings, and the clips it is trained on."""
+"""Our small turntable prior: a U-Net over views, in two settings, and its training clips."""
 
 import lazy_loader
 
