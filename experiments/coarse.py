@@ -6,7 +6,7 @@
 PSNR (dB, inside the true silhouette, on white) and perceptual distance (x 1000, two views per
 sector). `front` is the photo's own view at 256 px; `inner` is the same without the outermost 3
 pixels, where half a pixel of silhouette decides; `side` and `back` are turntable views within 30
-degrees of 90/270 and of 180. Rendering one person takes a third of a second of one core.
+degrees of 90/270 and of 180.
 
 The baselines: `mirrored` is our avatar with the front's colours at the mirrored place wherever the
 photo saw nothing; `nearest` is the true body in the clothes, hair and light of the training person
@@ -100,8 +100,8 @@ def measure(settings: Settings) -> dict:
     coarse = load_coarse(settings.weights)
     models = {"coarse": coarse, "untrained": fresh, "painted_through": fresh}
     setup = SimpleNamespace(body=body, anchors=anchors, layout=lay_out(anchors, fresh.num_tokens))
-    others = write_people(settings.people, "train", num=max(settings.train, settings.again))
-    library = FrontLibrary.load(others[: settings.train]) if settings.train else None
+    cache = settings.people / f"fronts_{settings.train}.npz"
+    library = FrontLibrary.draw(settings.train, cache) if settings.train else None
     paths = write_people(settings.people, settings.split, num=settings.num)
     seconds = seconds_to_predict(paths[0], coarse, setup)
     means, pictures = score_people(paths, models, setup, library)
@@ -117,7 +117,8 @@ def measure(settings: Settings) -> dict:
         "means": means,
     }
     if settings.again:
-        again, _ = score_people(others[: settings.again], {"coarse": coarse}, setup, None)
+        others = write_people(settings.people, "train", num=settings.again)
+        again, _ = score_people(others, {"coarse": coarse}, setup, None)
         numbers["training"] = {"people": settings.again, "means": again}
     return numbers
 

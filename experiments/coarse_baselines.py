@@ -11,11 +11,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from toolkit.body.motion import a_pose
+from toolkit.body.npz import load_body
 from toolkit.coarse.observation import AnchorLayout
 from toolkit.gaussians import Gaussians
 from toolkit.people.draw.render import PersonViews, render_person
 from toolkit.people.sample import sample_person
-from tools.train.people import Sample
+from toolkit.prior.orbit import OrbitConfig, orbit, turntable_cameras
+from toolkit.run.files import atomic_path
+from tools.train.people import Sample, to_bytes
 
 DEPTH_WEIGHT = 0.2  # in the search for a mirrored anchor, place in the picture counts first
 
@@ -54,19 +57,32 @@ class FrontLibrary:
     seeds: list[int]
 
     @classmethod
-    def load(cls, paths: list[Path]) -> "FrontLibrary":
-        """Frame 0 of each file of `tools.train.people`."""
-        fronts = []
-        for path in tqdm(paths, desc="training fronts"):
-            with np.load(path, allow_pickle=False) as data:
-                fronts.append(halved(data["turn"][0, ..., :3].astype(np.float32) / 255))
-        return cls(np.stack(fronts), [int(p.stem) for p in paths])
+    def draw(cls, num: int, cache: Path) -> "FrontLibrary":
+        """Frame 0 of the turntables of the first `num` training people.
+
+        Six of them take about a second, so they are kept in the file `cache`.
+        """
+        if not cache.is_file():
+            fronts = np.stack([draw_front(seed) for seed in tqdm(range(num), desc="fronts")])
+            with atomic_path(cache) as tmp:
+                np.savez(tmp, fronts=fronts)
+        with np.load(cache, allow_pickle=False) as data:
+            return cls(data["fronts"], list(range(len(data["fronts"]))))
 
     def nearest(self, front: Float[Tensor, "H W 3"], rows: int) -> int:
         """Seed of the person whose front differs least in the first `rows` rows of pixels."""
         query = halved(front.numpy())[: rows // 2]
         errors = [float(((f[: rows // 2] - query) ** 2).sum()) for f in self.fronts]
         return self.seeds[int(np.argmin(errors))]
+
+
+def draw_front(seed: int) -> Float[np.ndarray, "h w 3"]:
+    """One training person as its file of `tools.train.people` shows it in frame 0, at half size."""
+    person = sample_person(seed, "train")
+    rest = -load_body().rest_joints(person.betas)[0]
+    camera = turntable_cameras(orbit(OrbitConfig(seed=seed)))[0]
+    view = render_person(person, camera, pose=a_pose(), transl=rest, supersample=2)
+    return halved(to_bytes(view.rgb[0]).astype(np.float32) / 255)
 
 
 def halved(picture: Float[np.ndarray, "H W C"]) -> Float[np.ndarray, "h w C"]:

@@ -12,7 +12,7 @@ from toolkit.body.anchors import Anchors
 from toolkit.body.model import BodyModel
 from toolkit.body.motion import a_pose
 from toolkit.body.rig import Rig, pose_gaussians
-from toolkit.evaluate.scores import crop_square, person_square
+from toolkit.evaluate.crops import crop_square, person_square
 from toolkit.gaussians import Gaussians
 from toolkit.measure.perceptual import compare_features, load_features
 from toolkit.prior.orbit import OrbitConfig, orbit

@@ -9,33 +9,28 @@ from the JSON alone; a test checks that README and page are what it says.
 """
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from experiments.document import (
-    NUMBERS,
-    ROOT,
-    TableOnly,
-    markdown_table,
-    number,
-    publish,
-    read_numbers,
-)
+from experiments.document import NUMBERS, TableOnly, markdown_table, number, publish, read_numbers
 from experiments.evaluation import evaluate
-from toolkit.evaluate.sections import SPLIT, with_p, words_of
-from toolkit.evaluate.text import COLUMNS, cell, table_lines
+from experiments.readme import (
+    FLOOR,
+    SHOWN,
+    TARGETS,
+    percent_on_true_body,
+    target_rows,
+    write_readme,
+)
+from toolkit.evaluate.sections import SPLIT, with_p
+from toolkit.evaluate.text import COLUMNS
 from toolkit.evaluate.variants import MEANING
-from toolkit.run.files import atomic_path
 from toolkit.run.folder import read_json
 from tools.command import run
 
-README = ROOT / "README.md"
 FOLDER = Path("runs/evaluation_test")
-START = "<!-- results: python -m experiments.gain -->"
-END = "<!-- end of results -->"
 KEPT = (  # of details.json
     "people",
     "source",
@@ -65,19 +60,6 @@ VARIANTS = (
     "coarse_true_body",
     "refined_true_body",
 )
-FEW = 16  # with fewer people than this the table proves only that the job runs
-SHOWN = ("psnr", "perceptual", "sharpness", "kid", "iou", "consistency")
-NOT_IN_README = ("coarse_frames", "prior_frames", "coarse_true_body", "refined_true_body")
-TARGETS = (
-    "psnr_gain_db",
-    "perceptual_change_percent",
-    "kid_change_percent",
-    "sharpness",
-    "iou",
-    "front_psnr_gain_db",
-    "psnr_gain_kept_percent",
-)
-FLOOR = {"psnr": 0.6, "perceptual": -15.0}  # dB more than coarse; change in percent
 OFFSETS = (  # of the misalignment: what is shown
     "texture_offset_px",
     "photo_iou",
@@ -98,49 +80,6 @@ def measure(folder: Path | None) -> dict:
     details = read_json(folder / "details.json")
     table = read_json(folder / "evaluation.json")
     return {"table": table, **{name: details[name] for name in KEPT}}
-
-
-def results(numbers: dict) -> str:
-    """The README's block: side and back of every variant, and what became of the targets."""
-    num, source = len(numbers["people"]), numbers["source"]
-    intro = (
-        f"{num} {source} people whom no model has seen, photo alone, side and back, mean with "
-        f"95 % bootstrap interval (`python -m toolkit evaluate --split {source} --num {num}`)"
-    )
-    if num < FEW:
-        intro = f"**Too few people to conclude from**: {intro}"
-    rows = {
-        name: sectors["side_back"]
-        for name, sectors in numbers["table"].items()
-        if name in MEANING and name not in NOT_IN_README and "side_back" in sectors
-    }
-    shown = [m for m in SHOWN if any(m in row for row in rows.values())]
-    cells = [
-        [MEANING[name], *(cell(row.get(m), COLUMNS[m][1]) for m in shown)]
-        for name, row in rows.items()
-    ]
-    lines = [intro + ":", "", *table_lines(["", *(COLUMNS[m][0] for m in shown)], cells), ""]
-    if numbers["targets"]:
-        floor = {True: "reached", False: "missed", None: "not decided"}[numbers["success"]]
-        lines += [
-            f"Refined against coarse; the floor for a success is **{floor}**:",
-            "",
-            *table_lines(["", "reached", "goal", "met"], target_rows(numbers["targets"], TARGETS)),
-            "",
-        ]
-    return "\n".join(lines)
-
-
-def target_rows(targets: dict, names: Iterable[str]) -> list[list[str]]:
-    """One row per target."""
-    rows = []
-    for name in names:
-        if name in targets:
-            words, digits = words_of(name)
-            value = targets[name]
-            met = "yes" if value["met"] else "no"
-            rows.append([words, with_p(value, digits), value["goal"], met])
-    return rows
 
 
 def tables(numbers: dict) -> dict[str, str]:
@@ -170,10 +109,8 @@ def means(row: dict) -> list[str]:
 def on_true_body(numbers: dict) -> str:
     """The same comparison with the body and camera that the photo was made with."""
     test = numbers["tests"]["refined_true_body"]["side_back"]
-    before, after = (
-        numbers["table"][name]["side_back"] for name in ("coarse_true_body", "refined_true_body")
-    )
-    percent = {m: 100 * (after[m]["mean"] / before[m]["mean"] - 1) for m in ("perceptual", "kid")}
+    after = numbers["table"]["refined_true_body"]["side_back"]
+    percent = {m: percent_on_true_body(numbers, m) for m in ("perceptual", "kid")}
     gain = test["psnr"]["mean"]
     met = {
         "psnr": "yes" if gain >= FLOOR["psnr"] else "**no**",
@@ -222,12 +159,6 @@ def photo_view(measures: dict) -> str:
     return markdown_table(["in the photo's view", *(MEANING[v] for v in measures)], rows)
 
 
-def with_results(readme: str, block: str) -> str:
-    """The README with what stands between the marks replaced."""
-    before, rest = readme.split(START)
-    return f"{before}{START}\n{block}{END}{rest.split(END)[1]}"
-
-
 def main(
     folder: Annotated[
         Path | None, typer.Argument(help="of `python -m toolkit evaluate`; else it runs now")
@@ -236,9 +167,7 @@ def main(
 ) -> None:
     """Write the JSON, the page's tables and the README's."""
     publish("gain", lambda: measure(folder), tables, table_only=table_only)
-    block = results(read_numbers("gain"))
-    with atomic_path(README) as tmp:
-        tmp.write_text(with_results(README.read_text(encoding="utf-8"), block), encoding="utf-8")
+    write_readme(read_numbers("gain"))
 
 
 if __name__ == "__main__":

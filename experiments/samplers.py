@@ -24,8 +24,7 @@ from experiments.clip_people import ClipSettings, load_priors, scorers
 from experiments.document import markdown_table, number, publish
 from experiments.sampler_rows import FIT_STEPS, clip_rows, refit_rows
 from toolkit.body.rig import Avatar
-from toolkit.evaluate import clip_scores
-from toolkit.evaluate.clip_scores import ClipScorer, summarise
+from toolkit.evaluate.clip_scores import ClipScorer, summarise, timed
 from toolkit.evaluate.variants import unsharp_mask
 from toolkit.prior.sdedit import start_sigma
 from toolkit.run.files import atomic_path
@@ -121,7 +120,7 @@ def all_rows(settings: Settings) -> dict[str, Callable[[ClipScorer], Tensor | Av
 
 def score_row(scorer: ClipScorer, row: Callable) -> tuple[dict, Float[Tensor, "T H W 3"]]:
     """Scores and pictures of one row, a clip or an avatar."""
-    made, seconds = clip_scores.measure(partial(row, scorer))
+    made, seconds = timed(partial(row, scorer))
     if isinstance(made, Avatar):
         drawn = scorer.reference.scene.draw(made)
         return scorer.score(drawn) | {"seconds": seconds}, drawn.rgb

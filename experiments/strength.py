@@ -18,16 +18,16 @@ import torch
 import typer
 
 from experiments.clip_people import ClipSettings, load_priors, scorers
-from experiments.document import markdown_table, number, publish
+from experiments.document import ROOT, markdown_table, number, publish
 from toolkit.evaluate.sweep import (
     MOST_LOST_DB,
     RULE,
-    choose,
-    grid,
+    choose_setting,
     score_settings,
-    sweep_figure,
     sweep_rows,
+    sweep_settings,
 )
+from toolkit.evaluate.sweep_plot import sweep_figure
 from toolkit.run.progress import Progress
 from toolkit.show.style import save_figure
 from tools.command import run_with
@@ -43,6 +43,7 @@ COLUMNS = {  # measure: head, digits
     "kept_perceptual": ("perceptual to coarse where seen", 3),
     "seconds": ("CPU s", 1),
 }
+FIGURE = ROOT / "docs" / "img" / "strength.png"
 IN_PAGE = ("sigma", "psnr", "perceptual", "kid", "sharpness", "seen_psnr")
 
 
@@ -52,9 +53,9 @@ class Settings(ClipSettings):
 
     points: Annotated[int, typer.Option(help="strengths of the grid")] = 10
     steps: Annotated[list[int], typer.Option(help="evaluations of the prior; repeat")] = (1, 6)
-    figure: Annotated[Path, typer.Option(help="picture of the curves")] = Path(
-        "docs/img/strength.png"
-    )
+    figure: Annotated[
+        Path | None, typer.Option(help="picture of the curves; else in docs/img, unless --out")
+    ] = None
 
 
 def main(settings: Settings) -> None:
@@ -74,22 +75,24 @@ def measure(settings: Settings) -> dict:
     torch.set_num_threads(settings.threads)
     priors, steps = load_priors(settings), tuple(settings.steps)
     strengths = np.linspace(1 / settings.points, 1, settings.points)
-    points = [s for prior in priors for s in grid(prior, strengths, steps=steps)]
-    points += grid("plain", strengths, steps=steps[-1:], sampler="full", paper=False)
+    points = [s for prior in priors for s in sweep_settings(prior, strengths, steps=steps)]
+    points += sweep_settings("plain", strengths, steps=steps[-1:], sampler="full", paper=False)
     scores = []
     for scorer in scorers(settings):
         with Progress("settings", len(points)) as tick:
             scores.append(score_settings(scorer, priors, points, tick=tick))
     rows = sweep_rows(scores, points)
-    chosen = choose(rows)
-    save_figure(sweep_figure(rows, chosen), settings.figure)
+    chosen = choose_setting(rows)
+    figure = settings.figure or (None if settings.out else FIGURE)
+    if figure:
+        save_figure(sweep_figure(rows, chosen), figure)
     return {
         "people": len(scores),
         "split": settings.split,
         "rule": RULE,
         "most_lost_db": MOST_LOST_DB,
         "chosen": chosen,
-        "best": {prior: choose(of_prior(rows, prior)) for prior in priors},
+        "best": {prior: choose_setting(of_prior(rows, prior)) for prior in priors},
         "order": list(rows),
         "rows": rows,
     }
