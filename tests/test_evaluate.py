@@ -13,7 +13,7 @@ from PIL import Image
 from toolkit.cli import main
 from toolkit.errors import InputError, MissingFileError
 from toolkit.evaluate.run import EvaluateConfig, evaluate, find_people
-from toolkit.evaluate.score_person import ScoreConfig
+from toolkit.evaluate.score_config import ScoreConfig
 from toolkit.evaluate.stats import SECTORS
 from toolkit.evaluate.variants import VARIANTS
 from toolkit.profiles.base import PipelineConfig

@@ -15,9 +15,12 @@ from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError, MissingFileError
 from toolkit.evaluate import esrgan
 from toolkit.evaluate.align import Similarity, fit_similarity, joint_errors_mm
-from toolkit.evaluate.cases import from_folder, save_case
+from toolkit.evaluate.case_folder import read_case, save_case
+from toolkit.evaluate.crops import crop_square, person_square
+from toolkit.evaluate.reference import Reference
+from toolkit.evaluate.reprojection import consistency
 from toolkit.evaluate.scenes import CLIPS, Scene, clip_poses
-from toolkit.evaluate.scores import Reference, consistency, crop_square, person_square, score_views
+from toolkit.evaluate.scores import score_views
 from toolkit.evaluate.variants import unsharp_mask
 from toolkit.gaussians import Gaussians
 from toolkit.measure import lpips
@@ -38,7 +41,7 @@ KNOWN = Similarity(1.3, turn(), torch.tensor([0.1, -0.2, 0.4]))
 
 @pytest.fixture(scope="module")
 def case():
-    return from_folder(EXAMPLE / "person_0")
+    return read_case(EXAMPLE / "person_0")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +130,7 @@ def test_the_example_keeps_its_conventions(case):
 
 def test_what_is_saved_is_read_again(case, tmp_path):
     save_case(case, tmp_path / "person_7")
-    again = from_folder(tmp_path / "person_7")
+    again = read_case(tmp_path / "person_7")
     assert torch.allclose(again.views.rgb, case.views.rgb, atol=1.01 / 255)
     assert torch.allclose(again.views.alpha, case.views.alpha, atol=1e-6)
     for name in ("viewmats", "Ks"):
@@ -159,7 +162,7 @@ def test_views_of_several_sizes_come_to_one(case, tmp_path):
         "K": [[v / 2 for v in r] for r in view["K"][:2]] + [[0, 0, 1]],
     }
     (folder / "cameras.json").write_text(json.dumps(record))
-    views = from_folder(folder).views
+    views = read_case(folder).views
     assert torch.allclose(views.cameras.Ks, case.views.cameras.Ks, atol=1e-3)
     assert (views.alpha[1] - case.views.alpha[1]).abs().mean() < 0.01
 
@@ -184,7 +187,7 @@ def test_a_folder_that_is_not_as_documented_is_refused(tmp_path, harm):
         (folder / "views" / "003.png").unlink()
     kind = MissingFileError if harm.startswith("no_") else InputError
     with pytest.raises(kind, match="wanted"):
-        from_folder(folder)
+        read_case(folder)
 
 
 # --- measures ---

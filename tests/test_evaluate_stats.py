@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from toolkit.evaluate.stats import in_sector, interval, kid, paired, person_values, sign_flip_p
+from toolkit.evaluate.kernel_distance import kid
+from toolkit.evaluate.stats import (
+    in_sector,
+    mean_interval,
+    paired_change,
+    person_values,
+    sign_flip_p,
+)
 
 
 def rng(seed=0):
@@ -47,12 +54,12 @@ def test_a_persons_values_are_means_of_the_sector_and_ratios_of_sums():
 
 
 def test_interval_shrinks_with_people_and_contains_the_truth():
-    few, many = (interval(rng(1).normal(5, 1, n), rng()) for n in (10, 400))
+    few, many = (mean_interval(rng(1).normal(5, 1, n), rng()) for n in (10, 400))
     for found in (few, many):
         assert found["low"] < found["mean"] < found["high"]
     assert many["high"] - many["low"] < 0.4 * (few["high"] - few["low"])
     assert many["high"] - many["low"] == pytest.approx(2 * 1.96 / 20, rel=0.15)
-    assert interval([3.0, 3.0], rng()) == {"mean": 3, "low": 3, "high": 3}
+    assert mean_interval([3.0, 3.0], rng()) == {"mean": 3, "low": 3, "high": 3}
 
 
 @pytest.mark.parametrize("num", [5, 9])
@@ -70,11 +77,11 @@ def test_the_paired_test_is_scipys(num):
 def test_a_clear_change_of_many_people_is_seen_and_none_is_not():
     people = {f"p{i}": v for i, v in enumerate(rng(3).normal(20, 4, 40))}
     better = {p: v + 0.5 + 0.1 * rng(i).normal() for i, (p, v) in enumerate(people.items())}
-    found = paired(people, better, rng())
+    found = paired_change(people, better, rng())
     assert found["p"] < 0.001 and 0.45 < found["low"] < found["high"] < 0.55
     shuffled = {p: v + rng(i + 99).normal() for i, (p, v) in enumerate(people.items())}
-    assert paired(people, shuffled, rng())["p"] > 0.05
-    assert paired({"a": 1.0}, {"a": 2.0, "b": 3.0}, rng()) is None
+    assert paired_change(people, shuffled, rng())["p"] > 0.05
+    assert paired_change({"a": 1.0}, {"a": 2.0, "b": 3.0}, rng()) is None
 
 
 def test_kid_is_the_unbiased_estimator_for_one_view_a_person():

@@ -107,7 +107,7 @@ def evaluate(  # noqa: PLR0913 - one argument an option
     """Score coarse, refined and controls on people whose 3D truth is known."""
     from toolkit.evaluate.run import CLIPS, VARIANTS, EvaluateConfig
     from toolkit.evaluate.run import evaluate as run
-    from toolkit.evaluate.score_person import ScoreConfig
+    from toolkit.evaluate.score_config import ScoreConfig
     from toolkit.profiles.base import PipelineConfig
     from toolkit.refine.refit import FitConfig
 

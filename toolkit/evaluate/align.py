@@ -1,8 +1,8 @@
 """The similarity from the estimated body to the true one, taken off before anything is scored.
 
-One photo does not tell size from distance; coarse and refined avatars share one estimated body, so
-one and the same transform is taken off both. It is applied to the *cameras*: the Gaussians, their
-colours' directions included, stay untouched.
+One photo does not tell size from distance: a small person nearby looks like a tall one far away.
+Coarse and refined avatars share one estimated body, so the same transform is taken off both. It is
+applied to the *cameras*, so that the Gaussians and their view-dependent colours stay untouched.
 """
 
 from dataclasses import dataclass
@@ -46,6 +46,10 @@ class Similarity:
 def fit_similarity(estimated: Float[Tensor, "N 3"], true: Float[Tensor, "N 3"]) -> Similarity:
     """Least squares over corresponding points; never a reflection.
 
+    Args:
+        estimated: points in the estimated world, metres.
+        true: the same points in the true world, metres.
+
     Raises:
         InputError: numbers differ, fewer than three points, or all in one place.
 
@@ -69,6 +73,7 @@ def fit_similarity(estimated: Float[Tensor, "N 3"], true: Float[Tensor, "N 3"]) 
             fix="Look at the estimated pose.",
         )
     u, strength, vt = torch.linalg.svd(y.T @ x)
+    # where the best orthogonal matrix is a mirror, the weakest direction is turned round
     signs = torch.ones(3, dtype=x.dtype)
     signs[2] = torch.sign(torch.linalg.det(u) * torch.linalg.det(vt))
     rotation = u @ torch.diag(signs) @ vt
@@ -77,9 +82,14 @@ def fit_similarity(estimated: Float[Tensor, "N 3"], true: Float[Tensor, "N 3"]) 
 
 
 def joint_errors_mm(estimated: Float[Tensor, "N 3"], true: Float[Tensor, "N 3"]) -> dict:
-    """Mean joint error: hips at one place (MPJPE), and after the similarity (PA-MPJPE)."""
+    """Mean joint error with the hips at one place (MPJPE) and after the similarity (PA-MPJPE).
+
+    Args:
+        estimated: COCO's 17 keypoints of the estimated body, metres.
+        true: those of the true body, metres.
+    """
     aligned = fit_similarity(estimated, true)(estimated)
-    hips = (true - estimated)[[11, 12]].mean(0)
+    hips = (true - estimated)[[11, 12]].mean(0)  # COCO's left and right hip
     return {
         "pa_mpjpe_mm": 1e3 * float((aligned - true).norm(dim=-1).mean()),
         "mpjpe_mm": 1e3 * float((estimated + hips - true).norm(dim=-1).mean()),

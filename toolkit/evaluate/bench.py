@@ -1,7 +1,7 @@
 """One person's stages, as `pipeline.build_avatar` runs them, each computed when first needed.
 
-All variants of a person start from the same body, coarse avatar, turntable and clip. Whatever is
-finished lies in the run's folder, so that a killed evaluation goes on.
+All variants of a person start from the same body, coarse avatar, turntable and clip. Finished
+stages lie in a run folder, so that a killed evaluation goes on where it stopped.
 """
 
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ from toolkit.run.folder import RunFolder
 
 @lru_cache(maxsize=1)
 def shared_anchors(profile: str, num: int) -> Anchors:
-    """The anchors of a profile: the same for everybody, and a second's work."""
+    """The anchors of a profile. They are the same for everybody, so they are made only once."""
     return load_profile(profile).make_anchors(num)
 
 
@@ -52,10 +52,10 @@ class Bench:
         config: settings with the profile's defaults filled in.
         profile: models.
         picture: the photo as read.
-        person: who was found in it.
-        anchors: of the Gaussians.
+        person: keypoints and mask of the person in it.
+        anchors: points on the body, one per Gaussian.
         run: folder of the finished stages.
-        true_body: if given, takes the place of the body that is estimated from the photo.
+        true_body: takes the place of the body that is estimated from the photo; None: estimate.
     """
 
     case: Case
@@ -69,7 +69,12 @@ class Bench:
 
     @classmethod
     def open(cls, case: Case, folder: Path, config: PipelineConfig | None = None) -> "Bench":
-        """Read the photo and find the person; all stages are still to come.
+        """Read the photo and find the person; no stage is computed yet.
+
+        Args:
+            case: photo and truth.
+            folder: for the finished stages; those of a killed run are read back.
+            config: of the pipeline.
 
         Raises:
             ToolkitError: the photo cannot be used.
@@ -85,7 +90,7 @@ class Bench:
     def on_true_body(self) -> "Bench":
         """The same person with the true shape, pose and camera; stages in a folder of their own.
 
-        Mask and points stay the pipeline's own.
+        The mask and the keypoints are still those that the pipeline detected.
         """
         person = self.case.person
         body = replace(
@@ -101,7 +106,7 @@ class Bench:
 
     @cached_property
     def body(self) -> PhotoBody:
-        """Estimated from the photo, or the true one."""
+        """Shape, pose and camera: estimated from the photo, or the true ones."""
         if self.true_body is not None:
             return self.true_body
         return self.run.keep(
@@ -113,7 +118,7 @@ class Bench:
 
     @cached_property
     def coarse(self) -> Avatar:
-        """The regressor's avatar."""
+        """The avatar that the regressor predicts: one Gaussian per anchor."""
         return self.run.keep(
             "coarse",
             Avatar,
@@ -128,7 +133,7 @@ class Bench:
 
     @cached_property
     def turntable(self) -> Turntable:
-        """The coarse clip."""
+        """The coarse avatar, rendered from all around: the clip that SDEdit starts from."""
         return make_turntable(self.coarse, self.visible, self.config, self.profile)
 
     @cached_property
@@ -160,11 +165,18 @@ class Bench:
         return edit_turntable(turntable, self.config, self.profile).frames
 
     def fit_to(self, avatar: Avatar, targets: list[FitTarget], steps: int | None = None) -> Avatar:
-        """The refit of any avatar to any targets; the run's number of steps if none is given."""
+        """The refit of any avatar to any targets.
+
+        Args:
+            avatar: where the refit starts.
+            targets: pictures and their cameras.
+            steps: of the optimiser; as the run's settings say if None.
+        """
         config = self.config.fit if steps is None else replace(self.config.fit, steps=steps)
         return refit(avatar, targets, config, self.config.seed, self.profile.device)
 
     def refit(self, clip: Float[Tensor, "T H W 3"]) -> Avatar:
         """What the pipeline does with the prior's clip, done with any clip."""
+        # joint 0 is the pelvis: the turntable has it at the origin
         target = clip_target(self.turntable, clip, -self.coarse.rig.joints[0])
         return self.fit_to(self.coarse, [target, self.photo_target])

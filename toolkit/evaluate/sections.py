@@ -18,7 +18,7 @@ CONTROL_WORDS = {
     "perceptual_under_": ("perceptual, % against: ", "_percent", 1),
 }
 OCTAVES = [f"sharpness_octave_{k}" for k in (1, 2, 3, 4)]
-SPLIT = {  # measure: name, digits; in the photo's view first
+SPLIT = {  # measure: name, digits; those of the photo's own view come first
     "texture_offset_px": ("texture offset in the photo, px", 2),
     "texture_offset_percent": ("the same, % of the height", 2),
     "photo_iou": ("IoU with the photo's mask", 3),
@@ -41,16 +41,21 @@ def words_of(target: str) -> tuple[str, int]:
 
 
 def with_p(value: dict, digits: int) -> str:
-    """Mean, interval and, if it was tested, p."""
+    """Mean, interval and, where a test was made, p."""
     return cell(value, digits) + (f", p={value['p']:.3g}" if "p" in value else "")
 
 
-def target_section(found: dict, success: bool | None) -> list[str]:
-    """Every target beside what was reached; nothing when refined or coarse was not made."""
-    if not found:
+def target_section(reached: dict, success: bool | None) -> list[str]:
+    """Every target beside the number that was reached.
+
+    Args:
+        reached: what `findings.targets` returned; empty if refined or coarse was not made.
+        success: what `findings.is_success` returned.
+    """
+    if not reached:
         return []
     rows = []
-    for name, value in found.items():
+    for name, value in reached.items():
         words, digits = words_of(name)
         rows.append([words, with_p(value, digits), value["goal"], "yes" if value["met"] else "no"])
     floor = {True: "reached", False: "missed", None: "not decided: too few people or variants"}
@@ -66,7 +71,7 @@ def target_section(found: dict, success: bool | None) -> list[str]:
 
 
 def octave_section(table: dict) -> list[str]:
-    """Energy over the truth's, octave by octave, from the side and from behind."""
+    """Energy over the truth's, octave by octave, in side and back views."""
     rows = [
         [MEANING[name], *(cell(sectors["side_back"].get(m), 2) for m in OCTAVES)]
         for name, sectors in table.items()
@@ -76,10 +81,14 @@ def octave_section(table: dict) -> list[str]:
     return ["## Sharpness by octave, side and back", "", *table_lines(heads, rows), ""]
 
 
-def misalignment_section(found: dict) -> list[str]:
-    """What is off with the estimated body, what with the true one, and the difference."""
+def misalignment_section(split: dict) -> list[str]:
+    """Misalignment with the estimated body, with the true one, and the difference.
+
+    Args:
+        split: what `findings.misalignment` returned.
+    """
     lines = []
-    for variant, measures in found.items():
+    for variant, measures in split.items():
         rows = [
             [
                 words,

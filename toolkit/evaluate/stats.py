@@ -1,59 +1,83 @@
 """From views to people, from people to intervals and tests. The person is the unit everywhere.
 
-Views of one person are not independent, so every interval resamples people, and KID compares views
-of *different* people only.
+Views of one person are not independent: twelve views of one good avatar are no twelve successes. So
+every interval resamples people.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.stats import bootstrap, permutation_test
 
 from toolkit.measure.sectors import sector_of
 
 SECTORS = ("front", "three_quarter", "side", "back", "side_back", "all")
 NUM_DRAWS, LEVEL = 2000, 0.95  # of the bootstrap
-NUM_FLIPS = 9999  # random flips of signs; up to 13 people every flip is tried instead
+NUM_FLIPS = 9999  # random flips of signs; for up to 13 people (2^13 < 9999) all are tried
 NOT_A_MEASURE = ("energy", "energy_true", "features", "azimuths_deg")
 
+Values = Sequence[float] | Float[np.ndarray, " P"]  # one per person
 
-def in_sector(azimuths_deg, sector: str) -> np.ndarray:
-    """Which views belong to a sector; `side_back` is side and back together."""
+
+def in_sector(
+    azimuths_deg: Sequence[float] | Float[np.ndarray, " C"], sector: str
+) -> Bool[np.ndarray, " C"]:
+    """Which views belong to a sector.
+
+    Args:
+        azimuths_deg: of the views; 0 is the photo's side.
+        sector: one of `SECTORS`; `side_back` is side and back together.
+    """
     names = np.array([sector_of(a).replace("-", "_") for a in azimuths_deg])
     if sector == "all":
         return np.ones(len(names), bool)
     return np.isin(names, ("side", "back") if sector == "side_back" else (sector,))
 
 
-def person_values(views: dict, sector: str) -> dict[str, float]:
-    """Means of one person's views in a sector, and energy ratios; measures without a view drop out.
+def person_values(views: Mapping[str, list], sector: str) -> dict[str, float]:
+    """Means of one person's views in a sector, and ratios of energy.
 
     `sharpness` is the energy of the two finest octaves over the truth's, `sharpness_octave_k` that
-    of one octave, 1 the finest; sums over views are divided, so that a dark view cannot dominate.
+    of one octave, 1 the finest. The sums over views are divided, not view by view: so a dark view
+    with hardly any energy cannot dominate.
+
+    Args:
+        views: what `score_views` returned.
+        sector: one of `SECTORS`.
+
+    Returns:
+        Measure -> value; measures without a view in the sector are left out.
     """
     chosen = in_sector(views["azimuths_deg"], sector)
     values = {}
     for name, column in views.items():
         if name in NOT_A_MEASURE:
             continue
-        column = np.array(column, np.float64)[chosen]
+        column = np.array(column, np.float64)[chosen]  # None becomes NaN
         if np.isfinite(column).any():
             values[name] = float(np.nanmean(column))
-    ours, true = (np.array(views[k], np.float64)[chosen] for k in ("energy", "energy_true"))
-    fine = np.isfinite(ours).all(1) & np.isfinite(true).all(1)
-    if fine.any():
-        ours, true = ours[fine].sum(0), true[fine].sum(0)
-        values["sharpness"] = float(ours[:2].sum() / max(true[:2].sum(), 1e-12))
+    avatar, true = (np.array(views[k], np.float64)[chosen] for k in ("energy", "energy_true"))
+    valid = np.isfinite(avatar).all(1) & np.isfinite(true).all(1)
+    if valid.any():
+        avatar, true = avatar[valid].sum(0), true[valid].sum(0)
+        values["sharpness"] = float(avatar[:2].sum() / max(true[:2].sum(), 1e-12))
         values |= {
-            f"sharpness_octave_{k + 1}": float(ours[k] / max(true[k], 1e-12))
-            for k in range(len(ours))
+            f"sharpness_octave_{k + 1}": float(avatar[k] / max(true[k], 1e-12))
+            for k in range(len(avatar))
         }
     return values
 
 
-def interval(values, generator: np.random.Generator) -> dict[str, float]:
+def mean_interval(values: Values, generator: np.random.Generator) -> dict[str, float]:
     """Mean over people with its percentile bootstrap interval.
+
+    Args:
+        values: one per person.
+        generator: draws the people.
+
+    Returns:
+        {mean, low, high}.
 
     Source: Efron & Tibshirani 1993, ch. 13.
     """
@@ -62,13 +86,15 @@ def interval(values, generator: np.random.Generator) -> dict[str, float]:
 
 
 def _bootstrap(
-    columns: tuple, statistic: Callable, generator: np.random.Generator
+    columns: tuple[Float[np.ndarray, " P"], ...],
+    statistic: Callable[..., np.ndarray],
+    generator: np.random.Generator,
 ) -> dict[str, float]:
-    """Ends of the percentile interval; the columns' people are drawn together."""
+    """Ends of the percentile interval; every draw takes the same people from all columns."""
     if len(columns[0]) < 2:  # scipy refuses to resample one person; the interval is a point
         value = float(statistic(*columns, axis=0))
         return {"low": value, "high": value}
-    found = bootstrap(
+    ends = bootstrap(
         columns,
         statistic,
         n_resamples=NUM_DRAWS,
@@ -77,16 +103,18 @@ def _bootstrap(
         paired=True,
         rng=generator,
     ).confidence_interval
-    return {"low": float(found.low), "high": float(found.high)}
+    return {"low": float(ends.low), "high": float(ends.high)}
 
 
-def _ends(draws: np.ndarray) -> dict[str, float]:
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return {"low": float(low), "high": float(high)}
+def sign_flip_p(differences: Values, generator: np.random.Generator) -> float:
+    """Two-sided p of a paired permutation test of the mean; exact for few people.
 
+    If the change had no effect, each person's difference could as well have the other sign. p is
+    the share of sign flips whose mean is at least as far from zero.
 
-def sign_flip_p(differences, generator: np.random.Generator) -> float:
-    """Two-sided p of a paired permutation test of the mean: exact for few people.
+    Args:
+        differences: one per person.
+        generator: draws the flips.
 
     Source: Fisher 1935; the +1 for random flips is that of Phipson & Smyth 2010.
     """
@@ -101,85 +129,45 @@ def sign_flip_p(differences, generator: np.random.Generator) -> float:
     return float(test.pvalue)
 
 
-def paired(
+def paired_change(
     first: dict[str, float], second: dict[str, float], generator: np.random.Generator
 ) -> dict | None:
-    """`second - first` over the people that both have: mean, interval, p and their number."""
+    """`second - first`, person by person.
+
+    Args:
+        first: person -> value.
+        second: person -> value; people that only one of the two has are left out.
+        generator: draws people and flips.
+
+    Returns:
+        {mean, low, high, p, people}; None for fewer than two people.
+    """
     people = sorted(first.keys() & second.keys())
     if len(people) < 2:
         return None
     change = np.array([second[p] - first[p] for p in people])
-    return interval(change, generator) | {
+    return mean_interval(change, generator) | {
         "p": sign_flip_p(change, generator),
         "people": len(people),
     }
 
 
-def kid(
-    ours: list[Float[np.ndarray, "V D"]],
-    true: list[Float[np.ndarray, "V D"]],
-    generator: np.random.Generator,
-) -> dict[str, float] | None:
-    """Kernel distance of renders and truth, times 1000, with a bootstrap interval over people.
-
-    Unbiased, so it may be below zero. Only views of different people are compared: one person's
-    render and truth, or two of its views, would count likeness as sameness of distribution.
+def ratio_interval(
+    numerator: Values, denominator: Values, generator: np.random.Generator
+) -> dict[str, float]:
+    """Ratio of two means over the same people with its percentile bootstrap interval.
 
     Args:
-        ours, true: features of each person's views, one array a person, in the same order.
+        numerator: one per person.
+        denominator: one per person, in the same order.
+        generator: draws the people.
 
-    Source: Binkowski et al. 2018 (KID), kernel (x y / D + 1)^3; Gretton et al. 2012, Lemma 6.
+    Returns:
+        {mean, low, high}.
     """
-    if len(ours) < 2:
-        return None
-    mean, draws = _resampled(1e3 * _pair_terms(ours, true)[None], generator)
-    return {"mean": float(mean[0]), **_ends(draws[:, 0])}
-
-
-def kid_change_percent(
-    before: list, after: list, true: list, generator: np.random.Generator
-) -> dict[str, float] | None:
-    """Change of KID in percent; the same people are drawn for both. None if there is no gap."""
-    if not len(before) == len(after) == len(true) or len(before) < 2:
-        return None
-    pairs = np.stack([_pair_terms(features, true) for features in (before, after)])
-    (first, second), draws = _resampled(pairs, generator)
-    draws = draws[draws[:, 0] > 0]
-    if first <= 0 or len(draws) < NUM_DRAWS / 2:
-        return None
-    change = 100 * (draws[:, 1] / draws[:, 0] - 1)
-    return {"mean": float(100 * (second / first - 1)), **_ends(change)}
-
-
-def _resampled(pairs: Float[np.ndarray, "K P P"], generator: np.random.Generator):
-    """Means (K,) over pairs of different people, and the same of bootstrap draws (R,K)."""
-    num = pairs.shape[1]
-    off, draws = ~np.eye(num, dtype=bool), []
-    for counts in generator.multinomial(num, [1 / num] * num, size=NUM_DRAWS):
-        weight = np.outer(counts, counts) * off
-        if weight.any():
-            draws.append((weight * pairs).sum((1, 2)) / weight.sum())
-    return pairs[:, off].mean(1), np.array(draws)
-
-
-def ratio_interval(numerator, denominator, generator: np.random.Generator) -> dict[str, float]:
-    """Ratio of two means over the same people with its percentile bootstrap interval."""
     top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
 
-    def ratio(a, b, axis):
+    def ratio(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
         return a.mean(axis) / b.mean(axis)
 
     return {"mean": float(ratio(top, bottom, 0)), **_bootstrap((top, bottom), ratio, generator)}
-
-
-def _pair_terms(ours, true) -> Float[np.ndarray, "P P"]:
-    """k(x,x') + k(y,y') - k(x,y') - k(x',y), averaged over the views of each pair of people."""
-    owner = [np.repeat(np.arange(len(group)), [len(v) for v in group]) for group in (ours, true)]
-    members = [np.eye(len(ours))[o] / np.bincount(o)[o][:, None] for o in owner]
-    x, y = np.concatenate(ours), np.concatenate(true)
-
-    def mean_kernel(a, b, i: int, j: int) -> np.ndarray:
-        return members[i].T @ ((a @ b.T / a.shape[1] + 1) ** 3) @ members[j]
-
-    cross = mean_kernel(x, y, 0, 1)
-    return mean_kernel(x, x, 0, 0) + mean_kernel(y, y, 1, 1) - cross - cross.T

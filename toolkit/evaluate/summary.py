@@ -1,33 +1,19 @@
 """From everybody's records to the tables: intervals by sector, KID, paired tests against coarse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from toolkit.evaluate.stats import SECTORS, in_sector, interval, kid, paired, person_values
+from toolkit.evaluate.kernel_distance import kid
+from toolkit.evaluate.stats import SECTORS, in_sector, mean_interval, paired_change, person_values
 from toolkit.evaluate.variants import BASE, FRAMES, REFINED
 
 People = dict[str, dict[str, dict]]  # person -> variant (and "truth") -> record
-HIGHER_IS_BETTER = {
-    "psnr": True,
-    "psnr_common": True,
-    "ssim": True,
-    "perceptual": False,
-    "lpips": False,
-    "iou": True,
-    "keypoint_percent": False,
-    "face_distance": False,
-    "consistency": False,
-    "kid": False,
-    "pa_mpjpe_mm": False,
-    "texture_offset_px": False,
-    "photo_iou": True,
-    "photo_psnr": True,
-}
+PickViews = Callable[[dict], dict | None]  # record -> the views that are meant
 
 
-def joined(parts: list[dict]) -> dict:
-    """Several scenes' views as one list of views."""
+def join_views(parts: list[dict]) -> dict:
+    """The views of several scenes as if they were those of one."""
     return {name: sum((part[name] for part in parts), []) for name in parts[0]}
 
 
@@ -38,21 +24,34 @@ def main_views(record: dict) -> dict | None:
 
 def pose_views(record: dict) -> dict | None:
     """The views of a record in all novel poses."""
-    return joined(record["poses"]) if record.get("poses") else None
+    return join_views(record["poses"]) if record.get("poses") else None
 
 
 def true_features(truth: dict, variant: str, *, posed: bool) -> list:
-    """The truth's features for the views of a variant."""
-    found = truth["features"]
-    return (
-        sum(found["poses"], []) if posed else found["turntable" if variant in FRAMES else "photo"]
-    )
+    """The truth's features for the views of a variant.
+
+    Args:
+        truth: the record "truth" of a person.
+        variant: frames are in the turntable's pose, avatars in the photo's.
+        posed: those of the novel poses instead.
+    """
+    features = truth["features"]
+    if posed:
+        return sum(features["poses"], [])
+    return features["turntable" if variant in FRAMES else "photo"]
 
 
 def by_person(
-    people: People, variant: str, sector: str, pick: Callable[[dict], dict | None]
+    people: People, variant: str, sector: str, pick: PickViews
 ) -> dict[str, dict[str, float]]:
-    """Measure -> person -> value."""
+    """Measure -> person -> value.
+
+    Args:
+        people: everybody's records.
+        variant: key of `VARIANTS`.
+        sector: one of `SECTORS`.
+        pick: `main_views` or `pose_views`.
+    """
     table: dict[str, dict[str, float]] = {}
     for name, records in people.items():
         views = pick(records[variant]) if variant in records else None
@@ -64,11 +63,9 @@ def by_person(
     return table
 
 
-def kid_features(
-    people: People, variant: str, sector: str, pick: Callable[[dict], dict | None]
-) -> tuple[list, list]:
-    """Features of a variant's views in a sector and of the truth's, one array a person."""
-    ours, true = [], []
+def kid_features(people: People, variant: str, sector: str, pick: PickViews) -> tuple[list, list]:
+    """Features of a variant's views in a sector and of the true ones, one array per person."""
+    avatars, true = [], []
     for records in people.values():
         views = pick(records[variant]) if variant in records else None
         if views is None or "truth" not in records:
@@ -76,20 +73,30 @@ def kid_features(
         chosen = in_sector(views["azimuths_deg"], sector)
         if chosen.any():
             truth = true_features(records["truth"], variant, posed=pick is pose_views)
-            ours.append(np.array(views["features"])[chosen])
+            avatars.append(np.array(views["features"])[chosen])
             true.append(np.array(truth)[chosen])
-    return ours, true
+    return avatars, true
 
 
-def evaluation(people: People, variants, pick, *, seed: int) -> dict:
-    """{variant: {sector: {measure: {mean, low, high}}}}; what has no view is left out."""
+def evaluation(people: People, variants: Sequence[str], pick: PickViews, *, seed: int) -> dict:
+    """The table of means with their intervals.
+
+    Args:
+        people: everybody's records.
+        variants: rows of the table.
+        pick: `main_views` or `pose_views`.
+        seed: of the bootstrap.
+
+    Returns:
+        {variant: {sector: {measure: {mean, low, high}}}}; what has no view is left out.
+    """
     table = {}
     for variant in variants:
         rows = {}
         for sector in SECTORS:
             generator = np.random.default_rng(seed)  # the same people are drawn for every number
             values = {
-                measure: interval(list(column.values()), generator)
+                measure: mean_interval(list(column.values()), generator)
                 for measure, column in sorted(by_person(people, variant, sector, pick).items())
             }
             distance = kid(*kid_features(people, variant, sector, pick), generator)
@@ -102,8 +109,15 @@ def evaluation(people: People, variants, pick, *, seed: int) -> dict:
     return table
 
 
-def tests(people: People, variants, pick, *, seed: int) -> dict:
-    """Every variant less its base (`variants.BASE`, else coarse), person by person, with p."""
+def tests(people: People, variants: Sequence[str], pick: PickViews, *, seed: int) -> dict:
+    """Every variant less its base (`variants.BASE`, else coarse), person by person, with p.
+
+    Args:
+        people: everybody's records.
+        variants: those that are tested.
+        pick: `main_views` or `pose_views`.
+        seed: of the bootstrap and the test.
+    """
     table = {}
     for variant in variants:
         base = BASE.get(variant, "coarse")
@@ -112,23 +126,23 @@ def tests(people: People, variants, pick, *, seed: int) -> dict:
         rows = {}
         for sector in SECTORS:
             first, second = (by_person(people, name, sector, pick) for name in (base, variant))
-            found = {
-                m: paired(first[m], second[m], np.random.default_rng(seed))
+            changes = {
+                m: paired_change(first[m], second[m], np.random.default_rng(seed))
                 for m in sorted(first.keys() & second.keys())
             }
-            rows[sector] = {m: value for m, value in found.items() if value is not None}
+            rows[sector] = {m: value for m, value in changes.items() if value is not None}
         if any(rows.values()):
             table[variant] = rows
     return table
 
 
 def with_refined(table: dict) -> dict:
-    """The table with `refined`, the name of what the main job leaves, as one more key."""
+    """The table with one more key: `refined`, the variant that the main job makes."""
     return table | ({"refined": table[REFINED]} if REFINED in table else {})
 
 
 def face_scale(people: People) -> float | None:
-    """Mean face distance of *different* true people, to hold `face_distance` against."""
+    """Mean face distance of *different* true people, with which `face_distance` is compared."""
     faces = [
         np.array(r["truth"]["face"]) for r in people.values() if r.get("truth", {}).get("face")
     ]
@@ -138,10 +152,16 @@ def face_scale(people: People) -> float | None:
     return float(1 - (unit @ unit.T)[~np.eye(len(unit), dtype=bool)].mean())
 
 
-def mean_seconds(people: People, names, clock: str = "seconds") -> dict[str, float]:
-    """Mean seconds a person of every record: by the wall's clock or `cpu_seconds`."""
+def mean_seconds(people: People, names: Sequence[str], clock: str = "seconds") -> dict[str, float]:
+    """Mean seconds per person of every record.
+
+    Args:
+        people: everybody's records.
+        names: variants, and "truth".
+        clock: "seconds" on the wall, or "cpu_seconds".
+    """
     return {
-        name: round(float(np.mean(found)), 2)
+        name: round(float(np.mean(seconds)), 2)
         for name in names
-        if (found := [r[name][clock] for r in people.values() if name in r])
+        if (seconds := [r[name][clock] for r in people.values() if name in r])
     }

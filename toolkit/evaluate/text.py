@@ -1,6 +1,6 @@
-"""Numbers as a reader sees them: heads of columns, digits, intervals."""
+"""Numbers as a reader sees them: titles of columns, digits, intervals."""
 
-COLUMNS = {  # measure: head of its column, digits
+COLUMNS = {  # measure: title of its column, digits
     "psnr": ("PSNR dB", 2),
     "psnr_common": ("PSNR common dB", 2),
     "ssim": ("SSIM", 3),
@@ -16,6 +16,27 @@ COLUMNS = {  # measure: head of its column, digits
     "pa_mpjpe_mm": ("PA-MPJPE mm", 1),
     "texture_offset_px": ("offset in the photo px", 2),
 }
+HIGHER_IS_BETTER = {
+    "psnr": True,
+    "psnr_common": True,
+    "ssim": True,
+    "perceptual": False,
+    "lpips": False,
+    "iou": True,
+    "keypoint_percent": False,
+    "face_distance": False,
+    "consistency": False,
+    "kid": False,
+    "pa_mpjpe_mm": False,
+    "texture_offset_px": False,
+    "photo_iou": True,
+    "photo_psnr": True,
+}
+
+
+def arrow(measure: str) -> str:
+    """Which way is better; empty where neither is."""
+    return {True: " ↑", False: " ↓", None: ""}[HIGHER_IS_BETTER.get(measure)]
 
 
 def cell(value: dict | None, digits: int) -> str:

@@ -1,9 +1,9 @@
 """How far an avatar lies off its photo.
 
 Fig. 2 of the paper shows that the coarse avatar does not lie on the photo, but not why. We measure
-it twice: on the estimated body, and on the true one (`Bench.on_true_body`), where shape, pose and
-camera that the photo was made with replace the estimated ones and nothing else changes. What is off
-on the true body is the model's error; the difference comes from the body fit.
+it twice: on the estimated body, and on the true one (`Bench.on_true_body`). There the shape, pose
+and camera with which the photo was made replace the estimated ones, and nothing else changes. The
+misalignment that remains on the true body is the model's error; the difference is the body fit's.
 """
 
 import torch
@@ -15,9 +15,11 @@ from toolkit.render.api import render
 
 
 def photo_misalignment(bench: Bench, avatar: Avatar) -> dict[str, float]:
-    """How far the avatar lies off its photo, in the photo's view and by the bench's body.
+    """How far the avatar lies off its photo, posed by the bench's body and seen by its camera.
 
-    `texture_offset_px` is in photo pixels; a measure that found nothing to match is left out.
+    Returns:
+        Measure -> value; `texture_offset_px` is in photo pixels. A measure without a value, because
+        nothing could be matched, is left out.
     """
     body = bench.body
     with torch.no_grad():
@@ -29,4 +31,4 @@ def photo_misalignment(bench: Bench, avatar: Avatar) -> dict[str, float]:
         "photo_iou": measured.iou,
         "photo_psnr": measured.psnr_db,
     }
-    return {name: value for name, value in values.items() if value == value}
+    return {name: value for name, value in values.items() if value == value}  # NaN is not itself

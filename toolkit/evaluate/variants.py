@@ -1,7 +1,8 @@
-"""The avatars that are compared: coarse, refined, and the controls that tell what did the refining.
+"""The avatars that are compared: coarse, refined, and controls that show where a gain comes from.
 
-Every refit sees the same photo, the same views and (in sum) the same number of steps; only the
-pictures it is fitted to differ.
+Every refit uses the same photo, the same views and (in sum) the same number of steps. Only the
+pictures to which it fits differ. So if the unsharp mask gained as much as the prior, the prior
+would not be the reason.
 """
 
 from collections.abc import Callable
@@ -22,13 +23,13 @@ from toolkit.refine.target import FitTarget, matte
 from toolkit.refine.turntable import pose_for_turntable
 from toolkit.render.api import Render, render
 
-REACHES_DEG = (60.0, 120.0, 180.0)  # how far from the front each step of the progressive refit sees
-UNSHARP_PX, UNSHARP_AMOUNT = 1.5, 1.0
+REACHES_DEG = (60.0, 120.0, 180.0)  # each refit of `progressive` uses the views up to this azimuth
+UNSHARP_PX, UNSHARP_AMOUNT = 1.5, 1.0  # sigma of the blur, pixels; share of the detail added
 TRUE_FIT_PX = 256  # longer side of the true views in the upper bound's refit
 
 
 def paper_recipe(bench: Bench) -> Avatar:
-    """SDEdit in the strict sense: strength 0.8 under a prior that never saw a coarse render."""
+    """SDEdit as in the paper: strength 0.8, and a prior that does not see the coarse clip."""
     clip = refine_clip(
         PixelPrior(plain_velocity(load_turntable("plain"))),
         bench.turntable,
@@ -39,8 +40,8 @@ def paper_recipe(bench: Bench) -> Avatar:
 
 
 def progressive(bench: Bench) -> Avatar:
-    """From the front to the back; all its refits together take as many steps as the one."""
-    steps = -(-bench.config.fit.steps // len(REACHES_DEG))
+    """Refits from the front to the back; together they take as many steps as the single one."""
+    steps = -(-bench.config.fit.steps // len(REACHES_DEG))  # rounded up
     return progressive_refit(
         bench.coarse,
         bench.turntable.orbit,
@@ -52,7 +53,10 @@ def progressive(bench: Bench) -> Avatar:
 
 
 def upper_bound(bench: Bench) -> Avatar:
-    """The refit with the truth instead of the prior: fitted to the very views that are scored."""
+    """The refit to the truth instead of the prior's clip: to the very views that are scored.
+
+    What it misses, no prior can gain: the number of Gaussians and the body's pose are the limit.
+    """
     scene, views = bench.scene, bench.scene.views
     zoom = min(1.0, TRUE_FIT_PX / max(views.cameras.height, views.cameras.width))
     size = (round(views.cameras.height * zoom), round(views.cameras.width * zoom))
@@ -76,18 +80,23 @@ def upper_bound(bench: Bench) -> Avatar:
 
 
 def unsharp_mask(clip: Float[Tensor, "T H W 3"]) -> Float[Tensor, "T H W 3"]:
-    """Every frame sharpened the classical way: no knowledge of people, no new detail."""
+    """Every frame sharpened: the clip plus what a Gaussian blur of it takes away.
+
+    It raises contrast, but knows nothing of people and adds no detail.
+    """
     reach = round(3 * UNSHARP_PX)
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / UNSHARP_PX) ** 2)
-    kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
+    kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)  # a row; its transpose is the column
     planes = F.pad(clip.permute(0, 3, 1, 2), (reach,) * 4, mode="replicate")
     smooth = F.conv2d(F.conv2d(planes, kernel, groups=3), kernel.mT, groups=3)
     smooth = smooth.permute(0, 2, 3, 1)
     return (clip + UNSHARP_AMOUNT * (clip - smooth)).clamp(0, 1)
 
 
-def frames(bench: Bench, clip: Float[Tensor, "T H W 3"], alpha: Tensor) -> Render:
-    """A clip as if it were rendered: depth is the coarse avatar's, for the reprojection."""
+def as_render(
+    bench: Bench, clip: Float[Tensor, "T H W 3"], alpha: Float[Tensor, "T H W 1"]
+) -> Render:
+    """A clip as if it were rendered. Its depth is the coarse avatar's, for `consistency`."""
     with torch.no_grad():
         depth = render(pose_for_turntable(bench.coarse), bench.turntable.cameras).depth
     return Render(clip, alpha, depth)
@@ -95,15 +104,15 @@ def frames(bench: Bench, clip: Float[Tensor, "T H W 3"], alpha: Tensor) -> Rende
 
 def prior_frames(bench: Bench) -> Render:
     """The prior's own pictures, before any refit."""
-    return frames(bench, *matte(bench.clip, bench.turntable.alpha))
+    return as_render(bench, *matte(bench.clip, bench.turntable.alpha))
 
 
 def coarse_frames(bench: Bench) -> Render:
-    """The coarse turntable, to hold the prior's frames against."""
-    return frames(bench, bench.turntable.rgb, bench.turntable.alpha)
+    """The coarse turntable, with which the prior's frames are compared."""
+    return as_render(bench, bench.turntable.rgb, bench.turntable.alpha)
 
 
-# name: what makes it. An Avatar is scored in every pose; a Render in the turntable's alone.
+# name: what makes it. An Avatar is scored in every pose, a Render only in the turntable's.
 VARIANTS: dict[str, Callable[[Bench], Avatar | Render]] = {
     "coarse": lambda bench: bench.coarse,
     "self_refit": lambda bench: bench.refit(bench.turntable.rgb),
@@ -115,7 +124,8 @@ VARIANTS: dict[str, Callable[[Bench], Avatar | Render]] = {
     "coarse_frames": coarse_frames,
     "prior_frames": prior_frames,
     "upper_bound": upper_bound,
-    "coarse_true_body": lambda bench: bench.coarse,  # these two get a bench with the true body
+    # these two get a bench with the true body, see `PersonScorer.score`
+    "coarse_true_body": lambda bench: bench.coarse,
     "refined_true_body": lambda bench: bench.refit(bench.clip),
 }
 MEANING = {
@@ -134,13 +144,18 @@ MEANING = {
 }
 FRAMES = ("coarse_frames", "prior_frames")
 TRUE_BODY = ("coarse_true_body", "refined_true_body")
-# what a variant is compared with, if not with "coarse": the same without what it adds
+# what a variant is compared with, if not with "coarse"
 BASE = {"prior_frames": "coarse_frames", "refined_true_body": "coarse_true_body"}
 REFINED = "one_shot"  # what `python -m toolkit avatar` leaves
 
 
 def why_not(name: str, *, posable: bool) -> str | None:
-    """Why a variant cannot be made here, or None."""
+    """Why a variant cannot be made here, or None.
+
+    Args:
+        name: of the variant.
+        posable: whether the people can be posed anew, as our own can.
+    """
     if name in FRAMES and not posable:
         return "foreign people have no truth in the turntable's A pose"
     if name in TRUE_BODY and not posable:

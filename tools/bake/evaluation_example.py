@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from toolkit.evaluate.cases import from_seed, save_case
+from toolkit.evaluate.case_folder import save_case
+from toolkit.evaluate.cases import procedural_case
 from tools.command import run
 
 SEEDS, SPLIT = (990_003, 990_008), "test"  # two whole bodies
@@ -27,7 +28,7 @@ def main(
     """Render and write both."""
     for index, seed in enumerate(SEEDS):
         with tempfile.TemporaryDirectory() as folder:
-            case = from_seed(
+            case = procedural_case(
                 seed, SPLIT, Path(folder), photo_px=PHOTO_PX, view_px=VIEW_PX, num_views=NUM_VIEWS
             )
             save_case(case, out / f"person_{index}")
