@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "files": ["atomic_path", "model_path", "sample_path"],
-        "folder": ["RunFolder"],
+        "folder": ["Record", "RunFolder", "read_json", "write_json"],
         "progress": ["Progress", "silent"],
     },
 )
