@@ -62,10 +62,10 @@ def as_render(views):
 
 def test_a_known_similarity_is_found_and_a_mirror_never_is():
     points = torch.randn(17, 3, generator=torch.Generator().manual_seed(0))
-    found = fit_similarity(points, KNOWN(points))
-    assert found.scale == pytest.approx(1.3, abs=1e-5)
-    assert torch.allclose(found.rotation, KNOWN.rotation, atol=1e-5)
-    assert torch.allclose(found.shift, KNOWN.shift, atol=1e-5)
+    similarity = fit_similarity(points, KNOWN(points))
+    assert similarity.scale == pytest.approx(1.3, abs=1e-5)
+    assert torch.allclose(similarity.rotation, KNOWN.rotation, atol=1e-5)
+    assert torch.allclose(similarity.shift, KNOWN.shift, atol=1e-5)
     mirrored = fit_similarity(points, points * torch.tensor([-1.0, 1, 1]))
     assert torch.linalg.det(mirrored.rotation) == pytest.approx(1.0, abs=1e-4)
 
@@ -323,5 +323,5 @@ def test_lpips_reads_its_two_files_and_is_a_distance(tmp_path, monkeypatch, scen
     distance, views = lpips.load_lpips(), scene.views.rgb[:2]
     lpips.load_lpips.cache_clear()
     assert (distance(views, views) == 0).all()
-    there, back = distance(views, views.flip(0)), distance(views.flip(0), views)
-    assert (there > 0).all() and torch.allclose(there, back)
+    forward, backward = distance(views, views.flip(0)), distance(views.flip(0), views)
+    assert (forward > 0).all() and torch.allclose(forward, backward)

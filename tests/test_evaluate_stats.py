@@ -55,8 +55,8 @@ def test_a_persons_values_are_means_of_the_sector_and_ratios_of_sums():
 
 def test_interval_shrinks_with_people_and_contains_the_truth():
     few, many = (mean_interval(rng(1).normal(5, 1, n), rng()) for n in (10, 400))
-    for found in (few, many):
-        assert found["low"] < found["mean"] < found["high"]
+    for result in (few, many):
+        assert result["low"] < result["mean"] < result["high"]
     assert many["high"] - many["low"] < 0.4 * (few["high"] - few["low"])
     assert many["high"] - many["low"] == pytest.approx(2 * 1.96 / 20, rel=0.15)
     assert mean_interval([3.0, 3.0], rng()) == {"mean": 3, "low": 3, "high": 3}
@@ -77,8 +77,8 @@ def test_the_paired_test_is_scipys(num):
 def test_a_clear_change_of_many_people_is_seen_and_none_is_not():
     people = {f"p{i}": v for i, v in enumerate(rng(3).normal(20, 4, 40))}
     better = {p: v + 0.5 + 0.1 * rng(i).normal() for i, (p, v) in enumerate(people.items())}
-    found = paired_change(people, better, rng())
-    assert found["p"] < 0.001 and 0.45 < found["low"] < found["high"] < 0.55
+    change = paired_change(people, better, rng())
+    assert change["p"] < 0.001 and 0.45 < change["low"] < change["high"] < 0.55
     shuffled = {p: v + rng(i + 99).normal() for i, (p, v) in enumerate(people.items())}
     assert paired_change(people, shuffled, rng())["p"] > 0.05
     assert paired_change({"a": 1.0}, {"a": 2.0, "b": 3.0}, rng()) is None
@@ -96,9 +96,9 @@ def test_kid_is_the_unbiased_estimator_for_one_view_a_person():
         for j in range(9)
         if i != j
     ]
-    found = kid([v[None] for v in x], [v[None] for v in y], rng())
-    assert found["mean"] == pytest.approx(1000 * np.mean(terms))
-    assert found["low"] < found["mean"] < found["high"]
+    distance = kid([v[None] for v in x], [v[None] for v in y], rng())
+    assert distance["mean"] == pytest.approx(1000 * np.mean(terms))
+    assert distance["low"] < distance["mean"] < distance["high"]
 
 
 def test_kid_tells_another_distribution_from_the_same():

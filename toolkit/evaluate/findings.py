@@ -35,7 +35,7 @@ def targets(people: People, *, seed: int) -> dict[str, dict]:
         seed: of the bootstrap.
     """
     table = _Comparison(people, seed)
-    if not (table("psnr", "coarse") and table("psnr", REFINED)):
+    if not (table.values("psnr", "coarse") and table.values("psnr", REFINED)):
         return {}
     rows = {
         "psnr_gain_db": (table.change("psnr", "coarse"), ">= 2.5"),
@@ -98,28 +98,28 @@ class _Comparison:
         """Remember everybody's records, and the seed of the bootstrap."""
         self.people, self.seed = people, seed
 
-    def __call__(
+    def values(
         self, measure: str, variant: str, sector: str = "side_back", pick: PickViews = main_views
     ) -> dict[str, float]:
         """Person -> value."""
         return by_person(self.people, variant, sector, pick).get(measure, {})
 
     def rng(self) -> np.random.Generator:
-        """Starts anew for every number, so that the same people are drawn for all."""
-        return np.random.default_rng(self.seed)
+        """See `_rng`."""
+        return _rng(self.seed)
 
     def mean(self, measure: str) -> dict:
         """Of `refined` alone."""
-        return mean_interval(list(self(measure, REFINED).values()), self.rng())
+        return mean_interval(list(self.values(measure, REFINED).values()), self.rng())
 
     def change(self, measure: str, base: str, sector: str = "side_back") -> dict | None:
         """Mean difference `refined` less base."""
-        first, second = self(measure, base, sector), self(measure, REFINED, sector)
+        first, second = self.values(measure, base, sector), self.values(measure, REFINED, sector)
         return paired_change(first, second, self.rng())
 
     def percent(self, measure: str, base: str) -> dict | None:
         """Change of the mean in percent of the base's; p is that of the paired test."""
-        first, second = self(measure, base), self(measure, REFINED)
+        first, second = self.values(measure, base), self.values(measure, REFINED)
         test = paired_change(first, second, self.rng())
         if test is None:
             return None
@@ -139,7 +139,7 @@ class _Comparison:
         """
         gains = []
         for pick in (main_views, pose_views):
-            first, second = (self(measure, v, pick=pick) for v in ("coarse", REFINED))
+            first, second = (self.values(measure, v, pick=pick) for v in ("coarse", REFINED))
             gains.append({n: sign * (second[n] - first[n]) for n in first.keys() & second.keys()})
         names = sorted(gains[0].keys() & gains[1].keys())
         in_photo_pose, in_novel_poses = (np.array([gain[n] for n in names]) for gain in gains)

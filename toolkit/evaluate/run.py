@@ -74,6 +74,9 @@ class EvaluateConfig:
 def find_people(config: EvaluateConfig) -> list[Source]:
     """The people of a run, in order.
 
+    Args:
+        config: the split and its number of people, or the folder.
+
     Raises:
         MissingFileError: the folder has no `person_*`.
     """
@@ -151,6 +154,7 @@ def _run_all(task: Callable[[Source], str], sources: list[Source], workers: int)
 
 
 def _one_thread() -> None:
+    """The processes share the cores already; threads in each would only compete for them."""
     import torch
 
     torch.set_num_threads(1)
@@ -164,7 +168,15 @@ def _quietly(task: Callable[[Source], str], source: Source) -> str:
 def _write(
     out_dir: Path, config: EvaluateConfig, score: ScoreConfig, people: dict, notes: dict
 ) -> dict:
-    """Tables, details and the figure."""
+    """Tables, details and the figure.
+
+    Args:
+        out_dir: folder for the results.
+        config: who is scored.
+        score: with the variants that can be made for these people.
+        people: everybody's records.
+        notes: what was skipped and who failed, for `details.json`.
+    """
     avatars = [v for v in score.variants if v not in FRAMES]  # these can be posed anew
     reached = targets(people, seed=config.seed)
     table = evaluation(people, score.variants, main_views, seed=config.seed)
