@@ -13,20 +13,22 @@
 # %% [markdown]
 # # Gaussian splatting by hand
 #
-# Runs on a CPU in under a minute; needs nothing but the installed `toolkit`.
+# This notebook runs on a CPU in under a minute. It needs nothing but the installed `toolkit`.
 #
-# photo → body → coarse Gaussians → **render** → SDEdit → refit. Every arrow after the third
-# renders, and the refit sends gradients back through the renderer. Here you
+# photo → body → coarse Gaussians → **render** → SDEdit → refit
 #
-# - project ten Gaussians into a picture, sort them, and blend them, in forty lines;
-# - derive the backward pass, which walks front to back and stores no list of pairs;
-# - check each step against `toolkit.render`, the rasteriser that the other notebooks use;
+# Every arrow after the third one renders, and the refit also sends gradients back through the
+# renderer. You will
+#
+# - project ten Gaussians into a picture, sort them and blend them, in forty lines;
+# - derive the backward pass, which walks from front to back and needs no list of pairs;
+# - check each step against `toolkit.render`, the rasteriser of the other notebooks;
 # - measure in dB what each approximation of the method costs.
 
 # %% tags=["parameters"]
 profile = "embedded"  # the CPU rasteriser; "full" means gsplat, with the same formulas
 seed = 3  # of the ten Gaussians
-out_dir = "../runs/splatting"  # where the figures go
+out_dir = "../runs/splatting"  # folder for the figures
 fast = False  # a smaller person in the last part, for tests
 
 # %%
@@ -35,20 +37,18 @@ from pathlib import Path
 import torch
 from torch.nn.functional import normalize
 
-from toolkit import cameras
-from toolkit.body import anchors, model, motion, rig
-from toolkit.gaussians import Gaussians
-from toolkit.render import api
-from toolkit.show import figures as show
-from toolkit.show.viewer import picture_row
+from toolkit import Gaussians, cameras, show
+from toolkit.body import Rig, a_pose, load_body, pose_gaussians, sample_anchors
+from toolkit.render import rasterization, render
 
 print(f"profile {profile}: the renderer here is float32, our own steps are float64")
 
 # %% [markdown]
 # ## Ten Gaussians
-# A Gaussian is a centre $\mu$, a covariance $\Sigma = R S S^\top R^\top$ (rotation from a
-# quaternion, $S$ the diagonal of standard deviations), an opacity $o$ and a colour $c$. Writing
-# $\Sigma$ as a product keeps it positive whatever an optimiser does to its parts.
+# A Gaussian has a centre $\mu$, a covariance $\Sigma = R S S^\top R^\top$, an opacity $o$ and a
+# colour $c$. $R$ is the rotation of a quaternion, and $S$ is the diagonal matrix of standard
+# deviations. Because $\Sigma$ is written as a product, it stays positive whatever an optimiser does
+# to its parts.
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -64,19 +64,20 @@ camera = cameras.orbit_cameras(
 )
 view, K = camera.viewmats[0].double(), camera.Ks[0].double()
 scene = [t.float() for t in (means, quats, scales, opacities, colors)]
-library, coverage, meta = api.rasterization(*scene, camera.viewmats, camera.Ks, width, height)
-picture_row(library[0], height_px=300)
+library, _, meta = rasterization(*scene, camera.viewmats, camera.Ks, width, height)
+show.picture_row(library[0], height_px=300)
 
 # %% [markdown]
 # ## Projection
-# With the camera's $W$ (rotation) and $t$, the centre lands at $p = W\mu + t$, in pixels
-# $(f_x p_x / p_z + c_x,\; f_y p_y / p_z + c_y)$. Perspective bends a Gaussian into something else;
-# EWA splatting replaces it by its tangent at the centre, the Jacobian
+# The camera has a rotation $W$ and a translation $t$. The centre lands at $p = W\mu + t$, which is
+# $(f_x p_x / p_z + c_x,\; f_y p_y / p_z + c_y)$ in pixels. Perspective turns a Gaussian into
+# something that is no Gaussian any more. EWA splatting therefore replaces perspective by its
+# tangent at the centre, the Jacobian
 #
 # $$J = \begin{pmatrix} f_x/p_z & 0 & -f_x p_x/p_z^2 \\ 0 & f_y/p_z & -f_y p_y/p_z^2 \end{pmatrix},
 # \qquad \Sigma' = J W \Sigma W^\top J^\top + 0.3\, I \tag{1}$$
 #
-# and adds $0.3$ px² so that no splat falls between pixels.
+# The added $0.3$ px² makes sure that no splat falls between pixels.
 
 
 # %%
@@ -96,6 +97,7 @@ def rotations(quats):
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
+# %%
 def project(means, quats, scales, view, K, eps2d=0.3):
     """Centres (N,2) in pixels, covariances (N,2,2), depths (N,)."""
     p = means @ view[:3, :3].T + view[:3, 3]
@@ -114,8 +116,9 @@ for name, mine in (("means2d", centres), ("depths", depths), ("conics", conics))
     print(f"{name:8} differs by {(meta[name][0] - mine).abs().max():.1e} from the library's")
 
 # %% [markdown]
-# The ellipses are one standard deviation, the boxes 3.33 of them: there $e^{-3.33^2/2} < 1/255$,
-# and a fainter contribution is invisible in 8 bits. The grid is that of the tiles below.
+# Left: the ellipses of one standard deviation. Right: boxes of 3.33 standard deviations. At this
+# distance $e^{-3.33^2/2} < 1/255$, and a fainter contribution is invisible in 8 bits. The grid
+# shows the tiles that we use below.
 
 # %%
 fig = show.figure(1100, 420)
@@ -143,18 +146,19 @@ for k, size in enumerate((1.0, 3.33)):
     ax.grid(color=show.FAINT, lw=0.4)
 fig.tight_layout()
 show.save_figure(fig, Path(out_dir) / "ellipses.png")
-picture_row(show.figure_pixels(fig), height_px=420)
+show.picture_row(show.figure_pixels(fig), height_px=420)
 
 # %% [markdown]
 # ## Sorting and blending
 # At a pixel $u$, with $d = u - \mu'$, a splat covers
-# $\alpha_i = \min(0.999,\; o_i\, e^{-\frac12 d^\top \Sigma'^{-1} d})$. Near to far, each
+# $\alpha_i = \min(0.999,\; o_i\, e^{-\frac12 d^\top \Sigma'^{-1} d})$. From near to far, each splat
 # takes its share of the light that is left:
 #
 # $$C = \sum_i c_i\, \alpha_i T_i + T_\text{end}\, c_\text{back}, \qquad
 # T_i = \prod_{j<i} (1 - \alpha_j). \tag{2}$$
 #
-# Two cuts make it fast: $\alpha < 1/255$ is skipped, and a pixel is full once $T \le 10^{-4}$.
+# Two cuts make this fast. A splat with $\alpha < 1/255$ is skipped, and a pixel is full once
+# $T \le 10^{-4}$.
 
 
 # %%
@@ -185,17 +189,21 @@ mine, weights = blend(alpha, colors[order])
 mine = mine.reshape(height, width, 3)
 worst = (mine - library[0]).abs().max()
 print(f"largest difference to the library: {worst:.1e}")
-picture_row(mine, library[0], show.difference_map(mine, library[0], scale=1e6), height_px=230)
+show.picture_row(mine, library[0], show.difference_map(mine, library[0], scale=1e6), height_px=230)
 
 # %% [markdown]
-# Left: ours. Middle: the library. Right: their difference, a million times enlarged (float32
-# rounding).
-#
+# Left: our picture. Middle: the library's. Right: their difference, enlarged a million times; it is
+# float32 rounding.
+
+# %% [markdown]
 # ## Tiles
-# Ten Gaussians times all pixels is affordable, 40,000 are not. The picture is cut into 32 px tiles;
-# **one** sort by depth, then each splat is appended to the list of every tile it touches, so all
-# lists are in order without a sort of their own. gsplat's `meta` gives the lists: `flatten_ids`
-# from `isect_offsets[t]` to `isect_offsets[t + 1]` are the splats of tile `t`, near to far.
+# We can afford ten Gaussians times all pixels, but not 40,000. So the picture is cut into tiles of
+# 32 px. There is **one** sort by depth; then each splat is appended to the list of every tile that
+# it touches. In this way all lists are in depth order without a sort of their own.
+#
+# gsplat's `meta` contains these lists: the splats of tile `t`, near to far, are `flatten_ids` from
+# `isect_offsets[t]` to `isect_offsets[t + 1]`.
+#
 # **Guess** from the boxes above: how many tiles does the largest Gaussian touch?
 
 # %%
@@ -218,15 +226,18 @@ print("tiles of each Gaussian:", meta["tiles_per_gauss"][0].tolist())
 
 # %% [markdown]
 # ## The backward pass
-# Let $v = \partial L/\partial C$ be the gradient at one pixel and $q_i = c_i \cdot v$. A splat adds
-# $\alpha_i T_i q_i$, and dims all that lies behind it:
+# Let $v = \partial L/\partial C$ be the gradient at one pixel, and $q_i = c_i \cdot v$. A splat
+# adds $\alpha_i T_i q_i$, and it darkens everything behind it:
 #
 # $$\frac{\partial L}{\partial \alpha_i} = T_i\, q_i - \frac{R_i}{1-\alpha_i}, \qquad
 # R_i = \sum_{j>i} \alpha_j T_j\, q_j + T_\text{end}\, c_\text{back}\!\cdot v. \tag{3}$$
 #
-# $R$ before the first splat is $C \cdot v$, known from the forward picture, and each splat takes
-# $\alpha_i T_i q_i$ away. So the walk is front to back again, with the same decisions, and needs
-# nothing stored but the picture. From $\alpha$ to the splat: with $\sigma = \frac12 d^\top Q d$ and
+# Before the first splat, $R$ is $C \cdot v$, which we know from the forward picture. Each splat
+# then takes $\alpha_i T_i q_i$ away from $R$. So the backward walk also goes from front to back,
+# makes the same decisions, and needs nothing stored but the picture.
+
+# %% [markdown]
+# From $\alpha$ the gradient goes on to the splat. With $\sigma = \frac12 d^\top Q d$ and
 # $Q = \Sigma'^{-1}$,
 #
 # $$\frac{\partial L}{\partial \mu'} = \sum_u \frac{\partial L}{\partial\alpha}\,\alpha\, Q d, \quad
@@ -258,8 +269,9 @@ def backward(splats, pixels, picture, v):
 
 
 # %% [markdown]
-# The loss is the mean squared distance to the mirrored picture. Three ways to its gradient: ours,
-# autograd through the hand-written forward pass, and the library's `backward()`.
+# The loss is the mean squared difference to the mirrored picture. We compute its gradient in three
+# ways: by our function, by autograd through the forward pass that we wrote by hand, and by the
+# library's `backward()`.
 
 # %%
 target = mine.flip(1)
@@ -274,49 +286,52 @@ again, _ = blend(
 )
 (again.reshape_as(target) - target).square().mean().backward()
 
-given = [t.requires_grad_() for t in scene]
-picture, _, info = api.rasterization(*given, camera.viewmats, camera.Ks, width, height)
+inputs = [t.requires_grad_() for t in scene]
+picture, _, info = rasterization(*inputs, camera.viewmats, camera.Ks, width, height)
 info["means2d"].retain_grad()
 (picture[0] - target.float()).square().mean().backward()
-theirs = info["means2d"].grad[0], given[3].grad, given[4].grad
+theirs = info["means2d"].grad[0], inputs[3].grad, inputs[4].grad
 for (name, g), leaf, other in zip(by_hand.items(), leaves, theirs, strict=True):
     errors = [(x[order] - g).abs().max() / g.abs().max() for x in (leaf.grad, other)]
     print(f"{name:10} hand against autograd {errors[0]:.0e}, against the library {errors[1]:.0e}")
 
 # %% [markdown]
-# From $\mu'$ and $\Sigma'$ back to $\mu$, the quaternion and the scales the chain rule runs through
-# Eq. 1; `toolkit/render/cpu/project_scales.py` has it, eight Gaussians at a time. Gradients of one Gaussian come
-# from many tiles: each (Gaussian, tile) pair owns a row, and rows are added in a fixed order. No
-# locks, and the same bits on every run.
+# The chain rule through Eq. 1 leads from $\mu'$ and $\Sigma'$ back to $\mu$, the quaternion and the
+# scales; `toolkit/render/cpu/project_scales.py` computes it for eight Gaussians at a time.
 #
+# One Gaussian gets gradients from many tiles. Each (Gaussian, tile) pair therefore owns a row, and
+# the rows are added up in a fixed order. This needs no locks, and every run gives the same bits.
+
+# %% [markdown]
 # ## What each approximation costs
-# A small person of flat splats, coloured by the direction of the skin. The yardstick for the first
-# group is the picture without the cut, in float64. For *affine* it is the exact response along each
-# pixel's ray: in the space where a Gaussian is a unit ball, the ray's distance from its centre,
-# $|o' \times d'| / |d'|$. For *one order* every pixel sorts by the depth at which its own ray comes
-# nearest, as StopThePop does.
+# We use a small person of flat splats, coloured by the direction of the skin, and compare with
+# three exact pictures:
+#
+# - for both cuts: the picture without cuts, in float64;
+# - for *affine*: the exact response along the ray of each pixel. In the space where a Gaussian is a
+#   unit ball, the distance of the ray from its centre is $|o' \times d'| / |d'|$;
+# - for *one order*: each pixel sorts by the depth at which its own ray comes nearest to each
+#   Gaussian, as StopThePop does.
 
 # %%
-body = model.load_body()
+body = load_body()
 num = 600 if fast else 1500
-surface = anchors.sample_anchors(body, num)
-bones = rig.Rig.build(body, surface, torch.zeros(body.num_betas))
+surface = sample_anchors(body, num)
+rig = Rig.build(body, surface, torch.zeros(body.num_betas))
 x, y, z = surface.normals.unbind(-1)
 turned = normalize(torch.stack([1 + z, -y, x, 0 * z], -1), dim=-1)  # +z onto the normal
 spacing = torch.cdist(surface.points, surface.points).topk(5, largest=False).values[:, 1:].mean(1)
 flat = spacing[:, None] * torch.tensor([0.67, 0.67, 0.28])
 person = Gaussians.from_colors(
-    bones.anchors_rest, turned, flat, torch.full((num,), 0.95), 0.5 + 0.5 * surface.normals
+    rig.anchors_rest, turned, flat, torch.full((num,), 0.95), 0.5 + 0.5 * surface.normals
 )
-person = rig.pose_gaussians(person, bones, motion.a_pose())
+person = pose_gaussians(person, rig, a_pose())
 middle = (person.means.amin(0) + person.means.amax(0)) / 2
 person = person.replace(means=person.means - middle)
 px = 64 if fast else 80
 lens = cameras.orbit_cameras(torch.tensor([20.0]), 5.0, radius_m=2.6, fov_y_deg=42.0, size=(px, px))
-picture_row(
-    api.render(person, lens.resized(384, 384)).rgb[0],
-    api.render(person, lens).rgb[0],
-    height_px=384,
+show.picture_row(
+    render(person, lens.resized(384, 384)).rgb[0], render(person, lens).rgb[0], height_px=384
 )
 
 
@@ -344,28 +359,16 @@ opaque, tint = person.opacities.double(), person.colors.double()
 
 # %%
 def splatted(eps2d, **cuts):
+    """Colours (P,3) of the person by our own code; `cuts` goes to `blend`."""
     centres, covs, depths = project(*shape, view64, K64, eps2d)
     order = depths.argsort()
     alpha = coverage_of(centres[order], covs[order], opaque[order], grid)
     return blend(alpha, tint[order], **cuts)[0]
 
 
+attributes = person.means, person.quats, person.scales, person.opacities, person.colors
+kernel = rasterization(*attributes, lens.viewmats, lens.Ks, px, px)[0].double().reshape(-1, 3)
 exact = splatted(0.3, cut=0, stop=0)
-kernel = (
-    api.rasterization(
-        person.means,
-        person.quats,
-        person.scales,
-        person.opacities,
-        person.colors,
-        lens.viewmats,
-        lens.Ks,
-        px,
-        px,
-    )[0]
-    .double()
-    .reshape(-1, 3)
-)
 costs = {
     "alpha below 1/255 skipped": psnr(splatted(0.3, stop=0), exact),
     "full at T = 1e-4": psnr(splatted(0.3, cut=0), exact),
@@ -381,22 +384,22 @@ resorted = blend(along_rays.gather(0, own_order), tint[own_order], cut=0, stop=0
 costs["one order for all pixels"] = psnr(traced, resorted)
 
 # %% [markdown]
-# The blur of Eq. 1 is different: it is meant to stand for the pixel's area. The yardstick is then
-# the mean of 8 x 8 samples in each pixel. *Classic* fattens thin splats; *antialiased*
-# (Mip-Splatting) lowers their opacity by $\sqrt{|\Sigma| / |\Sigma'|}$ in exchange. **Guess** which
-# wins here, where splats overlap.
+# The blur of Eq. 1 is a different case: it stands for the area of a pixel. So here we compare with
+# the mean of 8 x 8 samples in each pixel. The *classic* blur makes thin splats wider. The
+# *antialiased* one (Mip-Splatting) also lowers their opacity by $\sqrt{|\Sigma| / |\Sigma'|}$ in
+# exchange. **Guess:** which of them wins here, where splats overlap?
 
 # %%
-fine = api.render(person, lens.resized(8 * px, 8 * px), antialiased=False).rgb[0]
+fine = render(person, lens.resized(8 * px, 8 * px), antialiased=False).rgb[0]
 area_mean = fine.reshape(px, 8, px, 8, 3).mean((1, 3))
 views = {
-    name: api.render(person, lens, antialiased=name == "antialiased").rgb[0]
+    name: render(person, lens, antialiased=name == "antialiased").rgb[0]
     for name in ("classic", "antialiased")
 }
 costs |= {f"0.3 px² blur, {name}": psnr(v, area_mean) for name, v in views.items()}
 for name, value in sorted(costs.items(), key=lambda item: item[1]):
     print(f"{name:34}{value:6.1f} dB")
-picture_row(
+show.picture_row(
     area_mean,
     *views.values(),
     *(show.difference_map(area_mean, v, scale=3) for v in views.values()),
@@ -414,10 +417,10 @@ ax.set_xlabel("PSNR against the exact picture, dB (longer is better)", color=sho
 show.quiet_axes(ax)
 fig.tight_layout()
 show.save_figure(fig, Path(out_dir) / "costs.png")
-picture_row(show.figure_pixels(fig), height_px=320)
+show.picture_row(show.figure_pixels(fig), height_px=320)
 
 # %%
-# Check: these hold in the fast profile too
+# Check: all of this also holds in the fast profile
 assert worst < 1e-4, "our picture is not the library's"
 assert all(
     (x[order] - g).abs().max() < 1e-3 * g.abs().max()
@@ -430,16 +433,18 @@ print("all checks passed")
 
 # %% [markdown]
 # ## Exercises
-# 1. Put the camera at 0.8 m. Which of the costs grows, and why that one?
-# 2. Give `backward` the gradient of the covariances (the second part of Eq. 4) and compare it with
-#    `info["conics"].grad` after `retain_grad()`. Mind that `conics` holds $Q_{xy}$ once, not twice.
-# 3. Give two Gaussians the same centre and turn the camera: what does the sort do, and what would
+# 1. Put the camera at 0.8 m. Which of the costs grows, and why this one?
+# 2. Extend `backward` by the gradient of the covariances (the second part of Eq. 4). Compare it
+#    with `info["conics"].grad` after `retain_grad()`. Note that `conics` holds $Q_{xy}$ once, not
+#    twice.
+# 3. Give two Gaussians the same centre and turn the camera. What does the sort do, and what would
 #    the person's hair look like if this happened often?
-#
+
+# %% [markdown]
 # ## Recap
-# Project by the tangent of perspective (Eq. 1), sort once, list per tile, blend near to far
-# (Eq. 2), and walk the same way back with the picture as only memory (Eq. 3, 4). Written to disk:
-# two figures in `out_dir`.
+# Project by the tangent of perspective (Eq. 1), sort once, make a list per tile, and blend from
+# near to far (Eq. 2). The backward pass walks the same way again and needs only the picture (Eq. 3,
+# 4). Written to disk: two figures in `out_dir`.
 #
 # *Zwicker et al. 2001 (EWA splatting); Kerbl et al. 2023 (3D Gaussian splatting); Yu et al. 2024
-# (Mip-Splatting); Radl et al. 2024 (StopThePop); `toolkit.render.api.rasterization`.*
+# (Mip-Splatting); Radl et al. 2024 (StopThePop); `toolkit.render`.*

@@ -16,19 +16,20 @@
 # photo → points and mask → body → **coarse Gaussians** → turntable → SDEdit → refit → animation
 #
 # The *full* profile takes its coarse avatar from LHM (Qiu et al. 2025). This notebook opens that
-# network: its real layers, on a tiny instance with random weights. Runs on a CPU in less than a
-# minute; a released checkpoint needs a GPU.
-#
-# You will learn
-# - what goes into the network (two pictures, fixed points) and what does not (shape, pose),
+# network. The layers are the real ones, in a tiny instance with random weights. It runs on a CPU in
+# less than a minute; a released checkpoint needs a GPU.
+
+# %% [markdown]
+# **You will learn**
+# - what goes into the network (two pictures and fixed points) and what does not (shape and pose);
 # - how points on the body read image tokens, and the one line in which the released weights differ
-#   from the textbook block,
-# - how 14 numbers a point become Gaussians, and how these move,
-# - what the real checkpoints weigh, without downloading one,
-# - whether the blur behind a trained regressor is the mean of what may be there,
-# - how to hang *any* 3DGS file on the body.
+#   from the textbook block;
+# - how 14 numbers per point become Gaussians, and how these Gaussians move;
+# - how large the real checkpoints are, without downloading one;
+# - whether the blur on the back of a trained regressor's avatar is the mean of what may be there;
+# - how to bind *any* 3DGS file to the body.
 #
-# You need nothing but the installed `toolkit`.
+# **You need** nothing but the installed `toolkit`.
 
 # %% tags=["parameters"]
 profile = "embedded"  # "embedded": a tiny random LHM; "full": a released checkpoint, on a GPU
@@ -46,46 +47,46 @@ import torch
 import torch.nn.functional as F
 from IPython.display import Markdown
 
-from toolkit.body import bind, model, motion, rig
+from toolkit import Avatar, Gaussians, show
+from toolkit.body import (
+    Rig,
+    a_pose,
+    bind,
+    joint_transforms,
+    load_body,
+    load_clip,
+    rodrigues,
+    sample_anchors,
+)
 from toolkit.cameras import orbit_cameras
-from toolkit.coarse.lhm import config as lhm_config
-from toolkit.coarse.lhm import decoder as lhm_decoder
-from toolkit.coarse.lhm import encoders
-from toolkit.coarse.lhm import images as lhm_images
-from toolkit.coarse.lhm import network as lhm
-from toolkit.coarse.lhm import posing as lhm_pose
-from toolkit.coarse.lhm import predict as lhm_photo
-from toolkit.coarse.lhm import tiny as lhm_tiny
-from toolkit.gaussians import Gaussians
-from toolkit.photo import load
-from toolkit.photo.detection import detect as keypoints
-from toolkit.photo.smplify.fit import fit_body
-from toolkit.profiles import full as full_profile
-from toolkit.render import api
-from toolkit.run.files import sample_path
-from toolkit.show import figures as show
-from toolkit.show.viewer import picture_row
-from toolkit.weights import sets as weight_sets
+from toolkit.coarse import lhm, load_coarse, predict
+from toolkit.measure import split_error
+from toolkit.people import photo_camera, photo_of, render_person, sample_alternatives, sample_person
+from toolkit.photo import PhotoBody, detect, fit_body, read_photo
+from toolkit.profiles import find_device
+from toolkit.render import render
+from toolkit.run import sample_path
+from toolkit.weights import choose, require
 
 # %%
 out, device = Path(out_dir), "cpu"
-if profile == "full":  # real weights: a missing one stops here, with the command that fetches it
-    device = full_profile.find_device()
-    found = [Path(weights)] * 3 if weights else list(weight_sets.choose("coarse").values())
-    licensed = lhm_photo.find_file(weight_sets.require("smplx"), "SMPLX_NEUTRAL.npz")
-    body = model.load_body(body_file or licensed)
+if profile == "full":  # real weights; a missing one stops here, with the command to fetch it
+    device = find_device()
+    folders = [Path(weights)] * 3 if weights else list(choose("coarse").values())
+    licensed = lhm.find_file(require("smplx"), "SMPLX_NEUTRAL.npz")
+    body = load_body(body_file or licensed)
 else:
-    body = model.load_body()
-    points = 800 if fast else 6000
-    found = [lhm_tiny.write_tiny(out / "tiny", body, seed=seed, num_points=points)] * 3
-net = lhm_photo.load_folder(found[0], points=found[1], sapiens=found[2], device=device)
-print("files:", *sorted(p.name for p in found[0].iterdir()))
+    body = load_body()
+    num_points = 800 if fast else 6000
+    folders = [lhm.write_tiny(out / "tiny", body, seed=seed, num_points=num_points)] * 3
+net = lhm.load_folder(folders[0], points=folders[1], sapiens=folders[2], device=device)
+print("files:", *sorted(p.name for p in folders[0].iterdir()))
 print(net.model.config)
 
 # %% [markdown]
-# ## What the released models weigh
-# PyTorch's *meta device* builds modules without memory: shapes, but no numbers. So the sizes can
-# be counted on any machine. How many of the parameters will sit in the transformer?
+# ## How large the released models are
+# PyTorch's *meta device* builds modules without memory: they have shapes, but no numbers. So we can
+# count their parameters on any machine. **Guess:** which share of them is in the transformer?
 
 
 # %%
@@ -95,12 +96,10 @@ def millions(module):
 
 with torch.device("meta"):
     nets = {
-        name: lhm.LHM(config)
-        for name, config in lhm_config.RELEASED.items()
-        if not name.endswith("HF")
-    }  # HF: trained on half bodies too; the same network
-    dino = encoders.HeadEncoder(encoders.DINOV2_L, [1024] * 4, 1024)
-    sapiens = encoders.BodyEncoder(encoders.SAPIENS_1B)
+        name: lhm.LHM(config) for name, config in lhm.RELEASED.items() if not name.endswith("HF")
+    }  # the HF versions were also trained on half bodies; the network is the same
+    dino = lhm.HeadEncoder(lhm.DINOV2_L, [1024] * 4, 1024)
+    sapiens = lhm.BodyEncoder(lhm.SAPIENS_1B)
 lines = ["| million parameters | " + " | ".join(nets) + " |", "|---|" + "--:|" * len(nets)]
 parts = {
     "body-head transformer": lambda n: n.transformer,
@@ -117,9 +116,10 @@ for part, pick in parts.items():
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# Weights alone, in bfloat16, and the size of *one* attention matrix if it were ever stored: points
-# and body tokens attend to each other in one softmax, with 16 heads. This is why every attention
-# here goes through `scaled_dot_product_attention`, which keeps only a strip of it at a time.
+# Points and body tokens attend to each other in one softmax, with 16 heads. The table shows the
+# size of the weights in bfloat16, and the size of *one* attention matrix if it were ever stored. It
+# explains why every attention here goes through `scaled_dot_product_attention`, which keeps only a
+# strip of the matrix at a time.
 
 # %%
 lines = [
@@ -127,7 +127,7 @@ lines = [
     "|---|--:|--:|--:|--:|--:|",
 ]
 for name, n in nets.items():
-    tokens = n.config.points + (lhm_images.BODY_PX // encoders.SAPIENS_1B.patch) ** 2
+    tokens = n.config.points + (lhm.BODY_PX // lhm.SAPIENS_1B.patch) ** 2
     size = 2e6 * (millions(n) + millions(dino) + millions(sapiens)) / 1e9
     matrix = 2 * n.config.heads * tokens**2 / 1e9
     lines.append(
@@ -136,29 +136,28 @@ for name, n in nets.items():
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# ## Two pictures in
-# The person, cut out on white and framed 5 : 3, then padded to a square; and the head. The fitted
-# body says where the head is. The head picture is *not* normalised, an oddity that the weights
-# have learned with.
+# ## Two pictures go in
+# One picture is the person, cut out on white, framed 5 : 3 and then padded to a square. The other
+# one is the head; the fitted body says where it is. The head picture is *not* normalised. This is
+# an oddity, but the released weights were trained with it.
 
 # %%
-picture = load.read_photo(sample_path("person.jpg"))
-person = keypoints.detect(picture.rgb, picture.alpha)
-guess = fit_body(person, picture.rgb.shape[:2], body, focal_px=picture.focal_px)
-image, mask = torch.from_numpy(picture.rgb), torch.as_tensor(guess.mask)
-framed = lhm_images.frame_person(image, mask, source_px=net.source_px)
-head = lhm_images.crop_head(
-    image, lhm_images.head_box(lhm_photo.head_vertices(guess, body), guess.camera)
-)
-for_body, for_head = lhm_images.body_input(framed), lhm_images.head_input(head)
+picture = read_photo(sample_path("person.jpg"))
+person = detect(picture.rgb, picture.alpha)
+photo_body = fit_body(person, picture.rgb.shape[:2], body, focal_px=picture.focal_px)
+image, mask = torch.from_numpy(picture.rgb), torch.as_tensor(photo_body.mask)
+framed = lhm.frame_person(image, mask, source_px=net.source_px)
+head_box = lhm.head_box(lhm.head_vertices(photo_body, body), photo_body.camera)
+head = lhm.crop_head(image, head_box)
+for_body, for_head = lhm.body_input(framed), lhm.head_input(head)
 print("body", tuple(for_body.shape), " head", tuple(for_head.shape))
-squares = [lhm_images.resize_square(x, 512)[0].permute(1, 2, 0).clamp(0, 1) for x in (framed, head)]
-picture_row(image, *squares, height_px=330)
+squares = [lhm.resize_square(x, 512)[0].permute(1, 2, 0).clamp(0, 1) for x in (framed, head)]
+show.picture_row(image, *squares, height_px=330)
 
 # %% [markdown]
-# Two vision transformers make tokens of them: one token a patch, row by row. Below, their first
-# three principal components as red, green, blue. (Random weights: the patches differ, but nothing
-# is recognised yet.)
+# Two vision transformers turn the pictures into tokens, one token per patch, row by row. Below, the
+# first three principal components of the tokens are shown as red, green and blue. The weights are
+# random: the patches differ, but nothing is recognised yet.
 
 
 # %%
@@ -177,20 +176,21 @@ blocks = [
     F.interpolate(components(t).permute(2, 0, 1)[None], (320, 320))[0].permute(1, 2, 0)
     for t in (body_tokens, head_tokens)
 ]
-picture_row(*blocks, height_px=320)
+show.picture_row(*blocks, height_px=320)
 
 # %% [markdown]
-# ## Fixed points in
-# The queries are points on the template: three quarters on the body, then a quarter on the head.
-# Linear blend skinning carries them from the zero pose to the *canonical* pose, legs apart:
-# $q = \sum_j w_j\, T_j\, p$. Shape and pose of the person are **not** inputs.
+# ## Fixed points go in
+# The queries are points on the template. The first three quarters lie on the body, the last quarter
+# lies on the head. Linear blend skinning carries them from the zero pose to the *canonical* pose,
+# with the legs apart: $q = \sum_j w_j\, T_j\, p$. The shape and the pose of the person are **not**
+# inputs.
 
 # %%
 skin = net.model.skin
 legs = torch.zeros(55, 3, device=device)
-legs[lhm_pose.LEFT_HIP, 2], legs[lhm_pose.RIGHT_HIP, 2] = torch.pi / 9, -torch.pi / 9
+legs[lhm.LEFT_HIP, 2], legs[lhm.RIGHT_HIP, 2] = lhm.HIP_ANGLE_RAD, -lhm.HIP_ANGLE_RAD
 joints = skin.rest_joints(torch.zeros(0, device=device))
-T = model.joint_transforms(model.rodrigues(legs), joints, skin.smplx_layer.parents)
+T = joint_transforms(rodrigues(legs), joints, skin.smplx_layer.parents)
 points = net.points.to(device)
 blend = torch.einsum("nj,jab->nab", skin.skinning_weight, T)
 q = (blend[:, :3, :3] @ points[..., None])[..., 0] + blend[:, :3, 3]
@@ -212,14 +212,14 @@ for i, (name, p) in enumerate((("zero pose", points), ("canonical pose", q))):
         ax.scatter(p[part, 0].cpu(), p[part, 1].cpu(), s=1.2, color=color)
     ax.set_axis_off()
 fig.subplots_adjust(0, 0, 1, 0.9, wspace=0)
-picture_row(show.figure_pixels(fig), height_px=330)
+show.picture_row(show.figure_pixels(fig), height_px=330)
 
 # %% [markdown]
 # ## A point becomes a vector
-# Sines and cosines of each coordinate at eight octaves, from a wavelength of 2 m down to 1.6 cm,
-# and the coordinate itself: $3 \cdot 8 \cdot 2 + 3 = 51$ numbers, one linear layer, one norm. It
-# is the only place where the network learns *where* a point is: image tokens have no position
-# besides their encoder's.
+# Each coordinate gives sines and cosines at eight octaves, from a wavelength of 2 m down to 1.6 cm,
+# and itself: $3 \cdot 8 \cdot 2 + 3 = 51$ numbers. One linear layer and one norm follow. This is
+# the only place where the network learns *where* a point is. The image tokens have no position
+# besides the one from their encoder.
 
 
 # %%
@@ -238,16 +238,17 @@ ax = fig.add_subplot(ylabel="octave of x", xlabel="metres along an arm")
 ax.imshow(waves[:, :8].T, aspect="auto", cmap="RdBu", extent=(0, 0.8, 7.5, -0.5))
 fig.subplots_adjust(bottom=0.25)
 print(tuple(x.shape))
-picture_row(show.figure_pixels(fig), height_px=230)
+show.picture_row(show.figure_pixels(fig), height_px=230)
 
 # %% [markdown]
 # ## The joint block
-# SD3's MM-DiT block. Points and image tokens have projections of their own and share one
-# attention. A vector $t$, the mean body token through a small MLP, shifts, scales and gates every
-# branch. A layer runs it twice: head points with head tokens, then all points with body tokens.
+# This is the MM-DiT block of SD3. Points and image tokens have projections of their own and share
+# one attention. A vector $t$, computed from the mean body token by a small MLP, shifts, scales and
+# gates every branch. Each layer runs the block twice: first head points with head tokens, then all
+# points with body tokens.
 #
-# Below, the whole block. **Guess:** the last line adds the image tokens' update a second time,
-# without its gate. Is it a slip that can be tidied up?
+# Here is the whole block. **Guess:** its last line adds the update of the image tokens a second
+# time, without the gate. Is this a slip that we can tidy up?
 
 
 # %%
@@ -297,12 +298,15 @@ print(
 print(f"without the second update, the image tokens differ by {change:.0%} of their spread")
 
 # %% [markdown]
-# It cannot: the released weights were trained with that line, and the golden numbers of the tests
-# fail without it. Code that must load foreign weights keeps foreign slips, and says so.
-#
+# We cannot. The released weights were trained with this line, and the reference numbers in our
+# tests fail without it. Code that loads other people's weights has to keep their slips, and should
+# say so.
+
+# %% [markdown]
 # ## Latents to Gaussians
-# A small MLP and five linear heads. Each output has its own range: offsets within half a metre,
-# standard deviations up to 5 cm (2 cm on the upper body), colour without view dependence.
+# The decoder is a small MLP with five linear heads. Each output has its own range: offsets within
+# half a metre, standard deviations up to 5 cm (2 cm on the upper body), and a colour that does not
+# depend on the view.
 
 # %%
 decoder = net.model.renderer
@@ -311,46 +315,43 @@ with torch.no_grad():
     raw = {name: linear(hidden) for name, linear in decoder.gs_net.out_layers.items()}
 offset = (raw["xyz"].sigmoid() - 0.5) * net.model.config.max_offset_m
 scale = raw["scaling"].exp().clamp(max=net.model.config.max_scale_m)
-small = scale.clamp(max=lhm_decoder.MAX_UPPER_SCALE_M)
+small = scale.clamp(max=lhm.MAX_UPPER_SCALE_M)
 scale = torch.where(skin.is_upper_body[:, None], small, scale)
-written = {
+by_hand = {
     "offset": offset,
     "scaling": scale,
     "rotation": F.normalize(raw["rotation"], dim=1),
     "opacity": raw["opacity"].sigmoid(),
     "rgb": raw["shs"].sigmoid(),
 }
-for name, value in written.items():
+for name, value in by_hand.items():
     assert torch.allclose(value, getattr(output, name), atol=1e-4), name
 print(
     f"median offset {1000 * offset.norm(dim=1).median():.1f} mm, "
     f"median size {1000 * scale.median():.1f} mm, "
-    f"{sum(v.shape[1] for v in written.values())} numbers a point"
+    f"{sum(v.shape[1] for v in by_hand.values())} numbers per point"
 )
 
 # %% [markdown]
-# ## Shape and pose enter last
-# Canonical pose → zero pose → add the shape → any pose, each by linear blend skinning. So one run
-# of the network serves every pose and every shape. LHM carries a Gaussian by the *blended* matrix;
-# our rig moves the anchor by it and turns offset and orientation by the nearest rotation. How far
-# apart are they?
+# ## Shape and pose come last
+# The Gaussians go from the canonical pose to the zero pose, then the shape is added, then they go
+# to any pose, each time by linear blend skinning. So one run of the network serves every pose and
+# every shape. LHM moves a Gaussian by the *blended* matrix. Our rig moves the anchor by this
+# matrix, but it turns offset and orientation by the nearest rotation. **Guess:** how far apart are
+# the two results?
 
 # %%
-anchors = lhm_photo.anchors(net, body)
-gaussians = lhm_photo.predict(net, image, mask, guess, body, anchors)
-avatar = rig.Avatar(gaussians, rig.Rig.build(body, anchors, guess.betas))
-betas = guess.betas.clone()
-betas[10:] = 0  # LHM's own posing knows ten
-short = rig.Avatar(
-    lhm_photo.predict(net, image, mask, replace(guess, betas=betas), body, anchors),
-    rig.Rig.build(body, anchors, betas),
-)
-walking = motion.load_clip("walk").poses[10]
-same = lhm_photo.reconstruct(
-    net, image, mask, lhm_photo.head_vertices(replace(guess, betas=betas), body), guess.camera
-)
+anchors = lhm.make_anchors(net, body)
+gaussians = lhm.predict(net, image, mask, photo_body, body, anchors)
+avatar = Avatar(gaussians, Rig.build(body, anchors, photo_body.betas))
+betas = photo_body.betas.clone()
+betas[10:] = 0  # LHM's own posing has ten betas
+ten = replace(photo_body, betas=betas)
+by_rig = Avatar(lhm.predict(net, image, mask, ten, body, anchors), Rig.build(body, anchors, betas))
+walking = load_clip("walk").poses[10]
+same = lhm.reconstruct(net, image, mask, lhm.head_vertices(ten, body), ten.camera)
 by_lhm = lhm.pose(net.model, same, betas[:10], walking).gaussians().to("cpu")
-apart_mm = 1000 * (by_lhm.means - short.posed(walking).means).norm(dim=1)
+apart_mm = 1000 * (by_lhm.means - by_rig.posed(walking).means).norm(dim=1)
 print(
     f"LHM's posing and our rig: median {apart_mm.median():.2f} mm, 99 % below "
     f"{apart_mm.quantile(0.99):.1f} mm"
@@ -361,69 +362,66 @@ print(
 def views(gaussians, azimuths=(0.0, 90.0)):
     cameras = orbit_cameras(list(azimuths), [0.0] * len(azimuths), radius_m=5.0, size=(340, 310))
     with torch.no_grad():
-        return list(api.render(gaussians, cameras).rgb)
+        return list(render(gaussians, cameras).rgb)
 
 
 pelvis = -avatar.rig.joints[0]
-poses = {"zero": torch.zeros(55, 3), "A": motion.a_pose(), "walk": walking}
-shots = [view for pose in poses.values() for view in views(avatar.posed(pose, pelvis))[:2]]
-picture_row(*shots, height_px=230)
+poses = {"zero": torch.zeros(55, 3), "A": a_pose(), "walk": walking}
+pictures = [view for pose in poses.values() for view in views(avatar.posed(pose, pelvis))[:2]]
+show.picture_row(*pictures, height_px=230)
 
 # %% [markdown]
-# With random weights LHM is a cloud of random colours in the shape of the body; the geometry of
-# anchors and posing is what there is to see. The
-# [quickstart](00_quickstart.ipynb) shows what a *trained* regressor of this kind paints.
+# With random weights, LHM is a cloud of random colours in the shape of the body. What you can see
+# here is the geometry of anchors and posing. The [quickstart](00_quickstart.ipynb) shows an avatar
+# from a *trained* regressor of this kind.
+
+# %% [markdown]
+# ## What causes the blur on the back
+# Our own small model (`toolkit.coarse`) is such a regressor, and it blurs the backs of its avatars.
+# The usual explanation: many backs $t$ fit one photo, the squared error is smallest at their mean
+# $m$, so the avatar $b$ must be this mean.
 #
-# ## What the blur behind is made of
-# Our small LHM (`coarse.small`) is such a regressor, and its backs are blurred. The usual reading:
-# many backs $t$ fit one photo, squared error is least at their mean $m$, so the avatar $b$ must be
-# that mean. It can be tested. Our people are drawn by a program, which can draw *twins*: the same
-# photo, and what it hides drawn again. **Guess:** is the last picture the one before it?
+# We can test this. Our people are drawn by a program, and the program can draw *alternatives*:
+# people who look the same in the photo, but whose hidden parts are drawn again. **Guess:** will the
+# last picture below look like the one before it?
 
 # %%
-from types import SimpleNamespace
-
-from toolkit.body.anchors import sample_anchors
-from toolkit.coarse import small as small_lhm
-from toolkit.measure import variance
-from toolkit.people import alternatives as twins
-from toolkit.people.draw.photo import photo_camera, photo_of
-from toolkit.people.draw.render import render_person
-from toolkit.people.sample import sample_person
-
-own = model.load_body()
+own_body = load_body()
 someone = sample_person(9, "val")
 photo, exact = photo_of(someone, (320, 320), supersample=2)
-given = SimpleNamespace(
-    betas=someone.betas,
-    pose=someone.pose,
-    transl=someone.transl,
-    camera=photo_camera(someone.photo_camera, (320, 320)),
+photo, exact_mask = torch.from_numpy(photo) / 255, exact.alpha[0, ..., 0]
+true_body = PhotoBody(
+    someone.betas,
+    someone.pose,
+    someone.transl,
+    photo_camera(someone.photo_camera, (320, 320)),
+    torch.zeros(33, 3),
+    exact_mask.numpy(),
+    torch.ones(55, dtype=torch.bool),
 )
-places = sample_anchors(own, num=4000 if fast else 20_000)
-photo = torch.from_numpy(photo) / 255
-coarse = small_lhm.predict(
-    small_lhm.load_coarse(), photo, exact.alpha[0, ..., 0], given, own, places
+places = sample_anchors(own_body, num=4000 if fast else 20_000)
+coarse = predict(load_coarse(), photo, exact_mask, true_body, own_body, places)
+standing = Avatar(coarse, Rig.build(own_body, places, someone.betas)).posed(
+    a_pose(), someone.transl
 )
+
+# %%
 behind = orbit_cameras([180.0], [0.0], radius_m=5.0, size=(256, 150), target=(0, -0.1, 0))
-group = [someone, *twins.twins(someone, 3 if fast else 11)]
-drawn = [render_person(p, behind, pose=motion.a_pose()) for p in group]
+group = [someone, *sample_alternatives(someone, 3 if fast else 11)]
+drawn = [render_person(p, behind, pose=a_pose()) for p in group]
 t, cover = (torch.stack([getattr(d, k) for d in drawn]) for k in ("rgb", "alpha"))
-standing = rig.Avatar(coarse, rig.Rig.build(own, places, someone.betas)).posed(
-    motion.a_pose(), someone.transl
-)
-b, m = api.render(standing, behind).rgb, t.mean(0)
-picture_row(photo, *t[:4, 0], m[0], b[0], height_px=230)
+b, m = render(standing, behind).rgb, t.mean(0)
+show.picture_row(photo, *t[:4, 0], m[0], b[0], height_px=230)
 
 # %% [markdown]
-# Photo; four backs that fit it, the first is the true one; their mean; the avatar. Exactly, over
-# the twins:
+# From left to right: the photo; four backs that fit it, of which the first is the true one; the
+# mean of all backs; the avatar. Over the alternatives, this holds exactly:
 #
 # $$\overline{|b-t|^2} = \underbrace{|b-m|^2}_{\text{bias}} +
 # \underbrace{\overline{|m-t|^2}}_{\text{variance}}$$
 #
-# No function of the photo gets below the variance. (With $M$ twins, $m$ is itself off by
-# variance$/M$; the toolkit takes that from the bias.)
+# No function of the photo can get below the variance. (With $M$ alternatives, $m$ itself is off by
+# variance$/M$; the toolkit subtracts this from the bias.)
 
 # %%
 inside = cover[..., 0].mean(0) > 0.5
@@ -431,7 +429,7 @@ error = (b - t).square().mean(-1)[:, inside].mean()
 bias = (b - m).square().mean(-1)[inside].mean()
 spread = (t - m).square().mean(-1)[:, inside].mean()
 assert torch.allclose(error, bias + spread, rtol=1e-4)
-split = variance.split_error(b, t, inside.float())
+split = split_error(b, t, inside.float())
 assert abs(float(split.total) - float(error)) < 1e-5
 print(f"x 1000: error {1000 * error:.1f} = bias {1000 * bias:.1f} + variance {1000 * spread:.1f}")
 print(
@@ -440,44 +438,49 @@ print(
 )
 
 # %% [markdown]
-# Not the mean: the mean keeps the edges, the avatar has lost them. For 24 people 85 % of the error
-# behind is bias (`docs/results.md`): what the photo does tell, and this model does not carry round.
-#
+# The avatar is not the mean: the mean keeps the edges, the avatar has lost them. Most of its error
+# is bias. The photo does contain this information, but the model does not carry it to the back.
+# `docs/results.md` has the same measurement for more people.
+
+# %% [markdown]
 # ## A released checkpoint
-# Put into one folder (sub-folders are searched):
+# Put these files into one folder (sub-folders are searched, too):
 # - `config.json` and `model.safetensors` of `3DAIGC/LHM-MINI`, `LHM-500M`, `LHM-500M-HF`, `LHM-1B`
-#   or `LHM-1B-HF` on the Hugging Face Hub (or ModelScope, `Damo_XR_Lab/…`);
-# - `1_20000.ply` (MINI) or `1_40000.ply` of LHM's prior archive: the query points are not in the
-#   checkpoint;
-# - a Sapiens-1B backbone, `sapiens*.safetensors`, `.pth` or TorchScript `.pt2`. A TorchScript file
-#   holds code besides tensors; take it only from its publisher.
-#
-# Then set `profile = "full"`, `weights` and `body_file` above. Left empty, they are looked up where
-# `python -m toolkit doctor` looks, which also has the commands that fetch them. Code is Apache-2.0;
-# LHM's weights, Sapiens and SMPL-X are for non-commercial research.
-#
+#   or `LHM-1B-HF`, from the Hugging Face Hub or from ModelScope (`Damo_XR_Lab/…`);
+# - `1_20000.ply` (MINI) or `1_40000.ply` from LHM's prior archive, because the query points are not
+#   in the checkpoint;
+# - a Sapiens-1B backbone: `sapiens*.safetensors`, `.pth` or TorchScript `.pt2`. A TorchScript file
+#   contains code as well as tensors; take it only from its publisher.
+
+# %% [markdown]
+# Then set `profile = "full"`, `weights` and `body_file` above. If you leave them empty, the files
+# are looked up where `python -m toolkit doctor` looks; it also prints the commands that fetch them.
+# The code is under Apache-2.0. LHM's weights, Sapiens and SMPL-X are for non-commercial research.
+
+# %% [markdown]
 # ## Any 3DGS file
-# LHM++ and others write a plain PLY in the T-pose. `bind` hangs each Gaussian on the nearest
-# surface point: skinning from there, offset and orientation in the anchor's frame. Here the file
-# is our own, so the truth is known: bind it, walk, compare.
+# LHM++ and others write a plain PLY in the T-pose. `bind` attaches each Gaussian to the nearest
+# point of the surface: the skinning weights come from this point, and offset and orientation are
+# expressed in its frame. Here the file is our own, so we know the truth: bind it, let it walk, and
+# compare.
 
 # %%
 avatar.gaussians.save_ply(out / "foreign.ply")
 foreign = Gaussians.load_ply(out / "foreign.ply")
-bound = bind.bind(foreign, body, guess.betas)
+bound = bind(foreign, body, photo_body.betas)
 error_mm = 1000 * (bound.posed(walking).means - avatar.posed(walking).means).norm(dim=1)
 print(
     f"{len(foreign)} Gaussians bound; after re-posing {error_mm.median():.2f} mm off (median), "
     f"99 % below {error_mm.quantile(0.99):.1f} mm"
 )
-picture_row(
+show.picture_row(
     *views(bound.posed(torch.zeros(55, 3), pelvis)),
     *views(bound.posed(walking, pelvis)),
     height_px=270,
 )
 
 # %%
-# Check: these hold for a released checkpoint too
+# Check: all of this also holds for a released checkpoint
 other = lhm.pose(net.model, output, torch.ones(10), walking)
 assert torch.equal(other.rgb, output.rgb), "shape or pose changed the network's output"
 assert len(gaussians) == len(net.points) == len(anchors)
@@ -491,42 +494,58 @@ print("all checks passed")
 # %% [markdown]
 # ## Exercises
 # 1. Reverse `net.points` before `lhm.forward`. The set of points is the same; why are the Gaussians
-#    not? (Which of them are now "head"?)
-# 2. Write the context update of the *last* block. What is left out, and why can it be?
-# 3. Bind the PLY in the walking pose, with arms close to the hips, instead of the T-pose. Where do
-#    the large errors sit after re-posing to the T-pose?
+#    different? (Which of them are now "head"?)
+# 2. Write the update of the context in the *last* block. What is left out, and why is that
+#    possible?
+# 3. Bind the PLY in the walking pose, with the arms close to the hips, instead of the T-pose. Where
+#    are the large errors after re-posing to the T-pose?
+
+# %% [markdown]
+# <details><summary>Solution 1</summary>
 #
-# <details><summary>Solutions</summary>
-#
-# 1. The *place in the list* carries meaning: the first three quarters count as body, the rest as
-#    head, and skinning weights and the upper body's smaller size limit are stored by index.
-#    Reversed, the "head" block gets points of legs and trunk, and each point is carried by another
-#    one's weights: with 2,000 points on the tiny instance `query_points` moves by 18 mm (median)
-#    and by up to 0.63 m. Attention itself does not care about the order.
-# 2. Only keys and values of the context are used; nobody reads the context afterwards. So the
-#    second update, the feed-forward net and `to_add_out` are left out, the query of the context
-#    need not be computed, and its modulation has two parts instead of six:
-#    ```python
-#    cscale, cshift = b.norm1_context(t)          # two chunks come as (scale, shift)
-#    cn = norm(c) * (1 + cscale) + cshift
-#    query = a.norm_q(heads(a.to_q(xn)))          # of the points alone
-#    x = x + gate * a.to_out[0](F.scaled_dot_product_attention(query, key, value)
-#                               .transpose(1, 2).flatten(2))
-#    ```
-#    with `key` and `value` as above; this equals `trunk.layers[-1].body_dit` to the last bit.
-# 3. `bind.bind(posed, body, betas, walking, transl)`: with 6,000 Gaussians 1 cm off the skin the
-#    median stays below 0.01 mm, but the worst one in a hundred is 31 mm off and the worst 0.19 m.
-#    They hang on the shoulders and the spine: in the armpits the nearest surface point of a chest's
-#    Gaussian is on the arm, and the other way round. In the A-pose: 9 mm and 0.09 m; in the T-pose:
-#    nothing.
+# The *place in the list* has a meaning. The first three quarters count as body and the rest as
+# head; the skinning weights and the smaller size limit of the upper body are stored by index. After
+# the reversal, the "head" block gets points of legs and trunk, and each point moves with the
+# skinning weights of another one. So `query_points` lie in the wrong places, some of them far away.
+# Attention itself does not depend on the order.
 #
 # </details>
+
+# %% [markdown]
+# <details><summary>Solution 2</summary>
 #
+# Only keys and values of the context are used, because nobody reads the context afterwards. So the
+# second update, the feed-forward net and `to_add_out` are left out, the query of the context is not
+# needed, and its modulation has two parts instead of six:
+#
+# ```python
+# cscale, cshift = b.norm1_context(t)          # two chunks come as (scale, shift)
+# cn = norm(c) * (1 + cscale) + cshift
+# query = a.norm_q(heads(a.to_q(xn)))          # of the points alone
+# x = x + gate * a.to_out[0](F.scaled_dot_product_attention(query, key, value)
+#                            .transpose(1, 2).flatten(2))
+# ```
+#
+# `key` and `value` are as above. The result equals `trunk.layers[-1].body_dit` to the last bit.
+#
+# </details>
+
+# %% [markdown]
+# <details><summary>Solution 3</summary>
+#
+# Use `bind(posed, body, betas, walking, transl)`. Most Gaussians come back to their place, but a
+# few are far off. They sit at the shoulders and along the spine: in the armpits, the nearest
+# surface point of a Gaussian of the chest is on the arm, and the other way round. In the A-pose
+# there are fewer such errors, and in the T-pose there are none.
+#
+# </details>
+
+# %% [markdown]
 # ## Recap
-# Two encoders turn person and head into tokens; fixed points read them through joint attention;
-# five heads decode offset, scale, rotation, opacity and colour; skinning does the rest. Written:
-# `tiny/` and `foreign.ply`. In the toolkit: `coarse.lhm.network`, `coarse.lhm.blocks`, `coarse.lhm.posing`,
-# `coarse.lhm.encoders`, `coarse.lhm.predict`, `body.bind`.
+# Two encoders turn person and head into tokens. Fixed points read them through joint attention.
+# Five heads decode offset, scale, rotation, opacity and colour, and skinning does the rest. Written
+# to disk: `tiny/` and `foreign.ply`. In the toolkit: `toolkit.coarse.lhm` (`network`, `blocks`,
+# `encoders`, `posing`, `from_photo`) and `toolkit.body.bind`.
 #
-# *References.* Qiu et al. 2025 (LHM); Esser et al. 2024 (SD3, MM-DiT); Oquab et al. 2023 and
-# Darcet et al. 2023 (DINOv2, registers); Khirodkar et al. 2024 (Sapiens); Loper et al. 2015 (SMPL).
+# *References.* Qiu et al. 2025 (LHM); Esser et al. 2024 (SD3, MM-DiT); Oquab et al. 2023 and Darcet
+# et al. 2023 (DINOv2, registers); Khirodkar et al. 2024 (Sapiens); Loper et al. 2015 (SMPL).

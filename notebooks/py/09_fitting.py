@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # 09 The refit: pictures back into Gaussians
+# # The refit: pictures back into Gaussians
 #
 # photo → body → coarse Gaussians → turntable → SDEdit → **refit** → animation
 #
@@ -19,21 +19,22 @@
 #
 # **You will learn**
 # - why the refit keeps every Gaussian on its anchor, and which losses move it;
-# - to write that loop in 20 lines, and that `toolkit.refine.refit` does the same;
-# - whom the refit believes, and why the photo comes first;
-# - which part of a gain is the prior's: the controls, and the bound that true views set;
-# - what becomes of details that the views do not agree on.
-#
-# **You need** nothing but the toolkit. The person is procedural, so its true views are known. Its
-# true body is used here: what the *body fit* adds to the errors is another question
+# - to write this loop in 20 lines, and that `toolkit.refine.fit` does the same;
+# - which of two targets the refit follows, and why the photo comes first;
+# - which part of a gain is due to the prior: the controls, and the bound from true views;
+# - what becomes of details on which the views do not agree.
+
+# %% [markdown]
+# **You need** nothing but the toolkit. The person is procedural, so the true views are known. We
+# also use the true body. How much the *body fit* adds to the errors is a different question
 # (`docs/evaluation.md`, misalignment).
 
 # %% tags=["parameters"]
-profile = "embedded"  # without effect: a person with known truth needs the embedded models
+profile = "embedded"  # without effect: the known truth belongs to the embedded models
 seed = 0  # of the orbit, the noise and the fits
 person_seed = 1  # which validation person; no model was trained on any of them
 out_dir = "../runs/fitting"  # where the results go
-fast = False  # few steps and views, for tests; the pictures are then not worth looking at
+fast = False  # few steps and views, for tests; the pictures are then poor
 
 # %%
 from pathlib import Path
@@ -42,25 +43,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from toolkit.body import motion, rig
-from toolkit.coarse.observe import observe
-from toolkit.evaluate.variants import unsharp_mask
-from toolkit.measure import blur, drift, sectors
-from toolkit.measure.metrics import masked_psnr
-from toolkit.measure.ssim import ssim_map
-from toolkit.people.draw import photo as people_photo
-from toolkit.people.draw import render as people_render
-from toolkit.people.sample import sample_person
-from toolkit.photo.crop import crop_photo
-from toolkit.photo.photo_body import PhotoBody
-from toolkit.prior import orbit as orbits
-from toolkit.profiles.base import PipelineConfig, load_profile
-from toolkit.refine import turntable as refine
-from toolkit.refine.refit import FitConfig, LearningRates, fit
-from toolkit.refine.target import FitTarget
-from toolkit.render import api
-from toolkit.show.export import write_image
-from toolkit.show.viewer import picture_row
+from toolkit import Avatar, PipelineConfig, load_profile, pipeline, prior, refine, show
+from toolkit.body import a_pose, load_clip, pose_gaussians
+from toolkit.evaluate import unsharp_mask
+from toolkit.measure import azimuths_deg, band_contrast, masked_psnr, measure_drift, ssim_map
+from toolkit.people import photo_camera, photo_of, render_person, sample_person
+from toolkit.photo import Photo, PhotoBody
+from toolkit.refine import FitConfig, FitTarget, LearningRates
+from toolkit.render import render
 
 torch.set_num_threads(1)  # the same sums in the same order on every machine
 steps, num_views = (4, 5) if fast else (80, 13)
@@ -70,82 +60,81 @@ print(f"{config.num_gaussians} Gaussians, {steps} steps, {num_views} views")
 
 # %% [markdown]
 # ## A person whose back we know
-# The coarse model sees the photo alone. The turntable shows its avatar in the A pose from all
-# sides, and `truth` is the same person in the same pose from the same cameras.
+# The coarse model sees only the photo. The turntable shows its avatar in the A pose from all sides.
+# `truth` is the same person in the same pose, seen by the same cameras.
 
 # %%
 person = sample_person(person_seed, "val")
-picture, exact = people_photo.photo_of(person, (384, 384), supersample=2)
-image, mask = torch.from_numpy(np.float32(picture) / 255), exact.alpha[0, ..., 0]
+picture, exact = photo_of(person, (384, 384), supersample=2)
+photo, mask = Photo(np.float32(picture) / 255), exact.alpha[0, ..., 0]
 body = PhotoBody(
     person.betas,
     person.pose,
     person.transl,
-    people_photo.photo_camera(person.photo_camera, (384, 384)),
+    photo_camera(person.photo_camera, (384, 384)),
     torch.zeros(33, 3),
     mask.numpy(),
     torch.ones(55, dtype=torch.bool),
 )
-surface = stages.make_anchors(config.num_gaussians)
-coarse = rig.Avatar(
-    stages.predict_coarse(image, mask, body, surface),
-    rig.Rig.build(stages.body_model, surface, body.betas),
-)
-visible = observe(crop_photo(image, mask, body.camera), body, stages.body_model, surface).visible
-path = orbits.orbit(orbits.OrbitConfig(num_views=num_views, seed=seed))
-with torch.no_grad():
-    turntable = refine.render_turntable(coarse, path, visible)
-a_pose, at_home = motion.a_pose(), -coarse.rig.joints[0]
-true = people_render.render_person(
-    person, turntable.cameras, pose=a_pose, transl=at_home, supersample=2
-)
+anchors = stages.make_anchors(config.num_gaussians)
+coarse = pipeline.predict_coarse(stages, photo, body, anchors)
+visible = pipeline.seen_anchors(photo, body, stages, anchors)
+turntable = pipeline.make_turntable(coarse, visible, config, stages)
+pose, transl = a_pose(), -coarse.rig.joints[0]
+truth = render_person(person, turntable.cameras, pose=pose, transl=transl, supersample=2)
 some = [0, num_views // 4, num_views // 2]  # front, side, back
-picture_row(image, *turntable.rgb[some], *true.rgb[some], height_px=300)
+show.picture_row(photo.rgb, *turntable.rgb[some], *truth.rgb[some], height_px=300)
 
 # %% [markdown]
-# Photo; coarse front, side and back; the truth. The photo is the only one of these pictures that
-# the avatar was made from.
+# From left to right: the photo; the coarse avatar from the front, the side and the back; the truth.
+# The photo is the only one of these pictures that the avatar was made from.
 #
 # ## What a refit aims at
-# A `FitTarget` is a stack of pictures that show the avatar in *one* pose, with cameras, and with a
-# **confidence** a pixel. There are two: the clip (refined by the prior; A pose) and the photo (its
-# own pose and camera). Where the photo saw the person, the clip counts only 0.3: the prior repaints
-# a face it never saw, and the photo *is* the face. Seen pixels are found by painting each Gaussian
-# with whether the photo's camera saw its anchor.
+# A `FitTarget` is a stack of pictures that show the avatar in *one* pose. It has cameras, and a
+# **confidence** for each pixel. We use two targets: the clip, refined by the prior, in the A pose;
+# and the photo, with its own pose and camera.
+
+# %% [markdown]
+# Where the photo saw the person, the clip is weighted by 0.3 only. The prior has never seen this
+# face and paints it anew, while the photo shows the true one. To find the seen pixels, each
+# Gaussian is painted with a flag that says whether the photo's camera saw its anchor.
 
 # %%
-edit = config.sdedit()
-prior = stages.load_prior(num_views, *config.clip_size)
-clip = refine.refine_clip(prior, turntable, edit, generator=torch.Generator().manual_seed(seed))
-clip_target = refine.clip_target(turntable, clip, at_home)
-photo_target = refine.photo_target(image, mask, body)
+video_prior = stages.load_prior(num_views, *config.clip_size)
+noise = torch.Generator().manual_seed(seed)
+clip = refine.refine_clip(video_prior, turntable, config.edit, generator=noise)
+clip_target = refine.clip_target(turntable, clip, transl)
+photo_target = refine.photo_target(torch.from_numpy(photo.rgb), mask, body)
 trust = clip_target.confidence.expand(-1, -1, -1, 3)
 print(
     f"the photo saw {visible.float().mean():.0%} of the Gaussians; confidence of the clip "
     f"{clip_target.confidence.min():.1f} to {clip_target.confidence.max():.1f}"
 )
-picture_row(*clip[some], *trust[some], photo_target.rgb[0], height_px=300)
+show.picture_row(*clip[some], *trust[some], photo_target.rgb[0], height_px=300)
 
 # %% [markdown]
-# The prior's clip, how far it is trusted (dark: the photo shall rule), the photo as a target.
+# From left to right: the prior's clip; the confidence of its pixels (dark where the photo counts
+# more); the photo as a target.
 #
 # ## The loop, written out
-# As many Gaussians after as before, in the same order: nothing is cloned, split or pruned, since
-# each hangs on an anchor that carries its skinning weights. What moves is
-# $\mu$, $q$, $\log s$, $\mathrm{logit}\,o$ and the colour $c$. With $w$ the confidence and $A$
-# the person's area in pixels, the loss of a target is
+# After the refit there are as many Gaussians as before, in the same order. None is cloned, split or
+# pruned, because each of them belongs to an anchor that has its skinning weights. The refit changes
+# $\mu$, $q$, $\log s$, $\mathrm{logit}\,o$ and the colour $c$.
+
+# %% [markdown]
+# Let $w$ be the confidence and $A$ the person's area in pixels. The loss of a target is
 #
 # $$ \frac1A \sum_{p} w\,\bigl(0.8\,|I - \hat I|\bigr) + 0.2 \sum_p w\,(1 - \mathrm{SSIM})/2
 #    \cdot \tfrac1A + 0.2 \cdot \frac1A \sum_p w\,|\alpha - \hat\alpha| $$
 #
-# and two terms say *stay*: $2\cdot10^{-4}\,\overline{|\Delta\mu|^2}$ (mm²) and
-# $10^{-3}\,(\overline{\Delta \log s^2} + \overline{\Delta \mathrm{logit}\,o^2})$. No scale
-# grows by more than $e^{0.4}$, or thin needles make fur.
+# Two more terms keep the Gaussians near their start: $2\cdot10^{-4}\,\overline{|\Delta\mu|^2}$
+# (mm²) and $10^{-3}\,(\overline{\Delta \log s^2} + \overline{\Delta \mathrm{logit}\,o^2})$. No
+# scale may grow by more than $e^{0.4}$; thin needles would look like fur.
 
 
 # %%
 def gaussians_of(raw):
-    """What is optimised -> physical values."""
+    """Physical values of the parameters that are optimised."""
     return coarse.gaussians.replace(
         means=raw["means"],
         quats=F.normalize(raw["quats"], dim=-1),
@@ -157,8 +146,8 @@ def gaussians_of(raw):
 
 def picture_loss(gaussians, target):
     """L1, D-SSIM and silhouette of all views of a target, per pixel of the person."""
-    drawn = api.render(
-        rig.pose_gaussians(gaussians, coarse.rig, target.pose, target.transl), target.cameras
+    drawn = render(
+        pose_gaussians(gaussians, coarse.rig, target.pose, target.transl), target.cameras
     )
     w, area = target.confidence, target.alpha.sum((1, 2, 3))
     image, wanted = w * drawn.rgb, w * target.rgb
@@ -183,8 +172,9 @@ def start():
     return {name: value.clone().requires_grad_() for name, value in raw.items()}
 
 
+# %%
 raw, first, losses = start(), start(), []
-short = max(3, steps // 4)  # all views in each step are dear; a fit shows four
+short = max(3, steps // 4)  # we show all views in every step, which is expensive
 adam = torch.optim.Adam(
     [{"params": [raw[name]], "lr": getattr(LearningRates(), name)} for name in raw], eps=1e-7
 )
@@ -205,14 +195,21 @@ for _ in range(short):
     losses.append(loss.item())
 
 # %% [markdown]
-# `toolkit.refine.refit.fit` is this loop with more care: it shows four views a step, each once before one
-# comes again; it puts white, black or coloured backgrounds behind both pictures, so that a hole in
-# the avatar costs; the photo, one view at the price of four, is shown in every second step with
-# twice the weight; and it works out each pose once. With these switched off it does what we do.
+# `toolkit.refine.fit` is this loop with more care. It shows four views per step, and each of them
+# once before any comes again. It puts a white, black or coloured background behind both pictures,
+# so that a hole in the avatar costs something. The photo is a single view, as expensive as four, so
+# it is shown in every second step with twice the weight. And each pose is computed only once. With
+# these options switched off, it does what we do.
 
 # %%
-plain = FitConfig(steps=short, views_per_step=num_views, random_background=False, seed=seed)
-theirs, history = fit(coarse.gaussians, coarse.rig, [clip_target], plain)
+plain = FitConfig(steps=short, views_per_step=num_views, random_background=False)
+theirs, history = refine.fit(
+    coarse.gaussians,
+    coarse.rig,
+    [clip_target],
+    plain,
+    generator=torch.Generator().manual_seed(seed),
+)
 apart = (theirs.means - gaussians_of(raw).means).norm(dim=-1).mean()
 way = (theirs.means - coarse.gaussians.means).norm(dim=-1).mean()
 print(
@@ -223,48 +220,48 @@ print(
 
 # %% [markdown]
 # ## How we score
-# On directions *between* those of the clip, in the clip's pose: a refit may learn a view by heart.
-# PSNR inside the true silhouette; sharpness is the energy of the two finest octaves over the
-# truth's (1 is right, above 1 is noise); drift is the way of the centres.
+# We score directions *between* those of the clip, in the pose of the clip, because a refit may
+# learn single views by heart. PSNR is measured inside the true silhouette. Sharpness is the energy
+# of the two finest octaves, divided by that of the truth: 1 is right, above 1 is noise. Drift is
+# the distance that the centres have moved.
 
 # %%
-held_out = orbits.Orbit((torch.arange(8) + 0.5) * 45.0, torch.tensor([5.0]))
-between = orbits.turntable_cameras(held_out, size=(256, 128))
-truth = people_render.render_person(person, between, pose=a_pose, transl=at_home, supersample=2)
-turned = np.abs((sectors.azimuths_deg(between) + 180) % 360 - 180)
+held_out = prior.Orbit((torch.arange(8) + 0.5) * 45.0, torch.tensor([5.0]))
+between = prior.turntable_cameras(held_out, size=(256, 128))
+unseen = render_person(person, between, pose=pose, transl=transl, supersample=2)
+turned = np.abs((azimuths_deg(between) + 180) % 360 - 180)
+
+
+def energy(rgb, alpha):
+    """Energy of the two finest octaves, summed over views."""
+    bands = [band_contrast(r, a)[:2] for r, a in zip(rgb, alpha, strict=True)]
+    return np.nansum([(band**2).sum() for band in bands])
 
 
 def score(gaussians):
     """PSNR in front (to 60 degrees) and from the side and behind, sharpness there, drift."""
     with torch.no_grad():
-        drawn = api.render(rig.pose_gaussians(gaussians, coarse.rig, a_pose, at_home), between)
-    psnr, behind = masked_psnr(drawn.rgb, truth.rgb, truth.alpha > 0.5).numpy(), turned > 60
-    energy = [
-        np.nansum(
-            [
-                (blur.band_contrast(r, m)[:2] ** 2).sum()
-                for r, m in zip(rgb[behind], truth.alpha[behind] * drawn.alpha[behind], strict=True)
-            ]
-        )
-        for rgb in (drawn.rgb, truth.rgb)
-    ]
+        drawn = render(pose_gaussians(gaussians, coarse.rig, pose, transl), between)
+    psnr = masked_psnr(drawn.rgb, unseen.rgb, unseen.alpha > 0.5).numpy()
+    behind = turned > 60
+    both = unseen.alpha[behind] * drawn.alpha[behind]
     return {
         "front": psnr[~behind].mean(),
         "behind": psnr[behind].mean(),
-        "sharpness": energy[0] / energy[1],
-        "drift_mm": drift.measure_drift(coarse.gaussians, gaussians).mean_mm,
+        "sharpness": energy(drawn.rgb[behind], both) / energy(unseen.rgb[behind], both),
+        "drift_mm": measure_drift(coarse.gaussians, gaussians).mean_mm,
     }
 
 
 # %%
 def refit(*targets, **changes):
     """The toolkit's refit of the coarse avatar."""
-    return fit(
-        coarse.gaussians, coarse.rig, targets, FitConfig(**{"steps": steps, "seed": seed} | changes)
-    )[0]
+    settings = FitConfig(**{"steps": steps} | changes)
+    generator = torch.Generator().manual_seed(seed)
+    return refine.fit(coarse.gaussians, coarse.rig, targets, settings, generator=generator)[0]
 
 
-def show(rows):
+def print_scores(rows):
     print(f"{'':34}PSNR front  behind  sharpness  drift mm")
     for name, g in rows.items():
         s = score(g)
@@ -275,15 +272,16 @@ def show(rows):
 
 
 # %% [markdown]
-# ## Whom to believe in front
-# Guess first: a prior that repaints the front a little redder, at full trust, at 0.3 and at 0?
-# Photo and clip then tell two stories about the same Gaussians, and the weight decides.
+# ## Which target wins in front
+# Suppose that a prior repaints the front a little redder. **Guess:** what will the refit do if the
+# clip counts fully, with 0.3, or with 0 where the photo saw the person? Photo and clip then
+# contradict each other about the same Gaussians, and the weight decides.
 
 # %%
 redder = (clip * torch.tensor([1.0, 0.75, 0.75])).where(turntable.alpha > 0.5, clip)
-told = {
+by_trust = {
     f"trust {t:.1f}": refit(
-        refine.clip_target(turntable, redder, at_home, trust_seen=t), photo_target
+        refine.clip_target(turntable, redder, transl, trust_seen=t), photo_target
     )
     for t in (1.0, 0.3, 0.0)
 }
@@ -291,59 +289,66 @@ told = {
 
 def front(gaussians, camera=turntable.cameras[0]):
     with torch.no_grad():
-        posed = rig.pose_gaussians(gaussians, coarse.rig, a_pose, at_home)
-        return api.render(posed, camera).rgb[0]
+        posed = pose_gaussians(gaussians, coarse.rig, pose, transl)
+        return render(posed, camera).rgb[0]
 
 
 def red(rgb, seen=turntable.seen[0, ..., 0] > 0.7):
     return float((rgb[..., 0] - rgb[..., 1])[seen].mean())
 
 
-left = {
-    name: (red(front(g)) - red(turntable.rgb[0])) / (red(redder[0]) - red(turntable.rgb[0]))
-    for name, g in told.items()
-}
-print("share of the tint that came through:", {name: f"{v:.0%}" for name, v in left.items()})
-picture_row(redder[0], *(front(g) for g in told.values()), true.rgb[0], height_px=300)
+without, full = red(turntable.rgb[0]), red(redder[0])
+tint = {name: (red(front(g)) - without) / (full - without) for name, g in by_trust.items()}
+print("share of the tint that came through:", {name: f"{v:.0%}" for name, v in tint.items()})
+show.picture_row(redder[0], *(front(g) for g in by_trust.values()), truth.rgb[0], height_px=300)
 
 # %% [markdown]
-# Left what the clip says, right the truth. Photo and clip count the same in sum, but the clip
-# spreads it over all its views, and few of them see the face: so the photo leads even at equal
-# trust, and less trust takes the rest. At 0 nobody speaks for what the photo saw at a grazing angle
-# and smeared; 0.3 is between. Where the photo did not look (the back, hidden hands) the tint stays.
+# Left: what the clip says. Right: the truth. Photo and clip have the same weight in total, but the
+# clip spreads it over all of its views, and only a few of them show the face. So the photo leads
+# even at equal trust, and less trust removes the rest of the tint.
 #
-# ## Whose gain is it? Controls and a bound
-# A refit alone changes numbers: it fits the photo. So every gain is held against refits to
-# pictures that hold nothing new:
+# At trust 0, nothing constrains the parts that the photo saw at a grazing angle and smeared; 0.3 is
+# a compromise. Where the photo did not look (the back, hidden hands), the tint stays.
+
+# %% [markdown]
+# ## Where the gain comes from: controls and a bound
+# A refit alone changes the numbers, because it fits the photo. So we compare every gain with refits
+# to pictures that contain nothing new:
 # - **self-refit**: the coarse avatar's own turntable;
-# - **unsharp**: that turntable through an unsharp mask: contrast without knowledge;
-# - **one-shot**: the prior's clip, what `avatar` does;
-# - **progressive**: three rounds from the front to the back; each renders the better avatar again,
-#   so that the prior continues what the last round decided (Difix3D's idea);
-# - **upper bound**: the true views. What is missing here, no prior can bring: it is the count of
-#   Gaussians, the pixels of the clip, the steps.
+# - **unsharp**: this turntable after an unsharp mask: contrast without knowledge;
+# - **one-shot**: the prior's clip, as in `avatar`;
+# - **progressive**: three refits from the front to the back. Each one renders the better avatar
+#   again, so the prior continues from the last result (the idea of Difix3D);
+# - **upper bound**: the true views. No prior can bring what is missing here: it comes from the
+#   number of Gaussians, the size of the clip and the number of steps.
 
 
 # %%
 def progressive():
-    def again(avatar, target):
-        config = FitConfig(steps=-(-steps // 3), seed=seed)
-        gaussians, _ = fit(avatar.gaussians, avatar.rig, [target, photo_target], config)
-        return rig.Avatar(gaussians, avatar.rig)
+    def refit_again(avatar, target):
+        settings = FitConfig(steps=-(-steps // 3))
+        generator = torch.Generator().manual_seed(seed)
+        targets = [target, photo_target]
+        gaussians, _ = refine.fit(
+            avatar.gaussians, avatar.rig, targets, settings, generator=generator
+        )
+        return Avatar(gaussians, avatar.rig)
 
-    def repaint(now):
+    def edit_again(now):
         noise = torch.Generator().manual_seed(seed)
-        return refine.refine_clip(prior, now, edit, generator=noise)
+        return refine.refine_clip(video_prior, now, config.edit, generator=noise)
 
-    return refine.progressive_refit(coarse, path, visible, repaint, again).gaussians
+    path = turntable.orbit
+    return refine.progressive_refit(coarse, path, visible, edit_again, refit_again).gaussians
 
 
+# %%
 def to_clip(rgb):
-    return refit(refine.clip_target(turntable, rgb, at_home), photo_target)
+    return refit(refine.clip_target(turntable, rgb, transl), photo_target)
 
 
-everything = torch.ones_like(true.alpha)
-true_target = FitTarget(a_pose, at_home, turntable.cameras, true.rgb, true.alpha, everything)
+everything = torch.ones_like(truth.alpha)
+true_target = FitTarget(pose, transl, turntable.cameras, truth.rgb, truth.alpha, everything)
 rows = {
     "coarse": coarse.gaussians,
     "self-refit": to_clip(turntable.rgb),
@@ -352,28 +357,31 @@ rows = {
     "prior, progressive": progressive(),
     "upper bound: true views": refit(true_target, photo_target),
 }
-show(rows)
+print_scores(rows)
 
 # %%
 with torch.no_grad():
     views = {
-        name: api.render(rig.pose_gaussians(g, coarse.rig, a_pose, at_home), between).rgb
+        name: render(pose_gaussians(g, coarse.rig, pose, transl), between).rgb
         for name, g in rows.items()
     }
 sheet = [
-    picture_row(*(rgb[i] for rgb in (*views.values(), truth.rgb)), height_px=230) for i in (0, 2, 4)
+    show.picture_row(*(rgb[i] for rgb in (*views.values(), unseen.rgb)), height_px=230)
+    for i in (0, 2, 4)
 ]
-picture_row(torch.from_numpy(np.float32(np.concatenate(sheet)) / 255), height_px=700)
+show.picture_row(torch.from_numpy(np.float32(np.concatenate(sheet)) / 255), height_px=700)
 
 # %% [markdown]
-# Columns as in the table, the truth last; rows: front, side, back, none of them a fitted view. Read
-# the table against *self-refit*, not against *coarse*: only what is better than both controls came
-# from the prior. One person proves nothing; `docs/results.md` has the measured ones.
-#
+# The columns are the rows of the table, with the truth last. The rows are front, side and back;
+# none of them is a fitted view. Compare with *self-refit*, not with *coarse*: only what is better
+# than both controls came from the prior. One person proves nothing; `docs/results.md` has the
+# measured ones.
+
+# %% [markdown]
 # ## Details on which the views disagree
-# A video prior paints each frame anew. Here the true views are moved by a random jitter of a few
-# pixels, a different one a view: each picture is as sharp as before, and there is no 3D detail that
-# all of them show. What will the refit make of it?
+# A video prior may paint each frame anew. Here we shift the true views by a random jitter of a few
+# pixels, a different one per view. Each picture is as sharp as before, but there is no 3D detail
+# that all of them show. What will the refit make of this?
 
 
 # %%
@@ -381,105 +389,114 @@ def jittered(pixels):
     """Every view moved by its own offset, of `pixels` RMS along each axis."""
     noise = np.random.default_rng(seed).normal(0, pixels, (num_views, 2)).round().astype(int)
     moved = [
-        torch.roll(torch.cat([true.rgb[i], true.alpha[i]], -1), tuple(noise[i]), (0, 1))
+        torch.roll(torch.cat([truth.rgb[i], truth.alpha[i]], -1), tuple(noise[i]), (0, 1))
         for i in range(num_views)
     ]
     stack = torch.stack(moved)
-    return FitTarget(a_pose, at_home, turntable.cameras, stack[..., :3], stack[..., 3:], everything)
+    return FitTarget(pose, transl, turntable.cameras, stack[..., :3], stack[..., 3:], everything)
 
 
-torn = {f"views off by {px} px": refit(jittered(px)) for px in (0, 1, 3)}
-show(torn)
+disagreeing = {f"views off by {px} px": refit(jittered(px)) for px in (0, 1, 3)}
+print_scores(disagreeing)
 with torch.no_grad():
     back = between[[4]]
-picture_row(*(front(g, back) for g in torn.values()), truth.rgb[4], height_px=330)
+show.picture_row(*(front(g, back) for g in disagreeing.values()), unseen.rgb[4], height_px=330)
 
 # %% [markdown]
-# It averages. The L1 loss pulls each colour towards the median of what the views say, and the
-# result is blurred though no picture was. So frame-by-frame sharpening cannot be lifted into 3D; a
-# prior that makes all views *at once* can, as far as its frames agree. That is why `consistency` is
-# a column of the evaluation.
+# The refit averages. The L1 loss pulls each colour towards the median of what the views say, so the
+# result is blurred although no picture was. Sharpening frame by frame can therefore not be lifted
+# into 3D. A prior that makes all views *at once* can, as far as its frames agree.
 #
 # ## Drift, and why it matters in other poses
-# A Gaussian that leaves its anchor fits the A pose and then swings on the wrong bone. The stay
-# term is weak (1 mm RMS costs as much as 0.0002 of L1); what holds is that there are few steps, and
-# that unseen Gaussians get no gradient. Without it:
+# A Gaussian that leaves its anchor may fit the A pose and then swing with the wrong bone. The term
+# that keeps it near its start is weak: 1 mm RMS costs as much as 0.0002 of L1. What mainly limits
+# the drift is that there are few steps, and that unseen Gaussians get no gradient. Without this
+# term:
 
 # %%
 free = refit(clip_target, photo_target, stay=0.0, shape=0.0)
-show({"with the stay terms": rows["prior, one-shot"], "without": free})
-moves = {
-    name: 1e3 * (g.means - coarse.gaussians.means).norm(dim=-1)
-    for name, g in (("with", rows["prior, one-shot"]), ("without", free))
-}
-print(
-    {
-        name: f"median {m.median():.2f}, 95 % {m.quantile(0.95):.2f}, most {m.max():.1f} mm"
-        for name, m in moves.items()
-    }
-)
-walk = motion.load_clip("walk").facing_camera()
+compared = {"with the stay terms": rows["prior, one-shot"], "without": free}
+print_scores(compared)
+for name, g in compared.items():
+    moved = 1e3 * (g.means - coarse.gaussians.means).norm(dim=-1)
+    print(
+        f"{name}: median {moved.median():.2f}, 95 % {moved.quantile(0.95):.2f}, "
+        f"most {moved.max():.1f} mm"
+    )
+walk = load_clip("walk").facing_camera()
 stride = walk.poses[len(walk) // 2]
 with torch.no_grad():
     striding = [
-        api.render(rig.pose_gaussians(g, coarse.rig, stride, at_home), between[[0]]).rgb[0]
+        render(pose_gaussians(g, coarse.rig, stride, transl), between[[0]]).rgb[0]
         for g in (coarse.gaussians, rows["prior, one-shot"], free)
     ]
-picture_row(*striding, height_px=330)
+show.picture_row(*striding, height_px=330)
 
 # %%
-# Check: these hold in the fast profile too
+# Check: all of this also holds in the fast profile
 assert all(len(g) == len(coarse.gaussians) for g in rows.values()), "a Gaussian came or went"
 assert losses[-1] <= losses[0] and history.loss[-1] <= history.loss[0], "the loss did not fall"
 assert abs(losses[0] - float(history.loss[0])) < 0.05 * losses[0], (
-    "another loss than toolkit.refine.refit"
+    "another loss than toolkit.refine.fit"
 )
-assert left["trust 0.0"] < left["trust 1.0"], "trust has no effect"
-assert apart < 0.5 * way, "another way than toolkit.refine.refit"
+assert tint["trust 0.0"] < tint["trust 1.0"], "trust has no effect"
+assert apart < 0.5 * way, "another way than toolkit.refine.fit"
 bound, own = (score(rows[n]) for n in ("upper bound: true views", "coarse"))
 assert bound["behind"] > own["behind"], "true views did not help"
 assert (
     fast
-    or score(torn["views off by 3 px"])["sharpness"]
-    < 0.9 * score(torn["views off by 0 px"])["sharpness"]
+    or score(disagreeing["views off by 3 px"])["sharpness"]
+    < 0.9 * score(disagreeing["views off by 0 px"])["sharpness"]
 ), "disagreement did not blur"
 Path(out_dir).mkdir(parents=True, exist_ok=True)
-write_image(Path(out_dir) / "refits.png", np.concatenate(sheet))
+show.write_image(Path(out_dir) / "refits.png", np.concatenate(sheet))
 print("all checks passed; written: refits.png")
 
 # %% [markdown]
 # ## Exercises
-# 1. Give the photo no say (`refit(clip_target)`), and look from the photo's own camera: pose the
-#    result by `photo_target.pose` and take the PSNR against `photo_target.rgb`.
-# 2. Replace L1 by a squared error in `picture_loss` and aim at `jittered(3)`. Which one ends nearer
-#    to the truth?
-# 3. Let scales grow freely (`growth=10.0`). Is the guard at work in this fit?
+# 1. Leave the photo out (`refit(clip_target)`) and look from the photo's own camera: pose the
+#    result by `photo_target.pose` and compute the PSNR to `photo_target.rgb`.
+# 2. Replace L1 by a squared error in `picture_loss` and aim at `jittered(3)`. Which of the two
+#    comes nearer to the truth?
+# 3. Let the scales grow freely (`growth=10.0`). Does the limit play a role in this fit?
+
+# %% [markdown]
+# <details><summary>Solution 1</summary>
 #
-# <details><summary>Solutions</summary>
+# In the view of the photo, the clip alone ends *below* the coarse avatar, and both targets together
+# end far above it: the prior repaints a front that was right, and the photo corrects this. From
+# behind, the photo says nothing and changes little.
 #
-# 1. The clip alone ends *below* the coarse avatar in the photo's view, both together far above it:
-#    the prior repaints a front that was right, and the photo takes it back. From behind, the photo
-#    is silent and changes little.
+# ```python
+# for g in (coarse.gaussians, refit(clip_target), rows["prior, one-shot"]):
+#     posed = pose_gaussians(g, coarse.rig, photo_target.pose, photo_target.transl)
+#     seen = render(posed, photo_target.cameras).rgb
+#     print(masked_psnr(seen, photo_target.rgb, photo_target.alpha > 0.5))
+# ```
 #
-#    ```python
-#    for g in (coarse.gaussians, refit(clip_target), rows["prior, one-shot"]):
-#        posed = rig.pose_gaussians(g, coarse.rig, photo_target.pose, photo_target.transl)
-#        seen = api.render(posed, photo_target.cameras).rgb
-#        print(masked_psnr(seen, photo_target.rgb, photo_target.alpha > 0.5))
-#    ```
-# 2. `l1 = (image - wanted).square().mean(-1)`, and the loop again. L1 does: it asks for the median
-#    of what the views say, a squared error for the mean, which follows every outlier.
-# 3. `refit(clip_target, photo_target, growth=10.0).scales / coarse.gaussians.scales`: hardly one
-#    Gaussian in a hundred comes near $e^{0.4} \approx 1.49$, and the table does not change. The
-#    guard is for longer fits, where needles are the cheapest way to draw fine streaks.
 # </details>
+
+# %% [markdown]
+# <details><summary>Solutions 2 and 3</summary>
 #
+# **2.** Write `l1 = (image - wanted).square().mean(-1)` and run the loop again. L1 comes nearer. It
+# leads to the median of what the views say; a squared error leads to the mean, which follows every
+# outlier.
+#
+# **3.** Look at `refit(clip_target, photo_target, growth=10.0).scales / coarse.gaussians.scales`.
+# Only very few Gaussians come near $e^{0.4} \approx 1.49$, and the table does not change. The limit
+# is there for longer fits, in which needles are the cheapest way to draw fine streaks.
+#
+# </details>
+
+# %% [markdown]
 # ## Recap
-# - One to one: no Gaussian is added or removed, so that rigging survives the refit.
-# - L1 + D-SSIM + silhouette, weighted by confidence; the photo rules where it saw.
-# - A gain is the prior's only if it beats self-refit and unsharp; true views bound it from above.
+# - One to one: no Gaussian is added or removed, so the rigging survives the refit.
+# - L1 + D-SSIM + silhouette, weighted by confidence; the photo counts more where it saw the person.
+# - A gain is due to the prior only if it beats self-refit and unsharp; true views bound it from
+#   above.
 # - Views that disagree are averaged: consistency comes before sharpness.
 #
 # **References:** *Generative Refinement of Single-View to 3D Animatable Human*, Sec. 3; Kerbl et
 # al. 2023 (3DGS loss); Wu et al. 2025, Difix3D+ (progressive update); Wang et al. 2004 (SSIM);
-# `toolkit.{fit, fit_target, refine}`, `toolkit.evaluate`.
+# `toolkit.refine`, `toolkit.evaluate`.
