@@ -76,9 +76,10 @@ def standing(numbers: dict) -> str:
         f"Of the goals above the floor these were missed: {', '.join(missed)}.",
         f"- **Why.** One photo says little about the body's depth: the true body would give "
         f"{side:+.1f} dB at the side and {back:+.1f} dB behind, more than any refinement. The "
-        "embedded prior is small and blurs what it is not sure of. And the Gaussians may not "
-        "multiply: even fitted to the true views they reach only "
-        f"{bound['sharpness']['mean']:.2f} of the truth's sharpness.",
+        "embedded prior is small and blurs what it is not sure of: the colours of what the photo did "
+        "not show. The refit itself does not bind, given better pictures "
+        f"({bound['psnr']['mean'] - numbers['table']['coarse']['side_back']['psnr']['mean']:+.1f} dB "
+        "when it is fitted to the true views).",
     ]
     return "\n".join(lines) + "\n"
 
