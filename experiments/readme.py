@@ -54,7 +54,7 @@ def standing(numbers: dict) -> str:
         numbers["misalignment"][name]["texture_offset_px"]["estimated"]["mean"]
         for name in ("coarse", "one_shot")
     )
-    bound = numbers["table"]["upper_bound"]["side_back"]
+    bound, coarse = (numbers["table"][n]["side_back"] for n in ("upper_bound", "coarse"))
     gains = [
         f"{targets[name]['mean']:+{form}}"
         for name, form in (
@@ -76,10 +76,9 @@ def standing(numbers: dict) -> str:
         f"Of the goals above the floor these were missed: {', '.join(missed)}.",
         f"- **Why.** One photo says little about the body's depth: the true body would give "
         f"{side:+.1f} dB at the side and {back:+.1f} dB behind, more than any refinement. The "
-        "embedded prior is small and blurs what it is not sure of: the colours of what the photo did "
-        "not show. The refit itself does not bind, given better pictures "
-        f"({bound['psnr']['mean'] - numbers['table']['coarse']['side_back']['psnr']['mean']:+.1f} dB "
-        "when it is fitted to the true views).",
+        "embedded prior is small and blurs what it is not sure of: the colours of what the photo "
+        "did not show. The refit itself does not bind: fitted to the true views it gains "
+        f"{bound['psnr']['mean'] - coarse['psnr']['mean']:+.1f} dB.",
     ]
     return "\n".join(lines) + "\n"
 
