@@ -7,40 +7,45 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numba import njit
 
-from toolkit.render.cpu import autograd as cpu
 from toolkit.render.cpu import threads
 from toolkit.render.cpu.simd import lanes, load, store
 
-# A counted minimum of floating-point operations for one pixel-Gaussian pair with three channels; a
-# fused multiply-add counts two. What does not change along a column of pixels is left out.
+ROOT = Path(__file__).resolve().parents[1]
+
+# The least number of floating-point operations for one pixel-Gaussian pair with three channels. A
+# fused multiply-add counts as two. What does not change along a column of pixels is left out.
 FORWARD = {
     "dy": 1,
     "exponent, two multiply-adds": 4,
     "exp, degree 5 and its scaling": 12,
     "alpha and its weight": 2,
-    "rest of the light": 1,
+    "light that still passes": 1,
     "three channels": 6,
 }
 BACKWARD = {
     "alpha again": 18,
-    "weight and light": 2,
+    "weight, and light that still passes": 2,
     "colour times gradient": 7,
     "gradient of three channels": 6,
-    "rest of the loss": 1,
+    "part of the loss that lies behind": 1,
     "gradient of alpha": 5,
     "three sums down the column": 6,
 }
 FLOPS = {"forward": sum(FORWARD.values()), "both": sum(FORWARD.values()) + sum(BACKWARD.values())}
 
+# Function that `threads.run` is given to the stage that it belongs to.
 STAGES = {
-    "Projection.forward": "projection",
-    "Compositing.forward": "sort and bin",
+    "_forward_task": "projection",
+    "_plan_images": "sort and bin",
     "composite_forward": "compositing",
     "Projection.backward": "projection, backward",
     "composite_backward": "compositing, backward",
@@ -49,7 +54,7 @@ STAGES = {
 
 
 @njit(nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
-def _multiply_adds(values, rounds):
+def _multiply_adds(values: Float[np.ndarray, " 96"], rounds: int) -> None:
     """Twelve chains of eight-lane multiply-adds: enough to hide their latency."""
     at = values.ctypes.data
     scale, step = lanes(0.999), lanes(1e-3)
@@ -64,7 +69,7 @@ def _multiply_adds(values, rounds):
 
 
 def peak_flops(rounds: int = 1_000_000, tries: int = 60) -> float:
-    """Float32 operations a second on the allowed threads, at the kernels' eight lanes.
+    """Float32 operations per second on the allowed threads, at the kernels' eight lanes.
 
     The best of many short runs, so that a moment of quiet is enough.
     """
@@ -74,41 +79,43 @@ def peak_flops(rounds: int = 1_000_000, tries: int = 60) -> float:
     return 2 * 12 * 8 * rounds * len(calls) / best
 
 
-def clocks() -> np.ndarray:
+def clocks() -> Float[np.ndarray, " 2"]:
     """Now, on the clock and in CPU time of all threads, seconds."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def _wall(function) -> float:
+def _wall(function: Callable[[], object]) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 @contextmanager
-def stage_times():
-    """Seconds on the clock and of the CPU in each stage of our rasteriser, while the block runs."""
+def stage_times() -> Iterator[dict[str, Float[np.ndarray, " 2"]]]:
+    """Seconds on the clock and of the CPU in each stage of our rasteriser, while the block runs.
+
+    All stages start their kernels through `threads.run`, which is replaced by one that reads the
+    clocks.
+    """
     seconds, run = defaultdict(lambda: np.zeros(2)), threads.run
 
-    def timed(kernel, calls):
+    def timed(kernel: Callable, calls: list[tuple]) -> None:
         name = getattr(kernel, "py_func", kernel).__qualname__.split(".<locals>")[0]
         start = clocks()
         run(kernel, calls)
         seconds[STAGES.get(name, name)] += clocks() - start
 
-    cpu.threads.run = timed
+    threads.run = timed
     try:
         yield seconds
     finally:
-        cpu.threads.run = run
+        threads.run = run
 
 
 CHILD = """
-import json, sys, time, torch
-sys.path.insert(0, sys.argv[1])
-from standing_person import portrait_camera
-from toolkit.gaussians import Gaussians
-from toolkit.render.api import rasterization
+import json, time, torch
+from benchmarks.standing_person import portrait_camera
+from toolkit.render.rasterizer import rasterization
 def run(n, px):
     g = torch.Generator().manual_seed(0)
     scene = [torch.tensor([0.25, 0.8, 0.12]) * torch.randn(n, 3, generator=g).clamp(-1, 1),
@@ -133,12 +140,9 @@ print(json.dumps({"first_call_s": first[0], "first_call_cpu_s": first[1],
 
 def fresh_process() -> dict[str, float]:
     """First forward and backward of a new process, and its peak memory above the inputs."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    return json.loads(
-        subprocess.run(
-            [sys.executable, "-c", CHILD, here], check=True, text=True, capture_output=True
-        ).stdout
-    )
+    command = [sys.executable, "-c", CHILD]
+    child = subprocess.run(command, check=True, text=True, capture_output=True, cwd=ROOT)
+    return json.loads(child.stdout)
 
 
 def describe() -> dict[str, object]:
@@ -146,8 +150,8 @@ def describe() -> dict[str, object]:
     name = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as lines:
-            found = [x.split(":")[1].strip() for x in lines if x.startswith("model name")]
-            name = found[0] if found else name
+            models = [x.split(":")[1].strip() for x in lines if x.startswith("model name")]
+            name = models[0] if models else name
     return {
         "cpu": name,
         "cores": os.cpu_count(),

@@ -12,9 +12,20 @@ ALPHA_MIN, ALPHA_MAX, T_STOP, EPS2D, NEAR = 1 / 255, 0.999, 1e-4, 0.3, 0.01
 TILE = 32  # pixels; 16 is slower here: more tiles, and each costs some 30 torch calls
 
 
-def rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, height):  # noqa: PLR0913 - gsplat's
-    """Picture (1,H,W,D), alpha (1,H,W,1), and a dictionary with the number of pairs."""
+def rasterization(  # noqa: PLR0913 - gsplat's signature
+    means: Float[Tensor, "N 3"],
+    quats: Float[Tensor, "N 4"],
+    scales: Float[Tensor, "N 3"],
+    opacities: Float[Tensor, " N"],
+    colors: Float[Tensor, "N D"],
+    viewmats: Float[Tensor, "1 4 4"],
+    Ks: Float[Tensor, "1 3 3"],
+    width: int,
+    height: int,
+) -> tuple[Float[Tensor, "1 H W D"], Float[Tensor, "1 H W 1"], dict[str, int]]:
+    """Picture, alpha, and a dictionary with the number of pixel-Gaussian pairs."""
     mean2d, cov, depth = _project(means, quats, scales, viewmats[0], Ks[0], (width, height))
+    # Half width and height of the box outside which alpha is below ALPHA_MIN.
     half = (
         2
         * cov.diagonal(dim1=1, dim2=2).detach()
@@ -39,8 +50,15 @@ def rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, 
     return picture[..., :-1], picture[..., -1:], {"pairs": pairs}
 
 
-def _project(means, quats, scales, view, K, size):
-    """Picture means (N,2), blurred covariances (N,2,2), depths (N,). Source: Zwicker 2001."""
+def _project(
+    means: Float[Tensor, "N 3"],
+    quats: Float[Tensor, "N 4"],
+    scales: Float[Tensor, "N 3"],
+    view: Float[Tensor, "4 4"],
+    K: Float[Tensor, "3 3"],
+    size: tuple[int, int],
+) -> tuple[Float[Tensor, "N 2"], Float[Tensor, "N 2 2"], Float[Tensor, " N"]]:
+    """Means in the picture, blurred covariances, depths. Source: Zwicker et al. 2001."""
     w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
     R = torch.stack(
         [
@@ -66,11 +84,14 @@ def _project(means, quats, scales, view, K, size):
         [torch.diag_embed(focal / depth[:, None]), (-focal * slope_in / depth[:, None])[..., None]],
         -1,
     )
+    # cov = J V R S S^T R^T V^T J^T (3DGS, equations 5 and 6), and the blur
     M = J @ view[:3, :3] @ (R.unflatten(-1, (3, 3)) * scales[:, None])
     return focal * slope + centre, M @ M.mT + EPS2D * torch.eye(2), depth
 
 
-def _composite(splats, corner: Tensor, size) -> tuple[Float[Tensor, "h w X"], int]:
+def _composite(
+    splats: list[Tensor], corner: Tensor, size: tuple[int, int]
+) -> tuple[Float[Tensor, "h w X"], int]:
     """One tile, splats near to far: colours and alpha, and how many pairs took part."""
     mean, conic, opacity, colors = splats
     ys, xs = torch.meshgrid(torch.arange(size[1]), torch.arange(size[0]), indexing="ij")
@@ -82,8 +103,9 @@ def _composite(splats, corner: Tensor, size) -> tuple[Float[Tensor, "h w X"], in
     )
     alpha = (opacity[:, None] * torch.exp(-power)).clamp_max(ALPHA_MAX)
     alpha = torch.where(alpha >= ALPHA_MIN, alpha, 0)
-    after = torch.cumprod(1 - alpha, 0)
+    after = torch.cumprod(1 - alpha, 0)  # light that passes each splat, (splats, pixels)
     before = torch.cat([torch.ones_like(pixels[None, :, 0]), after[:-1]])[: len(after)]
+    # A pixel is full at T_STOP: the splat that would fill it is left out, and all behind it.
     weight = torch.where(after > T_STOP, alpha * before, 0)
     out = torch.cat([weight.T @ colors, weight.sum(0)[:, None]], 1)
     return out.reshape(size[1], size[0], -1), int((weight > 0).sum())

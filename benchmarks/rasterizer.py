@@ -1,30 +1,29 @@
 """How fast is the rasteriser, against what one would write in torch, gsplat, and any rival?
 
-    python benchmarks/rasterizer.py                        # the table, and runs/rasterizer.json
-    python benchmarks/rasterizer.py --curves               # also cost against size, with a picture
-    python benchmarks/rasterizer.py --rival some/module.py # its `rasterization`, gsplat's arguments
+    python -m benchmarks.rasterizer                     # the table, and runs/rasterizer.json
+    python -m benchmarks.rasterizer --curves            # also cost against size, with a picture
+    python -m benchmarks.rasterizer --rival FILE.py     # its `rasterization`, gsplat's arguments
 
-Scene: `standing_person.py`. Times are medians after warm-up; run on an otherwise idle machine.
+Scene: `benchmarks/standing_person.py`. Times are medians after warm-up; run it on a machine that
+does nothing else.
 """
 
-import argparse
 import importlib.util
 import json
-import sys
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
 import torch
+import typer
 
-sys.path.insert(0, str(Path(__file__).parent))
-import machine
-import plain_torch
-from standing_person import portrait_camera, standing_person
-
+from benchmarks import machine, plain_torch
+from benchmarks.curves import curves, draw_curves
+from benchmarks.standing_person import standing_person
+from benchmarks.timing import Rasterize, job, measure
 from toolkit.gaussians import Gaussians
-from toolkit.render.api import rasterization
+from toolkit.render.rasterizer import rasterization
 from toolkit.run.files import atomic_path
-from toolkit.show import style
+from tools.command import run
 
 # Gaussians, pixels, what is timed, wanted per second on two cores
 CASES = [
@@ -33,74 +32,49 @@ CASES = [
     (160_000, 512, "forward", 25),
     (20_000, 256, "both", 80),
 ]
-COUNTS = (5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000)
-SIZES = (128, 256, 512, 768, 1024)
-WARM_UPS = 3
-MOST_S = 60.0  # a slow rival stops after this long, but not before three runs
 
 
-def measure(function, repeats: int) -> dict[str, float]:
-    """Median seconds on the clock and of the CPU (all threads)."""
-    start = machine.clocks()
-    slow = _timed(function)[0] > 1
-    for _ in range(0 if slow else WARM_UPS - 1):
-        function()
-    runs = []
-    while len(runs) < repeats and (len(runs) < 3 or (machine.clocks() - start)[0] < MOST_S):
-        runs.append(_timed(function))
-    wall, cpu = np.median(runs, axis=0).tolist()
-    return {"wall_s": wall, "cpu_s": cpu, "runs": len(runs)}
-
-
-def _timed(function) -> np.ndarray:
-    start = machine.clocks()
-    function()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return machine.clocks() - start
-
-
-def job(rasterize, gaussians: Gaussians, size_px: int, kind: str, device: str = "cpu"):
-    """A function without arguments that renders (and backpropagates) once, and gives all back."""
-    g, camera = gaussians.to(device), portrait_camera(size_px).to(device)
-    leaves = [
-        t.clone().requires_grad_(kind == "both")
-        for t in (g.means, g.quats, g.scales, g.opacities, g.colors)
-    ]
-
-    def once():
-        with torch.set_grad_enabled(kind == "both"):
-            out = rasterize(*leaves, camera.viewmats, camera.Ks, size_px, size_px)
-        if kind == "both":
-            torch.autograd.grad(out[0].sum() + out[1].sum(), leaves)
-        return out
-
-    return once
-
-
-def load_rival(path: str):
-    """The function `rasterization` of a Python file."""
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+def load_rival(path: Path) -> Rasterize:
+    """The function `rasterization` of a Python file, which need not be in any package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.rasterization
 
 
-def contestants(rivals: list[str], plain: bool) -> dict[str, tuple]:
+def contestants(rivals: list[Path], plain: bool) -> dict[str, tuple[Rasterize, str]]:
     """Name to (function, device)."""
-    found = {"ours": (rasterization, "cpu")}
+    named = {"ours": (rasterization, "cpu")}
     if plain:
-        found["plain torch"] = plain_torch.rasterization, "cpu"
+        named["plain torch"] = plain_torch.rasterization, "cpu"
     if torch.cuda.is_available():
-        found["gsplat"] = rasterization, "cuda"  # hands over to gsplat
-    return found | {Path(p).stem: (load_rival(p), "cpu") for p in rivals}
+        named["gsplat"] = rasterization, "cuda"  # hands over to gsplat
+    return named | {path.stem: (load_rival(path), "cpu") for path in rivals}
 
 
-def run_case(case: tuple, people: dict, rivals: dict, options) -> dict:
-    """All contestants on one case, with pairs a second and the bound."""
+def run_case(
+    case: tuple[int, int, str, int],
+    person: Gaussians,
+    rivals: dict[str, tuple[Rasterize, str]],
+    repeats: int,
+    peak_flops: float,
+) -> dict:
+    """All contestants on one case.
+
+    Args:
+        case: a row of `CASES`.
+        person: the scene with that many Gaussians.
+        rivals: name to (function, device), as from `contestants`.
+        repeats: runs of each.
+        peak_flops: of this machine, for the bound.
+
+    Returns:
+        a row of the report: times, errors against ours, pixel-Gaussian pairs, and the bound, the
+        seconds that the arithmetic of these pairs would take at the machine's peak.
+    """
     num, size_px, kind, target = case
-    want, alpha, _ = job(rasterization, people[num], size_px, "forward")()
-    pairs = job(plain_torch.rasterization, people[num], size_px, "forward")()[2]["pairs"]
+    want, alpha, _ = job(rasterization, person, size_px, "forward")()
+    pairs = job(plain_torch.rasterization, person, size_px, "forward")()[2]["pairs"]
     row = {
         "gaussians": num,
         "pixels": size_px,
@@ -111,22 +85,23 @@ def run_case(case: tuple, people: dict, rivals: dict, options) -> dict:
         "results": {},
     }
     for name, (function, device) in rivals.items():
-        once = job(function, people[num], size_px, kind, device)
+        once = job(function, person, size_px, kind, device)
         off = (once()[0].detach().cpu() - want).abs()
-        row["results"][name] = measure(once, options.repeats) | {
+        row["results"][name] = measure(once, repeats) | {
             "pixels_off_by_1e-4": int((off > 1e-4).any(-1).sum()),
             "largest_error": float(off.max()),
         }
-    ours = job(rasterization, people[num], size_px, kind)
+    ours = job(rasterization, person, size_px, kind)
     with machine.stage_times() as seconds:
-        for _ in range(options.repeats):
+        for _ in range(repeats):
             ours()
-    row["stages_ms"] = {k: (1e3 * v / options.repeats).tolist() for k, v in seconds.items()}
-    row["bound_s"] = pairs * machine.FLOPS[kind] / options.peak
+    row["stages_ms"] = {k: (1e3 * v / repeats).tolist() for k, v in seconds.items()}
+    row["bound_s"] = pairs * machine.FLOPS[kind] / peak_flops
     return row
 
 
 def print_case(row: dict) -> None:
+    """One line per contestant, and where our time goes."""
     ours = row["results"]["ours"]
     passes = {"forward": "forward", "both": "forward + backward"}[row["kind"]]
     print(
@@ -154,84 +129,54 @@ def print_case(row: dict) -> None:
     )
 
 
-def curves(repeats: int) -> dict[str, list]:
-    """Milliseconds of forward + backward against Gaussians (at 512 px) and pixels (at 40k)."""
-    table = {"gaussians": [], "pixels": []}
-    for num in COUNTS:
-        once = job(rasterization, standing_person(num), 512, "both")
-        table["gaussians"].append((num, 1e3 * measure(once, repeats)["wall_s"]))
-    person = standing_person(40_000)
-    for size_px in SIZES:
-        once = job(rasterization, person, size_px, "both")
-        covered = int((once()[1] > 0.5).sum())
-        table["pixels"].append((covered, 1e3 * measure(once, repeats)["wall_s"]))
-    return table
-
-
-def draw_curves(table: dict[str, list], path: Path) -> None:
-    """Both curves beside a line fitted to them: cost is a constant and a price a piece."""
-    fig = style.figure(1000, 400)
-    for k, (name, label) in enumerate(
-        {
-            "gaussians": "thousand Gaussians at 512 px",
-            "pixels": "thousand covered pixels, 40k Gaussians",
-        }.items()
-    ):
-        x, y = np.array(table[name], float).T * [[1e-3], [1]]
-        slope, start = np.polyfit(x, y, 1, w=1 / y)
-        ax = fig.add_subplot(1, 2, k + 1)
-        ax.plot(x, y, "o", color=style.STAGE_COLORS[1])
-        ax.plot(x, start + slope * x, color=style.INK, lw=1)
-        ax.set_xlabel(label, color=style.INK)
-        ax.set_title(f"{start:.1f} ms + {slope:.2f} ms per thousand", color=style.INK, fontsize=11)
-        ax.set_ylabel("ms, forward + backward")
-        style.quiet_axes(ax)
-    fig.tight_layout()
-    style.save_figure(fig, path)
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--rival", action="append", default=[], metavar="FILE.py")
-    parser.add_argument("--skip-plain", action="store_true", help="the torch tiles take minutes")
-    parser.add_argument("--curves", action="store_true", help="5k..320k and 128..1024 px")
-    parser.add_argument("--out", type=Path, default=Path("runs/rasterizer.json"))
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Print the table, write the JSON."""
-    options = parse()
-    torch.set_num_threads(options.threads)
-    about = machine.describe()
+def print_machine(about: dict, peak_flops: float) -> None:
+    """What the numbers below were measured on."""
     print(*(f"{k} {v}" for k, v in about.items()), sep=", ")
     if about["load_before"] > 0.5:
         print("The machine is busy: clock times below mean little.")
-    options.peak = machine.peak_flops()
     print(
-        f"peak {options.peak / 1e9:.0f} GFlop/s; a pair costs at least "
+        f"peak {peak_flops / 1e9:.0f} GFlop/s; a pair costs at least "
         f"{machine.FLOPS['forward']} flops forward, {machine.FLOPS['both']} with backward"
     )
+
+
+def main(
+    threads: Annotated[int | None, typer.Option(help="else as many as torch takes")] = None,
+    repeats: Annotated[int, typer.Option(help="runs of each contestant")] = 20,
+    rival: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE.py", help="may be given several times")
+    ] = None,
+    skip_plain: Annotated[
+        bool, typer.Option("--skip-plain", help="without plain torch, which takes minutes")
+    ] = False,
+    with_curves: Annotated[
+        bool, typer.Option("--curves", help="also 5k to 320k Gaussians, 128 to 1024 px")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="the report")] = Path("runs/rasterizer.json"),
+) -> None:
+    """Print the table, write the JSON."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    about, peak_flops = machine.describe(), machine.peak_flops()
+    print_machine(about, peak_flops)
     people = {num: standing_person(num) for num in sorted({case[0] for case in CASES})}
-    rivals = contestants(options.rival, not options.skip_plain)
-    report = about | {"peak_flops": options.peak, "flops_per_pair": machine.FLOPS, "cases": []}
+    rivals = contestants(rival or [], not skip_plain)
+    report = about | {"peak_flops": peak_flops, "flops_per_pair": machine.FLOPS, "cases": []}
     for case in CASES:
-        report["cases"].append(run_case(case, people, rivals, options))
+        report["cases"].append(run_case(case, people[case[0]], rivals, repeats, peak_flops))
         print_case(report["cases"][-1])
     report["fresh_process"] = machine.fresh_process()
     print(
         "\nfresh process: first call {first_call_s:.2f} s ({first_call_cpu_s:.2f} s CPU), "
         "160k at 1024 px with backward {memory_mb:.0f} MB".format(**report["fresh_process"])
     )
-    if options.curves:
-        report["curves"] = curves(options.repeats)
-        draw_curves(report["curves"], options.out.with_suffix(".png"))
-    with atomic_path(options.out) as path:
+    if with_curves:
+        report["curves"] = curves(repeats)
+        draw_curves(report["curves"], out.with_suffix(".png"))
+    with atomic_path(out) as path:
         path.write_text(json.dumps(report, indent=1))
-    print(f"written: {options.out}")
+    print(f"written: {out}")
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))

@@ -24,22 +24,24 @@ CLOTHES_M = 0.01  # off the skin
 def standing_person(num: int, seed: int = 0) -> Gaussians:
     """`num` splats on the body in the A-pose, with plain colours."""
     body = load_body()
-    draws = -(-num // MOST_ANCHORS)
+    draws = -(-num // MOST_ANCHORS)  # rounded up
     parts = [_one_draw(body, num // draws, seed + k) for k in range(draws)]
-    means, normals = (torch.cat([part[k] for part in parts]) for k in (0, 1))
+    means, quats = (torch.cat([part[k] for part in parts]) for k in (0, 1))
     distance, _ = cKDTree(means.numpy()).query(means.numpy(), k=5)
     spacing = torch.from_numpy(distance[:, 1:].mean(1)).float()[:, None]
     scales = spacing * torch.tensor([ALONG, ALONG, ACROSS])
     generator = torch.Generator().manual_seed(seed)
     colors = torch.rand(len(means), 3, generator=generator)
     opacities = 0.9 + 0.1 * torch.rand(len(means), generator=generator)
-    return Gaussians.from_colors(means, normals, scales, opacities, colors)
+    return Gaussians.from_colors(means, quats, scales, opacities, colors)
 
 
 def _one_draw(body: BodyModel, num: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Posed centres, and quaternions that turn +z onto the skin's normal."""
     anchors = sample_anchors(body, num, seed=seed)
     rig = Rig.build(body, anchors, body.named_betas(weight=0.9))
+    # The shortest turn from +z to a normal n is (1 + n.z, z x n), up to its length. Where n = -z,
+    # all axes across are equally short; x is taken.
     x, y, z = anchors.normals.unbind(-1)
     quats = torch.stack([1 + z, -y, x, torch.zeros_like(z)], -1)
     quats = torch.where((1 + z)[:, None] < 1e-6, torch.tensor([0.0, 1.0, 0.0, 0.0]), quats)
