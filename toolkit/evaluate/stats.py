@@ -167,7 +167,7 @@ def ratio_interval(
     """
     top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
 
-    def ratio(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+    def ratio(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray | np.floating:
         return a.mean(axis) / b.mean(axis)
 
     return {"mean": float(ratio(top, bottom, 0)), **_bootstrap((top, bottom), ratio, generator)}
