@@ -17,17 +17,26 @@ from toolkit.errors import fail
 
 @dataclass(frozen=True)
 class Similarity:
-    """`x -> scale * rotation x + shift`, from the estimated world to the true one."""
+    """`x -> scale * rotation x + shift`, from the estimated world to the true one.
+
+    Attributes:
+        scale: true metres per estimated metre.
+        rotation: proper, no reflection.
+        shift: metres.
+    """
 
     scale: float
     rotation: Float[Tensor, "3 3"]
     shift: Float[Tensor, " 3"]
 
     def __call__(self, points: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3"]:
+        """Points of the estimated world, brought into the true one."""
         return self.scale * points @ self.rotation.T + self.shift
 
     def into_estimated(self, cameras: Cameras) -> Cameras:
         """The true cameras as seen from the estimated world: the same pictures, depth / scale."""
+        # R x_true + t with x_true = s A x + b is s (R A x + (R b + t) / s), and a factor before
+        # the projection does not move a pixel: so R A and (R b + t) / s see the same picture
         viewmats = torch.eye(4).repeat(len(cameras), 1, 1)
         turn = cameras.viewmats[:, :3, :3]
         viewmats[:, :3, :3] = turn @ self.rotation

@@ -37,7 +37,7 @@ from toolkit.refine.turntable import Turntable
 from toolkit.run.folder import RunFolder
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1)  # a run has one profile
 def shared_anchors(profile: str, num: int) -> Anchors:
     """The anchors of a profile. They are the same for everybody, so they are made only once."""
     return load_profile(profile).make_anchors(num)
@@ -84,6 +84,7 @@ class Bench:
         config = config.resolved(profile)
         picture, person = read_person(case.photo)
         anchors = shared_anchors(config.profile, config.num_gaussians)
+        # an evaluation always resumes; the key keeps stages of other inputs from being reused
         run = open_run(case.photo, folder, config, profile, resume=True)
         return cls(case, config, profile, picture, person, anchors, run)
 
@@ -100,6 +101,7 @@ class Bench:
             transl=person.transl,
             camera=self.case.photo_camera,
         )
+        # `replace` makes a new bench, so no stage that was cached on the estimated body is shared
         folder = self.run.path.with_name(f"{self.run.path.name}_true_body")
         run = RunFolder(folder, key=self.run.key, resume=True)
         return replace(self, run=run, true_body=body)

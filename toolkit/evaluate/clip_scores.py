@@ -179,8 +179,8 @@ class ClipScorer:
 def timed(make: Callable[[], object]) -> tuple[object, float]:
     """What `make` returns, and the CPU seconds it took."""
     start = time.process_time()
-    made = make()
-    return made, time.process_time() - start
+    result = make()
+    return result, time.process_time() - start
 
 
 def summarise(scores: dict[str, Sequence[dict]], *, baseline: str, seed: int = 0) -> dict:

@@ -62,10 +62,11 @@ def restore(clip: Float[Tensor, "T H W 3"]) -> Float[Tensor, "T H W 3"]:
     Raises:
         MissingCapabilityError: a package is not installed.
     """
-    shown = (clip < 0.98).any(-1).any(0)
+    shown = (clip < 0.98).any(-1).any(0)  # (H,W): not white in some frame
     rows, columns = (torch.nonzero(shown.any(axis))[:, 0] for axis in (1, 0))
     if not len(rows):
         return clip
+    # four pixels of border, so that the network sees the outline against white
     top, left = max(0, int(rows[0]) - 4), max(0, int(columns[0]) - 4)
     window = (slice(top, int(rows[-1]) + 5), slice(left, int(columns[-1]) + 5))
     result = clip.clone()

@@ -143,7 +143,7 @@ class _Comparison:
             gains.append({n: sign * (second[n] - first[n]) for n in first.keys() & second.keys()})
         names = sorted(gains[0].keys() & gains[1].keys())
         in_photo_pose, in_novel_poses = (np.array([gain[n] for n in names]) for gain in gains)
-        if len(names) < 2 or in_photo_pose.mean() <= 0:
+        if len(names) < 2 or in_photo_pose.mean() <= 0:  # no gain of which there could be a share
             return None
         return ratio_interval(100 * in_novel_poses, in_photo_pose, self.rng())
 

@@ -70,12 +70,13 @@ def _resampled(
     a person who is drawn n times weighs each of its pairs n times.
     """
     num = pairs.shape[1]
-    off, draws = ~np.eye(num, dtype=bool), []
+    # a person is never paired with itself: that makes the estimate unbiased
+    different, draws = ~np.eye(num, dtype=bool), []
     for counts in generator.multinomial(num, [1 / num] * num, size=NUM_DRAWS):
-        weight = np.outer(counts, counts) * off
-        if weight.any():
+        weight = np.outer(counts, counts) * different
+        if weight.any():  # not if one person was drawn every time
             draws.append((weight * pairs).sum((1, 2)) / weight.sum())
-    return pairs[:, off].mean(1), np.array(draws)
+    return pairs[:, different].mean(1), np.array(draws)
 
 
 def _pair_terms(

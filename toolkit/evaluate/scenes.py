@@ -119,7 +119,7 @@ def pose_scenes(case: Case, body: PhotoBody, names: Sequence[str] = CLIPS) -> li
     true_transl = _pelvis_at_origin(case.person.betas)
     transl = _pelvis_at_origin(body.betas)
     for index, (name, pose) in enumerate(clip_poses(names).items()):
-        azimuths = np.array(POSE_AZIMUTHS_DEG) * (-1) ** index
+        azimuths = np.array(POSE_AZIMUTHS_DEG) * (-1) ** index  # left and right in turn
         center = body_center(case.person, pose, true_transl)
         cameras = cameras_around(azimuths, center).resized(side_px, side_px)
         views = true_views(case.person, cameras, azimuths, pose=pose, transl=true_transl)

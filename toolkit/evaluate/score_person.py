@@ -79,17 +79,19 @@ class PersonScorer:
 
     def _score_here(self, name: str) -> tuple[dict, np.ndarray]:
         """With this scorer's own body."""
-        made = VARIANTS[name](self.bench)
-        if not isinstance(made, Avatar):  # frames: there is no avatar that could be posed anew
-            return {"views": score_views(made, self.turntable)}, _strip(made.rgb, self.turntable)
-        drawn = self.photo.scene.draw(made)
+        variant = VARIANTS[name](self.bench)
+        if not isinstance(variant, Avatar):  # frames: there is no avatar that could be posed anew
+            return {"views": score_views(variant, self.turntable)}, _strip(
+                variant.rgb, self.turntable
+            )
+        drawn = self.photo.scene.draw(variant)
         joints = joint_errors_mm(self.photo.scene.joints, self.photo.scene.views.joints)
-        drift = measure_drift(self.bench.coarse.gaussians, made.gaussians)
+        drift = measure_drift(self.bench.coarse.gaussians, variant.gaussians)
         record = {
             "views": score_views(drawn, self.photo),
-            "poses": [score_views(ref.scene.draw(made), ref) for ref in self.poses],
+            "poses": [score_views(ref.scene.draw(variant), ref) for ref in self.poses],
             "person": joints
-            | photo_misalignment(self.bench, made)
+            | photo_misalignment(self.bench, variant)
             | {"drift_mm": drift.mean_mm, "drift_p95_mm": drift.p95_mm},
         }
         return record, _strip(drawn.rgb, self.photo)
@@ -137,7 +139,7 @@ def score_person(source: Source, out_dir: Path, config: ScoreConfig, fingerprint
         fingerprint: of the models' weights.
     """
     folder, key = Path(out_dir) / source.name, config.key(source, fingerprint)
-    need_own_person = FRAMES + TRUE_BODY  # cannot be made for people from folders
+    need_own_person = FRAMES + TRUE_BODY  # cannot be variant for people from folders
     names = (
         "truth",
         *(v for v in config.variants if source.folder is None or v not in need_own_person),

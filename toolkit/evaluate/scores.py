@@ -34,7 +34,7 @@ def score_views(drawn: Render, reference: Reference) -> dict:
     """
     views, true = reference.scene.views, reference.crops
     rgb = drawn.rgb.clamp(0, 1)
-    mask = views.alpha > 0.5
+    mask = views.alpha > 0.5  # (C,H,W,1): inside the true silhouette
     crops = reference.truth.crop_as_truth(rgb, drawn.alpha)
     # where both cover the pixel fully, an outline that is off does not count
     common = torch.minimum(views.alpha, drawn.alpha) > 0.9

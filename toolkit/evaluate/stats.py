@@ -81,7 +81,7 @@ def mean_interval(values: Values, generator: np.random.Generator) -> dict[str, f
 
     Source: Efron & Tibshirani 1993, ch. 13.
     """
-    values = np.asarray(values, np.float64)
+    values = np.asarray(values, np.float64)  # (P,)
     return {"mean": float(values.mean()), **_bootstrap((values,), np.mean, generator)}
 
 
@@ -100,7 +100,7 @@ def _bootstrap(
         n_resamples=NUM_DRAWS,
         confidence_level=LEVEL,
         method="percentile",
-        paired=True,
+        paired=True,  # the same people in every column
         rng=generator,
     ).confidence_interval
     return {"low": float(ends.low), "high": float(ends.high)}
@@ -122,7 +122,7 @@ def sign_flip_p(differences: Values, generator: np.random.Generator) -> float:
         (np.asarray(differences, np.float64),),
         np.mean,
         vectorized=True,
-        permutation_type="samples",
+        permutation_type="samples",  # with one sample: random signs
         n_resamples=NUM_FLIPS,
         rng=generator,
     )

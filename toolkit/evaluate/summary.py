@@ -148,6 +148,7 @@ def face_scale(people: People) -> float | None:
     ]
     if len(faces) < 2:
         return None
+    # the product of unit vectors is the cosine; the diagonal, a face with itself, is left out
     unit = np.stack([f / np.linalg.norm(f) for f in faces])
     return float(1 - (unit @ unit.T)[~np.eye(len(unit), dtype=bool)].mean())
 

@@ -58,6 +58,7 @@ def upper_bound(bench: Bench) -> Avatar:
     What it misses, no prior can gain: the number of Gaussians and the body's pose are the limit.
     """
     scene, views = bench.scene, bench.scene.views
+    # smaller pictures make the refit faster
     zoom = min(1.0, TRUE_FIT_PX / max(views.cameras.height, views.cameras.width))
     size = (round(views.cameras.height * zoom), round(views.cameras.width * zoom))
     rgb, alpha = (
@@ -74,7 +75,7 @@ def upper_bound(bench: Bench) -> Avatar:
         scene.cameras.resized(size[1], size[0]),
         rgb,
         alpha,
-        torch.ones_like(alpha),
+        torch.ones_like(alpha),  # weight: every pixel of the truth counts in full
     )
     return bench.fit_to(bench.coarse, [target, bench.photo_target])
 
@@ -88,6 +89,7 @@ def unsharp_mask(clip: Float[Tensor, "T H W 3"]) -> Float[Tensor, "T H W 3"]:
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / UNSHARP_PX) ** 2)
     kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)  # a row; its transpose is the column
     planes = F.pad(clip.permute(0, 3, 1, 2), (reach,) * 4, mode="replicate")
+    # a Gaussian blur is separable: along the rows, then along the columns
     smooth = F.conv2d(F.conv2d(planes, kernel, groups=3), kernel.mT, groups=3)
     smooth = smooth.permute(0, 2, 3, 1)
     return (clip + UNSHARP_AMOUNT * (clip - smooth)).clamp(0, 1)
@@ -146,7 +148,7 @@ FRAMES = ("coarse_frames", "prior_frames")
 TRUE_BODY = ("coarse_true_body", "refined_true_body")
 # what a variant is compared with, if not with "coarse"
 BASE = {"prior_frames": "coarse_frames", "refined_true_body": "coarse_true_body"}
-REFINED = "one_shot"  # what `python -m toolkit avatar` leaves
+REFINED = "one_shot"  # what `python -m toolkit avatar` makes
 
 
 def why_not(name: str, *, posable: bool) -> str | None:
