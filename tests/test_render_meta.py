@@ -17,9 +17,7 @@ torch_impl = pytest.importorskip("gsplat.cuda._torch_impl")
 
 
 def test_signature_is_gsplats():
-    mine, theirs = (
-        inspect.signature(f).parameters for f in (rasterization, gsplat.rasterization)
-    )
+    mine, theirs = (inspect.signature(f).parameters for f in (rasterization, gsplat.rasterization))
     assert list(mine) == list(theirs)
     differing = {n for n in mine if mine[n].default != theirs[n].default}
     assert differing == {"rolling_shutter"}  # its neutral value is an enum of the CUDA module
