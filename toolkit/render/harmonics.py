@@ -20,10 +20,10 @@ def sh_bases(degree: int, directions: Float[Tensor, "... 3"]) -> Float[Tensor, "
     """
     x, y, z = directions.unbind(-1)
     bases = [torch.full_like(x, SH_C0)]
-    if degree >= 1:
+    if degree >= 1:  # 3 functions: a gradient along y, z and x
         c = 0.48860251190292
         bases += [-c * y, c * z, -c * x]
-    if degree >= 2:
+    if degree >= 2:  # 5 functions, quadratic in the direction
         xx_yy, xy2 = x * x - y * y, 2 * x * y
         c, d = 0.5462742152960395, -1.092548430592079
         bases += [
@@ -33,7 +33,7 @@ def sh_bases(degree: int, directions: Float[Tensor, "... 3"]) -> Float[Tensor, "
             d * z * x,
             c * xx_yy,
         ]
-    if degree >= 3:
+    if degree >= 3:  # 7 functions, cubic
         c, d = -0.5900435899266435, 1.445305721320277 * z
         e = -2.285228997322329 * z * z + 0.4570457994644658
         bases += [
@@ -70,7 +70,9 @@ def spherical_harmonics(
     num_images = len(views)
     # p = V m + t, so the camera's centre (p = 0) is the last column of the inverse view.
     centers = torch.linalg.inv(views)[:, :3, 3]
+    # (I,N,3): from every camera to every Gaussian
     offsets = means.repeat_interleave(num_images // len(means), 0) - centers[:, None]
     bases = sh_bases(degree, torch.nn.functional.normalize(offsets, dim=-1))
     coeffs = coeffs[:, :, : bases.shape[-1]].repeat_interleave(num_images // len(coeffs), 0)
+    # (I,N,K,1) times (I,N,K,3), summed over K. Coefficients 0 give mid-grey, hence + 0.5.
     return (0.5 + (bases[..., None] * coeffs).sum(-2)).clamp_min(0.0)

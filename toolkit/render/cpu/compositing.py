@@ -92,6 +92,7 @@ class Compositing(torch.autograd.Function):
             back[:] = to_float32(backgrounds)
         picture = np.empty((num_images, height, width, channels), np.float32)
         alpha = np.empty((num_images, height, width), np.float32)
+        # used[i][slot]: did any pixel take this (Gaussian, tile) pair? The backward pass needs it.
         used = [np.empty(len(plan.entries), np.uint8) for plan in plans]
         threads.run(
             composite_forward,
@@ -101,7 +102,7 @@ class Compositing(torch.autograd.Function):
                 for span in plan.spans()
             ],
         )
-        ctx.state = plans, used
+        ctx.state = plans, used  # plain arrays: save_for_backward takes tensors only
         ctx.counts = len(opacities), len(colors), n
         outputs = torch.from_numpy(picture), torch.from_numpy(alpha[..., None])
         ctx.save_for_backward(*outputs)
@@ -163,6 +164,7 @@ def _plan_images(
     radii, means2d, depths, conics = projected
     m, q, o, c, d = (to_float32(t) for t in (means2d, conics, opacities, colors, depths))
     r = radii.numpy()
+    # opacity exp(-power) = ALPHA_MIN, solved for the power
     reaches = np.log(np.maximum(o * (1 / ALPHA_MIN), 1))
     num_images = len(r)
     plans = [None] * num_images

@@ -40,6 +40,7 @@ class Plan:
         """Ranges of tiles with about equal work, a few for each thread."""
         num_threads = threads.num_threads()
         parts = 1 if num_threads == 1 else _PARTS_PER_THREAD * num_threads
+        # offsets counts entries, so equal steps of it are equal work; find the tiles at the marks.
         marks = np.linspace(0, self.offsets[-1], parts + 1)[1:-1]
         cuts = np.searchsorted(self.offsets, marks).tolist()
         cuts = [0, *cuts, len(self.offsets) - 1]
@@ -62,6 +63,7 @@ def make_plan(
     """
     radii, means2d, depths, conics, opacities = projected
     tiles_x, tiles_y = math.ceil(size[0] / tiles.TILE_W), math.ceil(size[1] / tiles.TILE_H)
+    # Positive floats sort like their bits read as integers, which a radix sort can use.
     order = tiles.depth_order(radii, depths.view(np.uint32))
     splats, boxes = tiles.pack_splats(order, (means2d, conics, opacities), reaches, colors, size)
     offsets, entries, first_slot = tiles.fill_tiles(boxes, tiles_x, tiles_y)

@@ -60,6 +60,7 @@ class Projection(torch.autograd.Function):
         lens: Lens,
     ) -> tuple[Int[Tensor, "I N 2"], Tensor, Tensor, Tensor, Tensor]:
         scene = [to_float32(t) for t in (means, shape, scales) if t is not None]
+        # Float64 for the views: they are few, and every mean passes through them.
         opac, views = to_float32(opacities), to_float64(viewmats)
         num_images, n = len(views), means.shape[1]
         out = _empty_projection(num_images, n)
@@ -68,7 +69,7 @@ class Projection(torch.autograd.Function):
         threads.run(project_span, [(i, *span) for i in range(num_images) for span in spans])
         ctx.lens = lens
         radii, *rest = (torch.from_numpy(a) for a in out)
-        ctx.mark_non_differentiable(radii)
+        ctx.mark_non_differentiable(radii)  # integers
         ctx.save_for_backward(means, shape, scales, opacities, viewmats, radii, rest[2], rest[3])
         return radii, *rest
 
@@ -99,6 +100,8 @@ class Projection(torch.autograd.Function):
                     project_backward(entry, *known, image_gradients, target, scratch(), *spans[p])
 
         threads.run(gradient_of_span, [(p,) for p in range(len(spans))])
+        # One gradient per argument of forward: means, shape, scales (None with covariances), no
+        # opacities, viewmats, no lens. The views' parts are summed over the spans in order.
         out = [torch.from_numpy(a) for a in sums] + [None] * (3 - len(sums))
         return *out, None, torch.from_numpy(v_views.sum(0).astype(np.float32)), None
 

@@ -36,9 +36,10 @@ def rasterize_on_cpu(
     num_images = num_batches * num_cameras
     size = width, height = int(arguments["width"]), int(arguments["height"])
     antialiased = arguments["rasterize_mode"] == "antialiased"
-    flat_means = means.reshape(num_batches, n, 3)
-    views = viewmats.reshape(num_images, 4, 4)
-    opacities = arguments["opacities"].reshape(num_batches, n)
+    # Batch axes become one, and (batch entry, camera) becomes one axis of images.
+    flat_means = means.reshape(num_batches, n, 3)  # (B,N,3)
+    views = viewmats.reshape(num_images, 4, 4)  # (I,4,4)
+    opacities = arguments["opacities"].reshape(num_batches, n)  # (B,N)
 
     shapes = _shapes(arguments, (num_batches, n))
     lens = _lens(arguments, antialiased)
@@ -50,10 +51,10 @@ def rasterize_on_cpu(
         # opacity falls in the same measure: thin Gaussians do not fatten in small views. (B,N)
         # becomes (I,N), since the loss of opacity depends on the camera.
         opacities = opacities.repeat_interleave(num_cameras, 0) * compensations
-    features = _features(arguments, flat_means, views, depths)
+    features = _features(arguments, flat_means, views, depths)  # (F,N,X), F = 1, B or I
     backgrounds = _backgrounds(arguments, features.shape[-1], num_images)
 
-    lead = (*batch, num_cameras)
+    lead = (*batch, num_cameras)  # the axes that the caller gave
     entries = {
         "radii": radii.reshape(*lead, n, 2),
         "means2d": means2d.reshape(*lead, n, 2),
@@ -82,6 +83,7 @@ def _shapes(arguments: dict, lead: tuple[int, int]) -> tuple[Tensor, Tensor | No
     covars = arguments["covars"]
     if covars is None:
         return arguments["quats"].reshape(*lead, 4), arguments["scales"].reshape(*lead, 3)
+    # A covariance is symmetric: six numbers, row by row (xx, xy, xz, yy, yz, zz).
     rows, columns = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
     return covars.reshape(*lead, 3, 3)[..., rows, columns], None
 
