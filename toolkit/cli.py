@@ -26,7 +26,7 @@ def _root() -> None:
 
 
 @app.command()
-def avatar(  # noqa: PLR0913 - one argument an option
+def avatar(  # noqa: PLR0913 - one argument per option
     photo: Annotated[Path, typer.Argument(help="a PNG, JPEG or WebP with one person")],
     out: Annotated[Path, typer.Option(help="folder for the results")],
     profile: Annotated[str, typer.Option(help="embedded (CPU) or full (GPU)")] = "embedded",
@@ -93,10 +93,10 @@ def doctor(
 
 
 @app.command()
-def evaluate(  # noqa: PLR0913 - one argument an option
+def evaluate(  # noqa: PLR0913 - one argument per option
     out: Annotated[Path, typer.Option(help="folder for the results; a killed run goes on there")],
     split: Annotated[str, typer.Option(help="of our own people: val or test")] = "test",
-    people: Annotated[Path | None, typer.Option(help="folder of foreign people instead")] = None,
+    people: Annotated[Path | None, typer.Option(help="folder of other people, made elsewhere, instead")] = None,
     num: Annotated[int, typer.Option(help="at most so many people")] = 64,
     seed: Annotated[int, typer.Option(help="of the avatars and of the bootstrap")] = 0,
     variants: Annotated[str, typer.Option(help="comma-separated; else all")] = "",

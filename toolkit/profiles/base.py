@@ -5,7 +5,7 @@
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from toolkit.body.anchors import Anchors
 from toolkit.body.model import BodyModel
@@ -38,6 +38,7 @@ class Defaults:
     any_number: bool = True
 
 
+@runtime_checkable
 class Profile(Protocol):
     """The models behind the stages of a run. To try a model of your own, subclass one of the two.
 
