@@ -12,6 +12,11 @@ from toolkit.prior.turntable.shipped import load_turntable, plain_velocity
 
 TINY = TurntableConfig(channels=(8, 16, 16), embedding=16, heads=2)
 SIZE = (32, 16)
+# Two ways to compute the same thing with products of other shapes: other kernels, other roundings.
+# Each output of the stem sums 9 x 54 terms, with a relative error of sqrt(486) 2^-24; times values
+# up to 5 that is 7e-6, which the layers behind it pass on. Measured with three sets of kernels (SSE
+# to AVX-512): at most 2.2e-6.
+OTHER_SHAPES = 5e-5
 
 
 def clip(frames=5, batch=1, seed=0):
@@ -112,8 +117,8 @@ def test_angles_are_per_clip_when_asked(model):
         elevations_deg=c.elevations_deg.expand(2, -1),
     )
     v, mixed = model.velocity(x, 0.5, c), model.velocity(x, torch.tensor([0.5, 0.5]), both)
-    assert torch.allclose(mixed[0], v[0], atol=1e-5)
-    assert not torch.allclose(mixed[1], v[1], atol=1e-5)
+    assert torch.allclose(mixed[0], v[0], atol=OTHER_SHAPES)  # (T,) or (B,T) angles are embedded
+    assert (mixed[1] - v[1]).abs().max() > 100 * OTHER_SHAPES
 
 
 def test_one_step_is_the_clean_estimate_behind_pure_noise(model):
@@ -128,7 +133,8 @@ def test_a_prior_with_the_carried_input_starts_as_the_one_without(model):
     x, c = clip(), condition()
     wider, told = model.with_carried_input(), replace(c, carried=clip(seed=7))
     assert wider.config.carried and not model.config.carried
-    assert torch.allclose(wider.velocity(x, 0.5, told), model.velocity(x, 0.5, c), atol=1e-5)
+    same = wider.velocity(x, 0.5, told)  # its first layer has more channels, with zero weights
+    assert torch.allclose(same, model.velocity(x, 0.5, c), atol=OTHER_SHAPES)
     torch.nn.init.normal_(wider.net.stem.weight, std=0.2)
     looked = wider.velocity(x, 0.5, told)
     assert not torch.allclose(looked, wider.velocity(x, 0.5, c), atol=1e-3)
