@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.document import Out, TableOnly, markdown_table, number, publish
+from experiments.document import Out, TableOnly, markdown_table, mean_of, number, publish
 from experiments.evaluation import evaluate
 from toolkit.evaluate.text import COLUMNS
 from toolkit.evaluate.variants import MEANING
@@ -43,7 +43,7 @@ def measure(folder: Path | None, num: int) -> dict:
 def tables(numbers: dict) -> dict[str, str]:
     """Side and back, means."""
     rows = [
-        [MEANING[name], *(number(row[m]["mean"], COLUMNS[m][1]) for m in SHOWN)]
+        [MEANING[name], *(number(mean_of(row, m), COLUMNS[m][1]) for m in SHOWN)]
         for name, row in numbers["rows"].items()
     ]
     caption = f"{numbers['people']} {numbers['split']} people, photo alone, side and back:\n\n"

@@ -48,6 +48,11 @@ def number(value: float | None, digits: int) -> str:
     return "" if value is None or value != value else f"{value:.{digits}f}"
 
 
+def mean_of(row: dict, measure: str) -> float | None:
+    """The mean of one measure, or None where it was not measured (KID of a single person)."""
+    return (row.get(measure) or {}).get("mean")
+
+
 def rounded(value: object) -> object:
     """The same with five significant digits: a file that people read and git keeps."""
     if isinstance(value, dict):

@@ -14,7 +14,15 @@ from typing import Annotated
 
 import typer
 
-from experiments.document import NUMBERS, TableOnly, markdown_table, number, publish, read_numbers
+from experiments.document import (
+    NUMBERS,
+    TableOnly,
+    markdown_table,
+    mean_of,
+    number,
+    publish,
+    read_numbers,
+)
 from experiments.evaluation import evaluate
 from experiments.readme import (
     FLOOR,
@@ -103,7 +111,7 @@ def tables(numbers: dict) -> dict[str, str]:
 
 def means(row: dict) -> list[str]:
     """The shown measures of one row, without intervals."""
-    return [number(row[m]["mean"] if m in row else None, COLUMNS[m][1]) for m in SHOWN]
+    return [number(mean_of(row, m), COLUMNS[m][1]) for m in SHOWN]
 
 
 def on_true_body(numbers: dict) -> str:

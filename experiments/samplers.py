@@ -21,7 +21,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from experiments.clip_people import ClipSettings, load_priors, scorers
-from experiments.document import markdown_table, number, publish
+from experiments.document import markdown_table, mean_of, number, publish
 from experiments.sampler_rows import FIT_STEPS, clip_rows, refit_rows
 from toolkit.body.rig import Avatar
 from toolkit.evaluate.clip_scores import ClipScorer, summarise, timed
@@ -160,7 +160,7 @@ def table(numbers: dict, measures: tuple[str, ...]) -> str:
     lines = []
     for name in numbers["order"]:
         row = numbers["rows"][name]
-        cells = [number(row[m]["mean"] if m in row else None, COLUMNS[m][1]) for m in measures]
+        cells = [number(mean_of(row, m), COLUMNS[m][1]) for m in measures]
         lines.append([name, *cells])
     return markdown_table(["", *(COLUMNS[m][0] for m in measures)], lines)
 

@@ -18,7 +18,7 @@ import torch
 import typer
 
 from experiments.clip_people import ClipSettings, load_priors, scorers
-from experiments.document import ROOT, markdown_table, number, publish
+from experiments.document import ROOT, markdown_table, mean_of, number, publish
 from toolkit.evaluate.sweep import (
     MOST_LOST_DB,
     RULE,
@@ -141,7 +141,7 @@ def table(numbers: dict, names: list[str], measures: tuple[str, ...]) -> str:
     lines = []
     for name in names:
         row = numbers["rows"][name]
-        values = {m: row[m]["mean"] for m in measures if m in row}
+        values = {m: mean_of(row, m) for m in measures}
         if "setting" in row:
             values["sigma"] = row["setting"]["start_sigma"]
         lines.append([name, *(number(values.get(m), COLUMNS[m][1]) for m in measures)])

@@ -19,7 +19,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from toolkit.measure.perceptual import EfficientNetLite, compare_features
 
-LITE1 = {"strided": (1, 4, 7, 15), "stages": (0, 3, 6, 11), "num_blocks": 12}
+LITE1 = {"strided": (1, 4, 7, 15), "compared": (0, 3, 6, 11), "num_blocks": 12}
 WIDTHS = (16, 24, 40, 112)  # channels of the four depths
 
 
