@@ -12,6 +12,7 @@ import inspect
 from pathlib import Path
 
 from toolkit.run.files import atomic_path
+from tools.command import run
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "core.md"
@@ -158,4 +159,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(main))
