@@ -96,7 +96,9 @@ def doctor(
 def evaluate(  # noqa: PLR0913 - one argument per option
     out: Annotated[Path, typer.Option(help="folder for the results; a killed run goes on there")],
     split: Annotated[str, typer.Option(help="of our own people: val or test")] = "test",
-    people: Annotated[Path | None, typer.Option(help="folder of other people, made elsewhere, instead")] = None,
+    people: Annotated[
+        Path | None, typer.Option(help="folder of people made elsewhere, instead")
+    ] = None,
     num: Annotated[int, typer.Option(help="at most so many people")] = 64,
     seed: Annotated[int, typer.Option(help="of the avatars and of the bootstrap")] = 0,
     variants: Annotated[str, typer.Option(help="comma-separated; else all")] = "",
