@@ -408,6 +408,12 @@ def test_missing_checkpoints_name_the_command_that_fetches_them(tmp_path, monkey
         check_wan(tmp_path)
 
 
+def test_a_checkpoint_is_found_where_the_doctor_says(folders, tmp_path, monkeypatch):
+    monkeypatch.setenv("TOOLKIT_WEIGHTS", str(tmp_path))
+    copy = shutil.copytree(folders["t2v"], tmp_path / MODELS["t2v-1.3b"].weight.name)
+    assert find_wan("t2v-1.3b") == find_wan("Wan-AI/Wan2.1-T2V-1.3B-Diffusers") == copy
+
+
 def test_missing_weights_are_named(folders, tmp_path):
     copy = shutil.copytree(folders["t2v"], tmp_path / "copy")
     (copy / "vae/diffusion_pytorch_model.safetensors").unlink()
