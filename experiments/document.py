@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
 NUMBERS = ROOT / "docs" / "results"  # NAME.json
 END = "<!-- end of table -->"
+UNMEASURED = "*Not measured yet; the command in the mark above does it.*\n"
 TableOnly = Annotated[
     bool, typer.Option("--table-only", help="measure nothing; tables from the committed JSON")
 ]
