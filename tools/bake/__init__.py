@@ -1,0 +1,1 @@
+"""Bake files in data/ from public packages."""

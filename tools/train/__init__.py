@@ -1,0 +1,1 @@
+"""Train the models in data/models on procedural people."""

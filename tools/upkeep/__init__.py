@@ -1,0 +1,1 @@
+"""Keep notebooks, pictures and generated pages up to date."""
