@@ -1,5 +1,6 @@
 """One progress bar per stage, on the terminal or in a notebook; TQDM_DISABLE=1 silences it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,13 +34,14 @@ class Progress:
             name: printed before the bar.
             total: number of steps.
         """
-        quiet = {"disable": True} if _silent else {}  # not False: that would override TQDM_DISABLE
+        # tqdm itself reads TQDM_DISABLE, but its bar for notebooks does not
+        silenced = _silent or os.environ.get("TQDM_DISABLE", "") not in ("", "0")
         self.bar = tqdm(
             total=total,
             desc=f"{name:<10}",
             leave=True,
             mininterval=0.3,
-            **quiet,
+            disable=silenced,
             bar_format="{desc} {bar:24} {n_fmt}/{total_fmt} {elapsed}{postfix}",
         )
 
