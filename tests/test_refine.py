@@ -97,12 +97,10 @@ def test_silent_switches_bars_off_and_on_again(monkeypatch, capsys):
             tick()
         return bool(capsys.readouterr().err)
 
-    from tqdm.auto import tqdm
-
-    monkeypatch.setattr(
-        "toolkit.run.progress.tqdm", lambda **given: tqdm(**{"disable": False, **given})
-    )
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
     assert drawn()
     with silent():
         assert not drawn()
     assert drawn()
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert not drawn()
