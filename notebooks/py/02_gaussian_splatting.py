@@ -297,7 +297,7 @@ for (name, g), leaf, other in zip(by_hand.items(), leaves, theirs, strict=True):
 
 # %% [markdown]
 # The chain rule through Eq. 1 leads from $\mu'$ and $\Sigma'$ back to $\mu$, the quaternion and the
-# scales; `toolkit/render/cpu/project_scales.py` computes it for eight Gaussians at a time.
+# scales; `toolkit/render/cpu/project_backward.py` computes it.
 #
 # One Gaussian gets gradients from many tiles. Each (Gaussian, tile) pair therefore owns a row, and
 # the rows are added up in a fixed order. This needs no locks, and every run gives the same bits.

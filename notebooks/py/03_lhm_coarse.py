@@ -89,7 +89,7 @@ print(net.model.config)
 # count their parameters on any machine. **Guess:** which share of them is in the transformer?
 
 
-# %%
+# %% tags=["nbval-check-output"]
 def millions(module):
     return sum(p.numel() for p in module.parameters()) / 1e6
 
@@ -121,7 +121,7 @@ Markdown("\n".join(lines))
 # explains why every attention here goes through `scaled_dot_product_attention`, which keeps only a
 # strip of the matrix at a time.
 
-# %%
+# %% tags=["nbval-check-output"]
 lines = [
     "| | layers | Gaussians | weights, GB | tokens in one attention | its matrix, GB |",
     "|---|--:|--:|--:|--:|--:|",
@@ -536,7 +536,7 @@ print("all checks passed")
 # Use `bind(posed, body, betas, walking, transl)`. Most Gaussians come back to their place, but a
 # few are far off. They sit at the shoulders and along the spine: in the armpits, the nearest
 # surface point of a Gaussian of the chest is on the arm, and the other way round. In the A-pose
-# there are fewer such errors, and in the T-pose there are none.
+# these errors are smaller, and in the T-pose there are none.
 #
 # </details>
 

@@ -71,7 +71,7 @@ for file in sorted(folder.rglob("*.safetensors")):
 # the real ones here. **Guess:** which part of T2V-1.3B is the largest?
 
 
-# %%
+# %% tags=["nbval-check-output"]
 def millions(model):
     return sum(p.numel() for p in model.parameters()) / 1e6
 
@@ -343,7 +343,7 @@ show.picture_row(show.figure_pixels(fig), height_px=330)
 # The pipeline of diffusers 0.42 does four things without a warning. Our code raises an error
 # instead.
 
-# %%
+# %% tags=["nbval-check-output"]
 small = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
 quiet = call | {"height": 32, "width": 32, "num_inference_steps": 4}
 frames = pipeline(video=small, **quiet | {"output_type": "pt"}).frames
@@ -433,7 +433,7 @@ for name in ("t2v-1.3b", "t2v-14b"):
 # transformer *swapped* out while the VAE works; or the transformer *streamed*, block by block, from
 # main memory.
 
-# %%
+# %% tags=["nbval-check-output"]
 print(f"21 views of 832 x 480, bf16\n{'card':>5}  {'model':9} transformer  VAE    text   peak GB")
 for name in ("t2v-1.3b", "t2v-14b"):
     for memory_gb in wan.PRESETS_GB:

@@ -102,7 +102,8 @@ show_clips(people[0], *((mean + c * step).reshape(people[0].shape) for c in (-1,
 # %% [markdown]
 # From left to right: a person; one step down along the first direction; the mean of all people; one
 # step up.
-#
+
+# %% [markdown]
 # ## Noise
 # The clip that we edit, the *guide*, shows a person who is not in the family. It is sharp in front
 # and blurred elsewhere, as a regressor leaves it. Noise covers the guide by
@@ -151,7 +152,8 @@ show_clips(x[0], *((x - s * velocity(x, s))[0] for s in (0.6,)))
 # Right: the best estimate $\hat x_0$ of the clip behind the noise on the left. It is the *mean* of
 # all people that it could be, and therefore soft. SDEdit does not stop here. It takes a small step
 # and asks again.
-#
+
+# %% [markdown]
 # ## SDEdit
 # These are the ten lines. The stochastic samplers differ in one of them, which says what share of
 # the estimated noise is replaced by fresh noise.
@@ -378,20 +380,22 @@ levels = start_levels(scorer.keep, alpha, 1.0)
 config = sdedit.SDEditConfig(strength, 20, 1.0, "sigma", max_steps=5)
 guided = sdedit.SDEditConfig(strength, 20, 1.0, "sigma", max_steps=5, guidance=0.5)
 by_level = sdedit.SDEditConfig(1.0, 20, 1.0, max_steps=5)
-kept = {
+protected = {
     "free": scorer.edit(plain, config, repair=False, seed=seed),
     "guided": scorer.edit(plain, guided, repair=False, seed=seed, keep=scorer.keep),
     "levels": scorer.edit(held(plain, scorer.x0, levels), by_level, repair=False, seed=seed),
 }
 shown = [0, side, back]
-for name, clip in kept.items():
+for name, clip in protected.items():
     score = scorer.score_clip(clip)
     print(
         f"{name:7s} PSNR to the coarse clip where the photo saw {score['kept_psnr']:5.1f} dB; "
         f"perceptual distance to the truth, side and back {score['perceptual']:.3f}"
     )
 level_map = levels[0].permute(1, 2, 3, 0).expand(-1, -1, -1, 3)
-show.picture_row(*(pair(c) for c in (level_map, *kept.values(), clip_truth.rgb)), height_px=200)
+show.picture_row(
+    *(pair(c) for c in (level_map, *protected.values(), clip_truth.rgb)), height_px=200
+)
 
 # %%
 # Check: all of this also holds in the fast profile
@@ -402,7 +406,9 @@ for name, (middle, spread) in expected.items():
     assert torch.allclose(moments[name][1], spread, rtol=0.12), name
 assert (moments["full"][1] < moments["ancestral"][1]).all(), "full renoising loses variance"
 frozen = (levels == 0).expand_as(scorer.x0)[0].permute(1, 2, 3, 0)
-assert (kept["levels"] - coarse.rgb)[frozen].abs().max() < 1e-3, "a pixel of level 0 has changed"
+assert (protected["levels"] - coarse.rgb)[frozen].abs().max() < 1e-3, (
+    "a pixel of level 0 has changed"
+)
 print("all checks passed")
 
 # %% [markdown]

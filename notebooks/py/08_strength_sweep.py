@@ -119,7 +119,8 @@ show.picture_row(*(three(c, scorer) for c in (coarse, clip, truth)), height_px=2
 
 # %% [markdown]
 # (The PSNR of a clip to itself is infinite; it is capped at 100.)
-#
+
+# %% [markdown]
 # ## The grid
 # We try strengths on a linear grid, for both priors. We also try the repairer in one step from pure
 # noise, as single-step refiners are used (Difix), and the paper's strength 0.8 at shift 3, in as
@@ -186,12 +187,13 @@ show.picture_row(show.figure_pixels(fig), height_px=330)
 # Left: the curve, where right means faithful and down means realistic. The number beside a point is
 # its strength. In the other two panels, the grey band shows where strength 0.8 starts at shift 3
 # and 5, and the blue line is the coarse clip. In the right panel, below 1 means "too smooth".
-#
+
+# %% [markdown]
 # ## The whole sweep
 # A few people are only a demonstration. The stored sweep was made on more validation people by
 # `python -m experiments.strength`. Test people are never used to choose.
 
-# %%
+# %% tags=["nbval-check-output"]
 stored = Path("../docs/results/strength.json")
 whole = read_json(stored) if stored.is_file() else None
 if whole:
@@ -260,7 +262,7 @@ print("all checks passed")
 # `kept_psnr`, not at equal strength. **4.** Look at the diamonds: the two start sigmas are much
 # nearer to each other than two points of the grid.
 
-# %%
+# %% tags=["nbval-check-output"]
 source = whole["rows"] if whole else rows
 choices = {limit: choose_setting(source, most_lost_db=limit) for limit in (0.0, 0.5, 1.0, 2.0, 3.0)}
 print("1:", *(f"\n   {limit:g} dB: {name}" for limit, name in choices.items()))

@@ -88,7 +88,8 @@ show.picture_row(photo.rgb, *turntable.rgb[some], *truth.rgb[some], height_px=30
 # %% [markdown]
 # From left to right: the photo; the coarse avatar from the front, the side and the back; the truth.
 # The photo is the only one of these pictures that the avatar was made from.
-#
+
+# %% [markdown]
 # ## What a refit aims at
 # A `FitTarget` is a stack of pictures that show the avatar in *one* pose. It has cameras, and a
 # **confidence** for each pixel. We use two targets: the clip, refined by the prior, in the A pose;
@@ -115,7 +116,8 @@ show.picture_row(*clip[some], *trust[some], photo_target.rgb[0], height_px=300)
 # %% [markdown]
 # From left to right: the prior's clip; the confidence of its pixels (dark where the photo counts
 # more); the photo as a target.
-#
+
+# %% [markdown]
 # ## The loop, written out
 # After the refit there are as many Gaussians as before, in the same order. None is cloned, split or
 # pruned, because each of them belongs to an anchor that has its skinning weights. The refit changes
@@ -150,9 +152,9 @@ def picture_loss(gaussians, target):
         pose_gaussians(gaussians, coarse.rig, target.pose, target.transl), target.cameras
     )
     w, area = target.confidence, target.alpha.sum((1, 2, 3))
-    image, wanted = w * drawn.rgb, w * target.rgb
-    l1 = (image - wanted).abs().mean(-1)
-    dssim = w[..., 0] * (1 - ssim_map(image, wanted)) / 2
+    image, goal = w * drawn.rgb, w * target.rgb
+    l1 = (image - goal).abs().mean(-1)
+    dssim = w[..., 0] * (1 - ssim_map(image, goal)) / 2
     cover = (w * (drawn.alpha - target.alpha)).abs()[..., 0]
     return sum(
         k * (term.sum((1, 2)) / area).mean() for k, term in ((0.8, l1), (0.2, dssim), (0.2, cover))
@@ -406,7 +408,8 @@ show.picture_row(*(front(g, back) for g in disagreeing.values()), unseen.rgb[4],
 # The refit averages. The L1 loss pulls each colour towards the median of what the views say, so the
 # result is blurred although no picture was. Sharpening frame by frame can therefore not be lifted
 # into 3D. A prior that makes all views *at once* can, as far as its frames agree.
-#
+
+# %% [markdown]
 # ## Drift, and why it matters in other poses
 # A Gaussian that leaves its anchor may fit the A pose and then swing with the wrong bone. The term
 # that keeps it near its start is weak: 1 mm RMS costs as much as 0.0002 of L1. What mainly limits
@@ -479,7 +482,7 @@ print("all checks passed; written: refits.png")
 # %% [markdown]
 # <details><summary>Solutions 2 and 3</summary>
 #
-# **2.** Write `l1 = (image - wanted).square().mean(-1)` and run the loop again. L1 comes nearer. It
+# **2.** Write `l1 = (image - goal).square().mean(-1)` and run the loop again. L1 comes nearer. It
 # leads to the median of what the views say; a squared error leads to the mean, which follows every
 # outlier.
 #

@@ -80,7 +80,7 @@ show.picture_row(rgb, picture.rgb, hunyuan.paint_normals(true_normals), height_p
 # **Check the signs first.** Most wrong comparisons of normals are sign errors. On a sphere we know
 # the answer: at the pixel $(x, y)$ of a ball of radius 1, the normal is $(x, y, \sqrt{1-x^2-y^2})$.
 
-# %%
+# %% tags=["nbval-check-output"]
 polar, around = np.meshgrid(
     np.linspace(0, np.pi, 33), np.linspace(0, 2 * np.pi, 64, False), indexing="ij"
 )
@@ -146,7 +146,11 @@ for name, mesh in meshes.items():
 # Teal is the outline of the photo's person, pink is that of the mesh.
 
 # %%
-fitted = {name: hunyuan.fit_view(mesh, picture.mask) for name, mesh in meshes.items()}
+tries = 100 if fast else 260  # drawings at most, at each of two resolutions
+fitted = {
+    name: hunyuan.fit_view(mesh, picture.mask, most_evaluations=tries)
+    for name, mesh in meshes.items()
+}
 drawn = {
     name: hunyuan.draw_mesh(mesh, fitted[name].camera(mesh, size_px))
     for name, mesh in meshes.items()
@@ -209,7 +213,8 @@ print_table(rows)
 # The silhouette hardly notices the turned head, and no camera can correct it. The normals show
 # where it is. This is the point of the paper: a result that is right as a *shape* may still be
 # wrong as a *picture*, and a refit to the photo would paint the face onto an ear.
-#
+
+# %% [markdown]
 # ## Would we have noticed a small error?
 # That a measure finds nothing proves something only if it does find errors that are there. So we
 # shift and turn the aligned mesh by known amounts, *without* fitting the camera again. Each curve
@@ -287,7 +292,8 @@ print("all checks passed; written:", *sorted(p.name for p in Path(out_dir).iterd
 #    mean over the head alone show it earlier?
 # 2. Fit the camera without perspective (`perspective=False`). What happens to the floor?
 # 3. Break the measure: flip the sign of y in one picture of normals. Which number shows it first?
-#
+
+# %% [markdown]
 # ## Recap
 # - Find the camera before you judge the mesh; a global shift is no fault.
 # - Silhouettes agree easily; the normals inside them do not.
