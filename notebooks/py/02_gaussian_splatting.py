@@ -206,7 +206,7 @@ show.picture_row(mine, library[0], show.difference_map(mine, library[0], scale=1
 #
 # **Guess** from the boxes above: how many tiles does the largest Gaussian touch?
 
-# %%
+# %% tags=["nbval-check-output"]
 offsets = torch.cat([meta["isect_offsets"].flatten(), torch.tensor([len(meta["flatten_ids"])])])
 lists = [
     meta["flatten_ids"][a:b].tolist()

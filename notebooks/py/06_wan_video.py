@@ -413,7 +413,7 @@ print(
 costs = {}
 for name in ("t2v-1.3b", "t2v-14b"):
     config = wan.MODELS[name].transformer
-    for clip in ((21, 416, 240), (21, 832, 480), (81, 832, 480))[: 2 if fast else 3]:
+    for clip in ((21, 416, 240), (21, 832, 480), (81, 832, 480))[: 1 if fast else 3]:
         size = wan.LatentGrid(*clip)
         flops, peak = costs[name, clip] = count(config, size)
         vae_gb = wan.DECODE_BYTES_PER_PIXEL * clip[1] * clip[2] / 1e9

@@ -344,7 +344,7 @@ repairer = load_turntable("repairer").velocity
 plain = load_turntable("plain").velocity
 azimuths = torch.as_tensor(clip_truth.azimuths_deg)
 side, back = (int((azimuths - a).abs().argmin()) for a in (90, 180))
-shown = [side, back]
+shown, strengths = [side, back], (0.6,) if fast else (0.3, 0.6, 0.9)
 
 
 def pair(clip):
@@ -356,7 +356,7 @@ for name, prior, best in (
     ("plain", plain, sdedit.SDEditConfig(1.0, 4, 3.0, "full")),
     ("repairer", repairer, OPERATING_POINT),
 ):
-    edits = [*(sdedit.SDEditConfig(s, 20, 1.0, max_steps=4) for s in (0.3, 0.6, 0.9)), best]
+    edits = [*(sdedit.SDEditConfig(s, 20, 1.0, max_steps=4) for s in strengths), best]
     clips = [scorer.edit(prior, edit, repair=name == "repairer", seed=seed) for edit in edits]
     rows.append(torch.cat([pair(c) for c in (coarse.rgb, *clips, clip_truth.rgb)], dim=1))
     scores = [scorer.score_clip(clip) for clip in (coarse.rgb, *clips)]

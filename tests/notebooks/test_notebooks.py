@@ -29,7 +29,7 @@ from tools.upkeep import notebooks
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FAST = ROOT / "notebooks" / "profiles" / "fast.yaml"
-BY_NBVAL = "06_wan_video"  # the quickest one that has tagged cells
+BY_NBVAL = "02_gaussian_splatting"  # the quickest one
 CHECKED = "nbval-check-output"  # nbval's tag: the text does not depend on the parameters
 NOT_TEXT = {"image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json"}
 MAX_WORDS = 120  # of a markdown cell
