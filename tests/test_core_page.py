@@ -29,9 +29,9 @@ def test_the_prior_on_the_page_is_a_prior():
     """The whole job with such a prior is run in test_pipeline."""
     from toolkit.prior import Prior
 
-    code = core_page.NEW_PRIOR.strip().removeprefix("```python").removesuffix("```")
+    code = core_page.NEW_PRIOR.split("```python")[1].split("```")[0]
     names = {}
     tree = ast.parse(code)
     tree.body = [node for node in tree.body if isinstance(node, ast.ImportFrom | ast.ClassDef)]
     exec(compile(tree, "docs/core.md", "exec"), names)
-    assert isinstance(names["TowardsGrey"](), Prior)
+    assert isinstance(names["Smooth"](), Prior)

@@ -19,12 +19,12 @@ from toolkit.pipeline import build_avatar
 from toolkit.prior.prior import Encoded, PixelPrior
 from toolkit.prior.turntable.shipped import OPERATING_POINT
 from toolkit.profiles.base import PipelineConfig
-from toolkit.profiles.choose import load_profile
+from toolkit.profiles.choose import load_profile, with_prior
 from toolkit.refine.edit import refine_clip
 from toolkit.refine.refit import FitConfig
 from toolkit.run import report
 from toolkit.run.files import sample_path
-from toolkit.run.folder import RunFolder
+from toolkit.run.folder import RunFolder, write_json
 from toolkit.show.film import AnimationConfig
 
 SHORT = PipelineConfig(
@@ -185,24 +185,63 @@ def test_strength_zero_keeps_the_coarse_clip(done):
     np.testing.assert_allclose(clip.numpy(), done.coarse_clip.numpy(), atol=1e-6)
 
 
-class Darker:
-    """A third prior: SDEdit under it draws every clip towards grey."""
+class Grey:
+    """A third prior: SDEdit under it replaces every clip by grey."""
 
-    def encode(self, clip):
-        return Encoded(clip.coarse, clip.seen, None)
+    def encode(self, known):
+        return Encoded(known.coarse, known.seen, None)
 
     def velocity(self, x, sigma, condition):
-        return x / sigma.clamp_min(1e-3)  # the straight line that ends at 0
+        return x / sigma  # the straight line that ends at 0
 
-    def decode(self, latents, clip):
+    def decode(self, latents, known):
         return latents
 
 
-def test_a_prior_of_ones_own_runs_through_the_whole_job(photo, tmp_path):
-    profile = load_profile("embedded")
-    profile.load_prior = lambda frames, height, width: Darker()
+def test_a_prior_of_ones_own_runs_through_the_whole_job(done, photo, tmp_path):
+    profile = with_prior(load_profile("embedded"), Grey(), "grey")
     result = build_avatar(photo, tmp_path / "out", SHORT, profile=profile)
     assert (result.refined_clip - 0.5).abs().max() < 1e-3
+    assert result.report["video_prior"] == "grey"
+    assert done.report["video_prior"] == "turntable prior"
+
+
+@pytest.mark.parametrize(
+    "fault,words",
+    [
+        (lambda clip: clip[:, :, :3], "as the coarse clip"),
+        (lambda clip: clip.double(), "float64"),
+        (lambda clip: clip * float("nan"), "NaN"),
+        (lambda clip: clip.clone().requires_grad_(), "no gradient"),
+    ],
+)
+def test_a_prior_that_returns_no_clip_is_named(done, fault, words):
+    prior = Grey()
+    prior.decode = lambda latents, known: fault(latents)
+    with pytest.raises(InputError, match=f"prior Grey.*{words}"):
+        refine_clip(prior, _turntable(done), SHORT.edit)
+
+
+def test_resume_does_not_mix_two_priors_and_says_so(photo, tmp_path, capsys):
+    profile = load_profile("embedded")
+    first, second = (with_prior(profile, Grey(), name) for name in ("grey", "blue"))
+    assert len({p.fingerprint for p in (profile, first, second)}) == 3
+    write_json(tmp_path / "state" / "sdedit.done.json", {"key": "of another run"})
+    RunFolder(tmp_path, key="of this run", resume=True)
+    assert "another photo, other settings" in capsys.readouterr().err
+
+
+def test_wrong_arguments_are_named_at_once(photo, tmp_path):
+    (tmp_path / "file").touch()
+    for arguments, words in (
+        ({"out_dir": tmp_path / "file"}, "the file"),
+        ({"out_dir": ""}, "an empty name"),
+        ({"config": {"seed": 1}}, "a PipelineConfig"),
+        ({"profile": "embedded"}, "a profile object"),
+    ):
+        with pytest.raises(InputError, match=words):
+            build_avatar(photo, **({"out_dir": tmp_path / "out"} | arguments))
+    assert not (tmp_path / "out").exists()
 
 
 def _turntable(done):

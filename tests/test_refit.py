@@ -169,7 +169,7 @@ def test_the_photo_is_shown_in_every_second_step_and_weighs_twice():
     assert half[0] == pytest.approx(float(2 * often[0] - alone[0]), rel=1e-5)
     assert (half[::2] > 1.3 * half[1::2]).all()  # with and without it
     assert torch.equal(losses(1, [photo]), losses(2, [photo]))  # by itself it is always shown
-    with pytest.raises(InputError, match="single_every 0"):
+    with pytest.raises(InputError, match="FitConfig.single_every: got 0"):
         FitConfig(single_every=0)
 
 

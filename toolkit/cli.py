@@ -35,13 +35,15 @@ def avatar(  # noqa: PLR0913 - one argument per option
     views: Annotated[int | None, typer.Option(help="frames of the turntable, 4k+1")] = None,
     gaussians: Annotated[int | None, typer.Option(help="how many, 10k to 80k")] = None,
     size: Annotated[str | None, typer.Option(help="of the turntable, HEIGHTxWIDTH")] = None,
-    steps: Annotated[int | None, typer.Option(help="length of SDEdit's schedule")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="of SDEdit's schedule; embedded runs one of them")
+    ] = None,
     fit_steps: Annotated[int, typer.Option(help="of the refit")] = 100,
     resume: Annotated[bool, typer.Option("--resume", help="go on after a kill")] = False,
 ) -> None:
     """Turn PHOTO into coarse and refined animatable Gaussians, with pictures and a report.
 
-    What is left out is what suits the profile.
+    An option that is left out takes the profile's default.
     """
     from toolkit.pipeline import build_avatar
     from toolkit.profiles.base import PipelineConfig
@@ -129,7 +131,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code (0 fine, 2 a mistake the user can mend)."""
+    """Run the command line; returns the exit code (0 fine, 2 a mistake the user can fix)."""
     try:
         return app(args=argv, standalone_mode=False) or 0
     except ToolkitError as error:
@@ -139,6 +141,9 @@ def main(argv: list[str] | None = None) -> int:
         return stop.exit_code
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
-            print(f"error: {error.format_message()} See: python -m toolkit --help", file=sys.stderr)
+            if message := error.format_message().rstrip("."):  # none after the help of no command
+                context = getattr(error, "ctx", None)
+                command = context.command_path if context else "python -m toolkit"
+                print(f"error: {message}. See: {command} --help", file=sys.stderr)
             return 2
         raise

@@ -1,4 +1,4 @@
-"""One photo to a refined avatar: the whole method on one screen, in the order of the data.
+"""One photo to a refined avatar: the whole method in one function, in the order of the data.
 
 photo -> person, body -> coarse Gaussians -> turntable -> SDEdit -> refit -> pictures and numbers
 """
@@ -15,6 +15,7 @@ from torch import Tensor
 from toolkit.body.anchors import Anchors
 from toolkit.body.rig import Avatar, Rig
 from toolkit.coarse.observation import observe
+from toolkit.errors import fail
 from toolkit.photo.crop import crop_photo
 from toolkit.photo.detection.keypoints import Detection, detect
 from toolkit.photo.load import Photo, read_photo
@@ -62,14 +63,15 @@ def build_avatar(
     Args:
         photo: a picture with one person.
         out_dir: folder for the results.
-        config: settings; what it leaves open suits the profile.
-        profile: models of your own; the ones that `config.profile` names if None.
-        resume: go on after a kill, with the finished stages of the same photo and settings.
+        config: settings; None takes the profile's defaults.
+        profile: models of your own, in place of those that `config.profile` names.
+        resume: go on after a kill: reuse stages of the same photo, settings and weights.
 
     Raises:
-        ToolkitError: whatever a user can mend, in one sentence.
+        ToolkitError: whatever a user can fix, in one sentence.
     """
     config = config or PipelineConfig()
+    _check_arguments(out_dir, config, profile)
     profile = profile or load_profile(config.profile)
     config = config.resolved(profile)
     picture, person = read_person(photo)
@@ -105,6 +107,7 @@ def build_avatar(
         file="avatar.npz",
         steps=config.fit.steps,
     )
+    # a PLY cannot be re-posed, so it shows the photo's pose; avatar.npz is in the T-pose
     for name, avatar in (("coarse", coarse), ("refined", refined)):
         avatar.posed(body.pose, body.transl).save_ply(run.file(f"{name}.ply"))
     numbers = run.keep(
@@ -117,6 +120,28 @@ def build_avatar(
     report = Record(numbers | describe_run(config, profile) | {"stages": run.stages})
     report.save(run.file("report.json"))
     return AvatarResult(run.path, body, coarse, refined, turntable.rgb, clip.frames, report)
+
+
+def _check_arguments(
+    out_dir: str | os.PathLike, config: PipelineConfig, profile: Profile | None
+) -> None:
+    """Refuse early what would fail after a minute's work."""
+    if not str(out_dir) or os.path.isfile(out_dir):
+        fail(
+            "Output folder",
+            got=f"the file {out_dir}" if str(out_dir) else "an empty name",
+            wanted="a folder that can be written",
+            fix="Choose another --out.",
+        )
+    if not isinstance(config, PipelineConfig):
+        fail("config", got=repr(config), wanted="a PipelineConfig", fix="Try PipelineConfig().")
+    if profile is not None and not isinstance(profile, Profile):
+        fail(
+            "profile",
+            got=repr(profile),
+            wanted="a profile object",
+            fix='For a name use PipelineConfig(profile="embedded").',
+        )
 
 
 def read_person(photo: str | os.PathLike) -> tuple[Photo, Detection]:

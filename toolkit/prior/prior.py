@@ -1,10 +1,10 @@
-"""What a video prior is, and what it is told about a clip.
+"""What a video prior is, and what it may know of a clip.
 
     Condition --encode--> x0 --sdedit, step by step: velocity(x, sigma, ...)--> x --decode--> clip
 
 Every prior, ours or Wan2.1, is used through the three functions of `Prior`. To add another one,
-write a class with these three and hand it to `refine.edit.refine_clip`, or give a profile's
-`load_prior` that returns it (docs/core.md shows one in ten lines).
+write a class with these three and run it with `profiles.choose.with_prior`; docs/core.md shows one
+in ten lines.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Condition:
         elevations_deg: of each view.
         reference: front picture in the turntable's framing, [-1, 1], on white.
         coarse: the coarse clip, [-1, 1], on white. SDEdit starts from it. Only a repairer also
-            looks at it while it denoises; None asks our own network for the plain prior.
+            looks at it while it denoises; with None our network behaves as the plain prior.
         seen: share of each pixel of the coarse clip that the photo saw, [0, 1]; None: unknown.
         carried: the coarse clip painted with the front's colours carried to the back
             (`refine.turntable.carried_colors`), [-1, 1]; for a repairer with `config.carried`.
@@ -90,24 +90,27 @@ class Encoded:
 class Prior(Protocol):
     """A video prior: a codec between clips and latents, and the flow velocity of noisy latents."""
 
-    def encode(self, clip: Condition) -> Encoded:
-        """The latents of `clip.coarse`, and what `velocity` wants to know of the clip."""
+    def encode(self, known: Condition) -> Encoded:
+        """The latents of `known.coarse`, and what `velocity` is given at every step."""
 
     def velocity(self, x: Tensor, sigma: Tensor | float, condition: Any) -> Tensor:
-        """`E[eps - x0 | x]` of latents at noise level `sigma` in [0, 1]; shape of `x`."""
+        """`E[eps - x0 | x]`: the mean of eps - x0 over all clips that could have given this `x`.
 
-    def decode(self, latents: Tensor, clip: Condition) -> Float[Tensor, "B 3 T H W"]:
-        """The clip of latents, in [-1, 1], at the size and with the views of `clip.coarse`."""
+        Shape and dtype of `x`, without a gradient; `sigma` in (0, 1] is the noise level.
+        """
+
+    def decode(self, latents: Tensor, known: Condition) -> Float[Tensor, "B 3 T H W"]:
+        """The clip of latents in [-1, 1], with the shape and dtype of `known.coarse`."""
 
 
 class PixelCodec:
     """Encode and decode of a prior that works on pixels: both change nothing."""
 
-    def encode(self, clip: Condition) -> Encoded:
-        """The coarse clip itself; the prior is told all that is known of it."""
-        return Encoded(clip.coarse, clip.seen, clip)
+    def encode(self, known: Condition) -> Encoded:
+        """The coarse clip itself, with all that is known of it as the condition."""
+        return Encoded(known.coarse, known.seen, known)
 
-    def decode(self, latents: Tensor, clip: Condition) -> Tensor:
+    def decode(self, latents: Tensor, known: Condition) -> Tensor:
         """The clip itself."""
         return latents
 

@@ -40,13 +40,13 @@ RENOISE = {
 class SDEditConfig:
     """How far a clip is noised and how it comes back."""
 
-    strength: float = 0.8  # share of the schedule that is run; 0 returns the input
+    strength: float = 0.8  # how far back in the schedule to start: 1 pure noise, 0 no change
     num_inference_steps: int = 50  # length of the full schedule
     shift: float = 3.0  # > 1 bends towards high noise: s' = shift s / (1 + (shift-1) s)
     sampler: str = "ode"  # a key of RENOISE
     stochasticity: float = 1.0  # scales the fresh noise of the stochastic samplers, [0, 1]
-    max_steps: int | None = None  # at most so many steps from the start level down; None: all
-    guidance: float = 0.0  # pull of the clean estimate towards the input where `keep` is 1, [0, 1]
+    max_steps: int | None = None  # run only so many, spread evenly down to 0; None: all
+    guidance: float = 0.0  # share of the clean estimate that is the input where `keep` is 1
 
     def __post_init__(self):
         _check_schedule(self.num_inference_steps, self.shift)
@@ -82,7 +82,8 @@ def shift_sigma(sigma: Tensor, shift: float) -> Tensor:
 def sigmas_for(num_inference_steps: int, shift: float = 1.0) -> Float[Tensor, " M"]:
     """The full schedule from 1 down to 0, equal to diffusers' FlowMatchEulerDiscreteScheduler.
 
-    The smallest level 1/1000 is shifted twice, as diffusers 0.42 does (their issue 13243).
+    The smallest level 1/1000 is shifted twice: a quirk of diffusers 0.42 (their issue 13243) that
+    is copied here so that the schedules agree.
     """
     _check_schedule(num_inference_steps, shift)
     # Evenly spaced levels, then bent towards 1 by the shift. Video models use shift > 1, because

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "base": ["Defaults", "PipelineConfig", "Profile"],
-        "choose": ["load_profile"],
+        "choose": ["load_profile", "with_prior"],
         "embedded": ["EmbeddedProfile"],
         "full": ["FullProfile", "find_device"],
     },

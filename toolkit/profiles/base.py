@@ -40,10 +40,13 @@ class Defaults:
 
 @runtime_checkable
 class Profile(Protocol):
-    """The models behind the stages of a run. To try a model of your own, subclass one of the two.
+    """The models behind the stages of a run.
+
+    To try a model of your own, subclass one of the two profiles; to try a video prior of your own,
+    use `profiles.choose.with_prior`.
 
     Attributes:
-        name: "embedded" or "full".
+        name: "embedded", "full" or the name of your own.
         models: for the report: `body_model`, `pose_model`, `coarse_model`, `video_prior` -> name.
         body_model: in whose pose and shape space everything happens.
         defaults: settings that suit the models.
@@ -73,12 +76,13 @@ class Profile(Protocol):
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """What a run depends on besides the photo. None means: what suits the profile.
+    """What a run depends on besides the photo. None means: the profile's default.
 
     Attributes:
         profile: "embedded" (our small models, on a CPU) or "full" (LHM, Wan; a GPU).
         seed: of the orbit, the noise and the refit.
-        num_views: frames of the turntable, 4k + 1 (a video VAE's grid).
+        num_views: frames of the turntable, 4k + 1: a video VAE packs the first frame alone and
+            then four at a time.
         clip_size: height and width of the turntable's pictures, pixels, multiples of 16.
         num_gaussians: anchors on the body, 10k to 80k; LHM brings its own.
         edit: of SDEdit.
@@ -94,6 +98,14 @@ class PipelineConfig:
     fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self):
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
+            fail("seed", got=repr(self.seed), wanted="a whole number from 0 to 2^63", fix="Try 0.")
+        _check_kind("num_views", self.num_views, int)
+        _check_kind("num_gaussians", self.num_gaussians, int)
+        _check_kind("clip_size", self.clip_size, tuple)
+        _check_kind("edit", self.edit, SDEditConfig)
+        if not isinstance(self.fit, FitConfig):
+            fail("fit", got=repr(self.fit), wanted="a FitConfig", fix="Try FitConfig(steps=100).")
         if self.num_views is not None and (self.num_views < 5 or self.num_views % 4 != 1):
             fail(
                 "views",
@@ -103,8 +115,9 @@ class PipelineConfig:
             )
         if self.num_gaussians is not None and not 10_000 <= self.num_gaussians <= 80_000:
             fail("gaussians", got=self.num_gaussians, wanted="10000 to 80000", fix="Try 20000.")
-        if self.clip_size and (
-            len(self.clip_size) != 2 or any(side < 16 or side % 16 for side in self.clip_size)
+        if self.clip_size is not None and (
+            len(self.clip_size) != 2
+            or any(not isinstance(n, int) or n < 16 or n % 16 for n in self.clip_size)
         ):
             fail(
                 "size",
@@ -135,4 +148,14 @@ class PipelineConfig:
                 for name in open_settings
                 if getattr(self, name) is None
             },
+        )
+
+
+def _check_kind(name: str, value: object, kind: type) -> None:
+    if value is not None and not isinstance(value, kind):
+        fail(
+            name,
+            got=f"{value!r}, a {type(value).__name__}",
+            wanted=f"a {kind.__name__}, or None",
+            fix="None takes the profile's default.",
         )

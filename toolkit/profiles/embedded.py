@@ -54,5 +54,5 @@ class EmbeddedProfile:
         return predict(self.coarse, image, mask, body, self.body_model, anchors)
 
     def load_prior(self, frames: int, height: int, width: int) -> Prior:
-        """The repairer, averaged over the clip and its mirror image; it takes any size."""
+        """The repairer, averaged over the clip and its mirror image: two evaluations per step."""
         return PixelPrior(self_ensemble(self.turntable.velocity))

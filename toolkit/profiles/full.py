@@ -185,9 +185,7 @@ class FullProfile:
     def predict_coarse(self, photo: Photo, body: PhotoBody, anchors: Anchors) -> Gaussians:
         """LHM's Gaussians on our rig."""
         image, mask = torch.from_numpy(photo.rgb), torch.as_tensor(body.mask)
-        return predict(
-            self.reconstruction(), image, mask, body, self.body_model, anchors
-        )
+        return predict(self.reconstruction(), image, mask, body, self.body_model, anchors)
 
     def load_prior(self, frames: int, height: int, width: int) -> WanPrior:
         """Wan2.1, spread over the GPU's memory for such a clip."""

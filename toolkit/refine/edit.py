@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from toolkit.errors import fail
 from toolkit.prior.prior import Condition, Prior
 from toolkit.prior.sdedit import Callback, SDEditConfig, sdedit
 from toolkit.refine.turntable import Turntable
@@ -60,24 +61,28 @@ def clip_condition(turntable: Turntable) -> Condition:
 
 def edit_clip(
     prior: Prior,
-    clip: Condition,
+    known: Condition,
     config: SDEditConfig,
     *,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
 ) -> Float[Tensor, "B 3 T H W"]:
-    """SDEdit of `clip.coarse` in the prior's own space: encode, noise, denoise, decode.
+    """SDEdit of the coarse clip in the prior's own space: encode, noise, denoise, decode.
 
     Args:
         prior: any; on pixels or on a VAE's latents.
-        clip: what is known of it, the coarse clip included.
+        known: what is known of the clip; `known.coarse` is edited.
         config: how far it is noised and how it comes back.
         generator: of all noise.
-        callback: called after each step with latents, see `sdedit`.
+        callback: called after each step with (index, next sigma, clean estimate in the prior's
+            own space).
+
+    Raises:
+        InputError: the prior returns something that is not a clip.
     """
     if config.strength == 0:
-        return clip.coarse  # a trip through a VAE alone would already change it
-    start = prior.encode(clip)
+        return known.coarse  # encoding and decoding alone would already change it
+    start = prior.encode(known)
     latents = sdedit(
         prior.velocity,
         start.latents,
@@ -87,7 +92,26 @@ def edit_clip(
         generator=generator,
         callback=callback,
     )
-    return prior.decode(latents, clip)
+    return _checked(prior.decode(latents, known), known.coarse, type(prior).__name__)
+
+
+def _checked(clip: Tensor, coarse: Tensor, prior: str) -> Tensor:
+    """Refuse what would only fail later, far from its cause."""
+    if clip.shape != coarse.shape or clip.dtype != coarse.dtype or clip.requires_grad:
+        fail(
+            f"clip of the prior {prior}",
+            got=f"{tuple(clip.shape)} {clip.dtype}, requires_grad {clip.requires_grad}",
+            wanted=f"{tuple(coarse.shape)} {coarse.dtype}, no gradient, as the coarse clip",
+            fix="Check the prior's decode, and use torch.no_grad in its velocity.",
+        )
+    if not torch.isfinite(clip).all():
+        fail(
+            f"clip of the prior {prior}",
+            got="NaN or Inf",
+            wanted="finite values in [-1, 1]",
+            fix="Check the prior's velocity; float16 overflows in some models.",
+        )
+    return clip
 
 
 def refine_clip(

@@ -34,7 +34,7 @@ class RefitInLoop:
         avatar: coarse at first.
         turntable: the coarse clip, for cameras, coverage and what the photo saw.
         refit: fits an avatar to a target.
-        at: indices of the steps at which to do so; an early estimate is hardly more than a mean.
+        at: indices of the steps at which to do so; early estimates are blurred.
 
     Source: Chen et al. 2024 (MVEdit, 2403.12032), with Gaussians as the 3D adapter.
     """

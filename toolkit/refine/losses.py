@@ -14,7 +14,7 @@ from toolkit.render.api import render
 def picture_losses(
     posed: Gaussians, target: FitTarget, views: list[int], background: Float[Tensor, " 3"]
 ) -> dict[str, Float[Tensor, ""]]:
-    """L1, D-SSIM and silhouette loss of some views, per pixel of the person.
+    """`l1`, `dssim` and `alpha` (silhouette) of some views, as mean errors per pixel of the person.
 
     Args:
         posed: in the target's pose.
@@ -31,7 +31,7 @@ def picture_losses(
     image = confidence * drawn.rgb
     wanted = confidence * torch.addcmul(rgb, 1 - alpha, background.to(rgb) - 1)
     # Sums over the picture are divided by the person's area, so that a small person in a large
-    # picture counts as much as a large one.
+    # picture counts as much as a large one; by 1 % of the picture where a view shows nobody.
     area = alpha.sum((1, 2, 3)).clamp_min(0.01 * alpha[0].numel())
 
     def per_person(error: Float[Tensor, "C h w D"]) -> Float[Tensor, ""]:
@@ -52,7 +52,8 @@ def change_losses(raw: dict[str, Tensor], start: dict[str, Tensor]) -> dict[str,
     """How far the Gaussians are from the coarse ones: `stay` (mm^2) and `shape`.
 
     Args:
-        raw: parameters that are fitted, see `refine.refit`.
+        raw: parameters that are fitted: means (N,3), quats (N,4), raw_scales (N,3), raw_opacities
+            (N,), sh0 (N,1,3), sh_rest (N,K-1,3); see `refine.refit`.
         start: their values at the beginning.
     """
     moved = {name: raw[name] - start[name] for name in raw}

@@ -3,10 +3,12 @@
 The refined turntable (all views in one pose) and the photo (its own pose and camera) are
 `FitTarget`s. Each step poses the Gaussians, renders a few views and takes one Adam step. Adam works
 on what 3D Gaussian splatting optimises: logarithms of scales and logits of opacities, called
-`raw_scales` and `raw_opacities` in this file and nowhere else.
+`raw_scales` and `raw_opacities` in this file and in `losses`.
 
-What keeps the Gaussians one to one: there is no densification and no pruning, and `losses` pulls
-every Gaussian towards its coarse place and shape.
+One to one means: Gaussian i of the refined avatar is Gaussian i of the coarse one, moved a little.
+There is no densification and no pruning; `losses.change_losses` pulls every Gaussian towards its
+coarse place and shape; scales cannot outgrow the coarse ones (`FitConfig.growth`); and Adam's eps
+keeps those that no picture shows from drifting.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +44,7 @@ class FitConfig:
     steps: int = 100
     views_per_step: int = 4  # of each target; a target with fewer shows them all
     # The photo is one large view and costs as much as the rest of a step. So a target of one view
-    # is shown only every so many steps, weighted up accordingly: same result at 2, half the cost.
+    # is shown every 2nd step only, with weight 2: the same result at half the cost.
     single_every: int = 2
     learning_rates: LearningRates = field(default_factory=LearningRates)
     final_rate: float = 0.1  # learning rates fall to this share, exponentially
@@ -51,19 +53,32 @@ class FitConfig:
     alpha: float = 0.2  # weight of the silhouette error
     stay: float = 2e-4  # weight of the mean squared displacement of the centres, mm^2
     shape: float = 1e-3  # weight of squared changes of log-scale and logit-opacity
-    growth: float = 0.4  # log-scales exceed the coarse ones by no more: needles look like fur
+    growth: float = 0.4  # a scale grows to exp(0.4) = 1.5 times the coarse one at most: longer
+    # Gaussians become needles, which look like fur
     smooth: float = 1.0  # weight of colour changes that the neighbours do not share: speckle
-    random_background: bool = True  # white, black or a colour, so that a hole in the avatar costs
+    random_background: bool = True  # white, black or a colour: it shows through every hole
 
     def __post_init__(self):
-        if self.steps < 0 or self.views_per_step < 1 or self.single_every < 1:
-            fail(
-                "FitConfig",
-                got=f"steps {self.steps}, views_per_step {self.views_per_step}, "
-                f"single_every {self.single_every}",
-                fix="Try 200, 4 and 1.",
-                wanted="steps >= 0, views_per_step >= 1 and single_every >= 1",
-            )
+        for name, least in (("steps", 0), ("views_per_step", 1), ("single_every", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                fail(
+                    f"FitConfig.{name}",
+                    got=repr(value),
+                    wanted=f"a whole number of at least {least}",
+                    fix=f"The default is {FitConfig.__dataclass_fields__[name].default}.",
+                )
+        for name in ("l1", "dssim", "alpha", "stay", "shape", "growth", "smooth"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                fail(
+                    f"FitConfig.{name}",
+                    got=value,
+                    wanted="a finite weight of at least 0",
+                    fix=f"The default is {FitConfig.__dataclass_fields__[name].default}.",
+                )
+        if not 0 < self.final_rate <= 1:
+            fail("FitConfig.final_rate", got=self.final_rate, wanted="in (0, 1]", fix="Try 0.1.")
 
 
 @dataclass(frozen=True)

@@ -97,10 +97,11 @@ def matte(
 ) -> tuple[Float[Tensor, "T H W 3"], Float[Tensor, "T H W 1"]]:
     """Refined pictures on clean white, and their coverage, which a prior does not draw.
 
-    A pixel whose smallest channel is 1 - d lies d away from white, so the person covers at least d
-    of it. Where the coarse avatar covers more, its coverage is taken, so that light cloth stays
-    solid. A pixel in the rim of the silhouette that is much lighter than the person beside it has
-    become background.
+    The background is white, so a pixel whose smallest channel is 1 - d is covered by at least d: if
+    the person covered less, even a black person could not make it this dark. Where the coarse
+    avatar covers more, its coverage is taken, so that light cloth stays solid. A pixel in the rim
+    of the silhouette that is much lighter than the person beside it has become background and is
+    made white.
 
     Args:
         rgb: the refined pictures, in [0, 1].
@@ -142,7 +143,8 @@ def clip_target(
     Args:
         turntable: the coarse clip, for cameras, coverage and what the photo saw.
         refined: the prior's pictures of the same views.
-        transl: of the A-posed avatar, metres: minus its rest pelvis.
+        transl: of the A-posed avatar, metres: minus its rest pelvis, which puts the pelvis at the
+            origin, where the turntable's cameras look.
         trust_seen: weight in [0, 1].
     """
     band_px = max(4, round(refined.shape[1] / 48))  # 4 at the embedded prior's height of 192

@@ -30,8 +30,8 @@ class Turntable:
         rgb: on white, in [0, 1].
         alpha: coverage, in [0, 1].
         seen: share of each pixel that shows what the photo saw, in [0, 1].
-        carried: the same avatar painted with `carried_colors`, on white, in [0, 1]; None for a
-            prior that has no use for it.
+        carried: the same avatar painted with `carried_colors`, on white, in [0, 1]; only a
+            repairer looks at it.
     """
 
     orbit: Orbit
@@ -101,8 +101,9 @@ def carried_colors(
     Args:
         avatar: whose colours are completed.
         visible: Gaussians that the photo saw; their colours stay.
-        mirror_m: the seen Gaussians are also tried mirrored left to right, as if they lay this much
-            farther away, metres; a hidden arm then takes the colours of the other one.
+        mirror_m: the seen Gaussians are also tried mirrored left to right, so that a hidden arm can
+            take the colours of the other one. This is added to their distance, metres, so that a
+            true neighbour is preferred.
         num: how many seen Gaussians are averaged.
 
     Source: ours.

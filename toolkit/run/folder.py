@@ -83,7 +83,8 @@ class RunFolder:
 
         Args:
             path: where results go.
-            key: identity of the inputs (`digest`); finished stages of another key are not reused.
+            key: changes when the photo, a setting or a weight changes (`digest`); finished stages
+                of another key are not reused.
             resume: reuse finished stages; otherwise start anew.
 
         Raises:
@@ -106,6 +107,12 @@ class RunFolder:
             for stale in folder.glob(f"{PARTIAL_PREFIX}*"):
                 stale.unlink(missing_ok=True)
         self.stages: dict[str, dict] = {}  # seconds and peak memory of each, for the report
+        if resume and any(read_json(m).get("key") != key for m in self.state.glob("*.done.json")):
+            print(
+                f"{self.path} holds a run of another photo, other settings or other weights: "
+                "its stages are computed anew.",
+                file=sys.stderr,
+            )
         if not resume:
             for marker in self.state.glob("*.done.json"):
                 marker.unlink()
@@ -123,7 +130,7 @@ class RunFolder:
         file: str,
         steps: int = 1,
     ) -> A:
-        """The artefact of a stage: read back if this run finished it before, else computed first.
+        """The result of a stage: read back if this run finished it before, else computed and saved.
 
         Args:
             name: of the stage and of its progress bar.

@@ -25,12 +25,7 @@ CORE = {
     "The photo": ["photo.crop", "photo.smplify.fit"],
     "Pictures of Gaussians": ["render.api"],
     "The coarse avatar": ["coarse.observation", "coarse.small", "coarse.from_photo"],
-    "The video prior and SDEdit": [
-        "prior.sdedit",
-        "prior.prior",
-        "prior.turntable.model",
-        "prior.turntable.shipped",
-    ],
+    "The video prior and SDEdit": ["prior.sdedit", "prior.prior", "prior.turntable.model"],
     "The refined avatar": [
         "refine.turntable",
         "refine.edit",
@@ -45,7 +40,11 @@ CORE = {
 PLACES = {
     "Where is the sigma schedule?": ["prior.sdedit:sigmas_for", "prior.sdedit:start_index"],
     "Where is the SDEdit loop?": ["prior.sdedit:sdedit"],
-    "What keeps the Gaussians one to one?": ["refine.refit:fit", "refine.losses:change_losses"],
+    "What keeps the Gaussians one to one?": [
+        "refine.refit:fit",
+        "refine.refit:FitConfig",
+        "refine.losses:change_losses",
+    ],
     "Where are Gaussians posed?": ["body.rig:Rig.motions"],
     "Where is the loss of the refit?": ["refine.losses:picture_losses"],
     "Where is Wan's VAE called?": [
@@ -62,27 +61,35 @@ PLACES = {
 
 NEW_PRIOR = '''
 ```python
-from toolkit import build_avatar, load_profile
-from toolkit.prior import Encoded
+from torch.nn.functional import avg_pool3d
+
+from toolkit import PipelineConfig, build_avatar, load_profile
+from toolkit.prior import Encoded, SDEditConfig
+from toolkit.profiles import with_prior
 
 
-class TowardsGrey:
-    """A third prior: SDEdit under it draws every clip towards grey."""
+class Smooth:
+    """A third prior: it believes that the clean clip is a blurred version of the noisy one."""
 
-    def encode(self, clip):
-        return Encoded(latents=clip.coarse, keep=clip.seen, condition=None)
+    def encode(self, known):
+        return Encoded(latents=known.coarse, keep=known.seen, condition=None)
 
     def velocity(self, x, sigma, condition):
-        return x / sigma  # the velocity of the straight line that ends at 0
+        clean = avg_pool3d(x, (1, 5, 5), stride=1, padding=(0, 2, 2))
+        return (x - clean) / sigma  # the velocity of the straight line that ends at `clean`
 
-    def decode(self, latents, clip):
+    def decode(self, latents, known):
         return latents
 
 
-profile = load_profile("embedded")
-profile.load_prior = lambda frames, height, width: TowardsGrey()
-build_avatar("data/samples/person.jpg", "runs/grey", profile=profile)
+profile = with_prior(load_profile("embedded"), Smooth(), name="smooth")
+config = PipelineConfig(edit=SDEditConfig(strength=0.3, num_inference_steps=20, shift=1.0))
+build_avatar("data/samples/person.jpg", "runs/smooth", config, profile=profile)
 ```
+
+The settings of the edit are part of a prior: the embedded default starts from pure noise in one
+step, which suits the repairer only. A clip that is not like the coarse one (shape, dtype, NaN, a
+gradient) is refused by `refine.edit.edit_clip`.
 '''
 
 
@@ -123,9 +130,9 @@ def page() -> str:
         "",
         "<!-- written by: python -m tools.upkeep.core_page -->",
         "",
-        "These files are the whole embedded path from a photo to a refined avatar: "
+        "These files are the main line of the embedded path from a photo to a refined avatar: "
         f"{core_lines():,} lines (blank lines not counted), about an hour. Read them from top to "
-        "bottom; each uses only what stands above it, or a helper that you can take on trust.",
+        "bottom; what they use from other files can be taken on trust at first.",
     ]
     for title, names in CORE.items():
         lines += ["", f"## {title}", "", "| file | lines | |", "|---|---|---|"]
@@ -145,7 +152,7 @@ def page() -> str:
         "## A third video prior",
         "",
         "A prior is any object with the three functions of `Prior`. This one runs through the "
-        "whole job; a prior with a VAE encodes and decodes where this one returns the clip itself:",
+        "whole job. A prior with a VAE encodes and decodes where this one returns the clip itself.",
         NEW_PRIOR.rstrip(),
     ]
     return "\n".join(lines) + "\n"

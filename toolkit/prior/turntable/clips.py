@@ -14,7 +14,7 @@ from toolkit.prior.prior import Condition
 
 @dataclass(frozen=True)
 class ClipPair:
-    """True and coarse clips of B people in model units, with what the prior is told.
+    """True and coarse clips of B people in model units, with what the prior may know.
 
     Attributes:
         truth: [-1, 1], on white.

@@ -1,4 +1,4 @@
-"""Our small turntable video prior: one network for two settings.
+"""Our small turntable video prior: one architecture, trained twice.
 
 *Plain*: given the front picture and the view angles, it knows what turning people look like and
 nothing of coarse renders (the paper's setting). *Repairer*: it also sees the coarse clip, and
@@ -32,8 +32,8 @@ class TurntableConfig:
     channels: tuple[int, int, int] = (32, 64, 128)  # of the three levels, multiples of 8
     embedding: int = 128  # width of the conditioning vector
     heads: int = 4  # of the attentions; divides channels[2]
-    data_std: float = 0.65  # rms of clip - white
-    residual_std: float = 0.2  # rms of clip - coarse
+    data_std: float = 0.65  # rms of clip - white in the training clips, values in [-1, 1]
+    residual_std: float = 0.2  # rms of clip - coarse in the training clips
     carried: bool = False  # whether it looks at `Condition.carried`
 
 
@@ -49,7 +49,8 @@ class TurntablePrior(PixelCodec, nn.Module):
         n = sqrt((1-s)^2 d^2 + s^2)    its rms, so y / n has unit variance
 
     The clean estimate is `base + (1-s) d^2 / n^2 y + s d / n net(y / n)`. The second term is the
-    best linear guess (Wiener filter); the network adds what a linear guess cannot know. At s = 0
+    best linear guess (Wiener filter); the network adds what a linear guess cannot know. The
+    repairer's network sees y / n times (1-s) d / n instead, which is 0 at s = 1. At s = 0
     the estimate is x itself, so nothing can be destroyed, and nothing divides by s or 1 - s.
 
     Source: Karras et al. 2022, table 1 (EDM), with t = s / (1 - s).
@@ -91,7 +92,7 @@ class TurntablePrior(PixelCodec, nn.Module):
         condition: Condition,
         noise: Tensor,
     ) -> Float[Tensor, ""]:
-        """Mean squared error of the network's own output, flat over noise levels (c_out units)."""
+        """Mean squared error of the network's own output: every noise level counts alike."""
         s, d, base = self._scales(x0, sigma, condition)
         n = ((1 - s) ** 2 * d**2 + s**2).sqrt()
         y = (1 - s) * (x0 - base) + s * noise

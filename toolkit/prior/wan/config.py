@@ -1,4 +1,4 @@
-"""Which Wan2.1 runs, with which prompt and where; and what its transformer is told."""
+"""Which Wan2.1 runs, with which prompt and where, and the conditions of its transformer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ OPERATING_POINT = SDEditConfig(strength=0.8, num_inference_steps=50, shift=3.0)
 
 @dataclass(frozen=True)
 class WanConfig:
-    """Which Wan2.1, told what, running where."""
+    """Which Wan2.1 runs, with which prompts, where."""
 
     source: str | Path = "t2v-1.3b"  # a folder, a key of published.MODELS, or a hub id
     revision: str | None = None  # commit on the hub; None: the one this code was written against
@@ -41,7 +41,7 @@ class WanConfig:
 
 @dataclass(frozen=True)
 class WanCondition:
-    """What the transformer is told at every step.
+    """What the transformer is given at every step.
 
     Attributes:
         text: embedded prompt, zeros after its last token.

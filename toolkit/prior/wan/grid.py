@@ -137,27 +137,27 @@ class GridCodec:
         """The VAE's decoder."""
         raise NotImplementedError
 
-    def condition(self, clip: Condition) -> Any:
+    def condition(self, known: Condition) -> Any:
         """What `velocity` wants to know of a clip that already lies on the grid."""
         raise NotImplementedError
 
-    def encode(self, clip: Condition) -> Encoded:
+    def encode(self, known: Condition) -> Encoded:
         """Lay the coarse clip, its angles and its front picture on the grid, then encode."""
-        grid = self._grid(clip)
-        placed = grid.place(clip.coarse)
+        grid = self._grid(known)
+        placed = grid.place(known.coarse)
         on_grid = Condition(
-            clip.azimuths_deg[..., grid.views],
-            clip.elevations_deg[..., grid.views],
+            known.azimuths_deg[..., grid.views],
+            known.elevations_deg[..., grid.views],
             reference=placed[:, :, 0],
             coarse=placed,
         )
         latents = self.to_latents(placed)
-        keep = None if clip.seen is None else grid.pool(clip.seen).to(latents)
+        keep = None if known.seen is None else grid.pool(known.seen).to(latents)
         return Encoded(latents, keep, self.condition(on_grid))
 
-    def decode(self, latents: Tensor, clip: Condition) -> Float[Tensor, "B 3 T H W"]:
+    def decode(self, latents: Tensor, known: Condition) -> Float[Tensor, "B 3 T H W"]:
         """Decode, then cut the padding off again."""
-        return self._grid(clip).restore(self.to_clip(latents)).to(clip.coarse)
+        return self._grid(known).restore(self.to_clip(latents)).to(known.coarse)
 
-    def _grid(self, clip: Condition) -> LatentGrid:
-        return LatentGrid(*clip.coarse.shape[2:], close_loop=self.close_loop)
+    def _grid(self, known: Condition) -> LatentGrid:
+        return LatentGrid(*known.coarse.shape[2:], close_loop=self.close_loop)

@@ -100,11 +100,11 @@ class WanPrior(GridCodec):
                 [self.vae.decode(one, return_dict=False)[0].cpu() for one in z.split(1)]
             )
 
-    def condition(self, clip: Condition) -> WanCondition:
+    def condition(self, known: Condition) -> WanCondition:
         """The prompts; an I2V model is also shown the front view as its first frame."""
         if self.image_encoder is None:
             return self.base
-        return self.with_first_frame(clip.reference, num_frames=clip.azimuths_deg.shape[-1])
+        return self.with_first_frame(known.reference, num_frames=known.azimuths_deg.shape[-1])
 
     def with_first_frame(
         self, picture: Float[Tensor, "1 3 H W"], *, num_frames: int
