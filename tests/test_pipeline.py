@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from toolkit import pipeline
 from toolkit.body.rig import Avatar
 from toolkit.errors import InputError
 from toolkit.gaussians import Gaussians
@@ -129,6 +130,9 @@ def test_coarse_and_refined_are_one_to_one_and_re_posable(done):
 
 
 def test_killed_in_every_stage_and_resumed_gives_the_same_files(done, photo, tmp_path, monkeypatch):
+    profile = load_profile("embedded")  # loaded once, and the person found once: six runs need them
+    found = pipeline.read_person(photo)
+    monkeypatch.setattr(pipeline, "read_person", lambda photo: found)
     keep = RunFolder.keep
     for victim in STAGES:
 
@@ -143,9 +147,9 @@ def test_killed_in_every_stage_and_resumed_gives_the_same_files(done, photo, tmp
 
         monkeypatch.setattr(RunFolder, "keep", keep_and_die)
         with pytest.raises(Killed, match=victim):
-            build_avatar(photo, tmp_path, SHORT, resume=True)
+            build_avatar(photo, tmp_path, SHORT, profile=profile, resume=True)
     monkeypatch.setattr(RunFolder, "keep", keep)
-    build_avatar(photo, tmp_path, SHORT, resume=True)
+    build_avatar(photo, tmp_path, SHORT, profile=profile, resume=True)
     again, once = contents(tmp_path), contents(done.out_dir)
     assert [name for name in once if again.get(name) != once[name]] == []
     assert again == once
