@@ -7,6 +7,7 @@ from toolkit.body.rig import Rig, pose_gaussians
 from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError
 from toolkit.gaussians import Gaussians
+from toolkit.refine.colors import solve_colors
 from toolkit.refine.losses import NeighbourMean, nearest_neighbours
 from toolkit.refine.refit import FitConfig, fit
 from toolkit.refine.target import FitTarget
@@ -212,3 +213,44 @@ def test_wrong_targets_are_named():
         fit(cloud(), rig_of(cloud()), [])
     with pytest.raises(InputError, match="32 Gaussians on 64 anchors"):
         fit(cloud(num=32), rig_of(cloud()), [target])
+
+
+def test_two_passes_for_the_colours_halve_their_error():
+    truth = cloud()
+    rig, targets = rig_of(truth), [target_of(truth), target_of(truth, turn_rad=0.7)]
+    motions = [rig.motions(target.pose, target.transl) for target in targets]
+    wrong = truth.recolored(torch.full((64, 3), 0.5))
+    errors = []
+    for passes in (0, 1, 2, 6):
+        colors = solve_colors(wrong, motions, targets, passes=passes).colors
+        drawn = [
+            render(m.apply(wrong.recolored(colors)), t.cameras)
+            for m, t in zip(motions, targets, strict=True)
+        ]
+        pairs = zip(drawn, targets, strict=True)
+        errors.append(sum(float((d.rgb - t.rgb).square().sum()) for d, t in pairs))
+    assert errors[1] < 0.5 * errors[0] and errors[2] < 0.3 * errors[0] and errors[3] < errors[2]
+
+
+def test_colours_that_are_right_stay_and_nothing_else_is_touched():
+    truth = cloud()
+    rig, target = rig_of(truth), target_of(truth)
+    motions = [rig.motions(target.pose, target.transl)]
+    solved = solve_colors(truth, motions, [target], passes=3)
+    assert torch.allclose(solved.colors, truth.colors, atol=1e-3)
+    for name in ("means", "quats", "scales", "opacities"):
+        assert torch.equal(getattr(solved, name), getattr(truth, name))
+    blind = target_of(truth, confidence=0.0)
+    unseen = solve_colors(truth, motions, [blind], passes=3)
+    assert torch.allclose(unseen.colors, truth.colors, atol=1e-6)
+
+
+def test_passes_for_the_colours_give_adam_a_better_start():
+    truth = cloud()
+    coarse = truth.recolored(torch.full((64, 3), 0.5))
+
+    def first_loss(passes):
+        config = FitConfig(steps=1, color_passes=passes, random_background=False)
+        return float(fit(coarse, rig_of(coarse), [target_of(truth)], config)[1].parts["l1"][0])
+
+    assert first_loss(2) < 0.5 * first_loss(0)

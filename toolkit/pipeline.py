@@ -70,16 +70,15 @@ def build_avatar(
     Raises:
         ToolkitError: whatever a user can fix, in one sentence.
     """
-    config = config or PipelineConfig()
-    _check_arguments(out_dir, config, profile)
-    profile = profile or load_profile(config.profile)
-    config = config.resolved(profile)
+    config, profile = _settle(out_dir, config or PipelineConfig(), profile)
     picture, person = read_person(photo)
     run = open_run(photo, out_dir, config, profile, resume=resume)
 
+    # 1. Shape, pose and camera of the person.
     body = run.keep(
         "body", PhotoBody, lambda tick: profile.fit_body(picture, person), file="body.json"
     )
+    # 2. One Gaussian per anchor, by a regressor: sharp where the photo sees, else an average.
     anchors = profile.make_anchors(config.num_gaussians)
     coarse = run.keep(
         "coarse",
@@ -87,8 +86,10 @@ def build_avatar(
         lambda tick: predict_coarse(profile, picture, body, anchors),
         file="state/coarse.npz",
     )
+    # 3. The coarse avatar from all sides, and where these pictures show what the photo saw.
     visible = seen_anchors(picture, body, profile, anchors)
     turntable = make_turntable(coarse, visible, config, profile)
+    # 4. The lifting step of the paper: noise the clip, denoise it under a video prior.
     clip = run.keep(
         "sdedit",
         Clip,
@@ -96,10 +97,8 @@ def build_avatar(
         file="state/clip.npy",
         steps=config.edit.max_steps or config.edit.num_inference_steps,
     )
-    targets = [
-        clip_target(turntable, clip.frames, -coarse.rig.joints[0]),
-        photo_target(torch.from_numpy(picture.rgb), torch.as_tensor(body.mask), body),
-    ]
+    # 5. The Gaussians, one to one, fitted to the refined clip and to the photo.
+    targets = make_targets(picture, body, coarse, turntable, clip)
     refined = run.keep(
         "refit",
         Avatar,
@@ -107,9 +106,9 @@ def build_avatar(
         file="avatar.npz",
         steps=config.fit.steps,
     )
-    # a PLY cannot be re-posed, so it shows the photo's pose; avatar.npz is in the T-pose
-    for name, avatar in (("coarse", coarse), ("refined", refined)):
-        avatar.posed(body.pose, body.transl).save_ply(run.file(f"{name}.ply"))
+    # 6. What a user looks at. A PLY cannot be re-posed: it shows the photo's pose.
+    coarse.posed(body.pose, body.transl).save_ply(run.file("coarse.ply"))
+    refined.posed(body.pose, body.transl).save_ply(run.file("refined.ply"))
     numbers = run.keep(
         "pictures",
         Record,
@@ -117,15 +116,23 @@ def build_avatar(
         file="state/numbers.json",
         steps=DRAWINGS,
     )
-    report = Record(numbers | describe_run(config, profile) | {"stages": run.stages})
-    report.save(run.file("report.json"))
+    report = write_report(run, numbers, config, profile)
     return AvatarResult(run.path, body, coarse, refined, turntable.rgb, clip.frames, report)
 
 
-def _check_arguments(
+def write_report(
+    run: RunFolder, numbers: Record, config: PipelineConfig, profile: Profile
+) -> Record:
+    """`report.json`: the numbers, what made them, and how long each stage took."""
+    report = Record(numbers | describe_run(config, profile) | {"stages": run.stages})
+    report.save(run.file("report.json"))
+    return report
+
+
+def _settle(
     out_dir: str | os.PathLike, config: PipelineConfig, profile: Profile | None
-) -> None:
-    """Refuse early what would fail after a minute's work."""
+) -> tuple[PipelineConfig, Profile]:
+    """Models, and settings with nothing left open; refuses early what would fail minutes later."""
     if not str(out_dir) or os.path.isfile(out_dir):
         fail(
             "Output folder",
@@ -142,6 +149,8 @@ def _check_arguments(
             wanted="a profile object",
             fix='For a name use PipelineConfig(profile="embedded").',
         )
+    profile = profile or load_profile(config.profile)
+    return config.resolved(profile), profile
 
 
 def read_person(photo: str | os.PathLike) -> tuple[Photo, Detection]:
@@ -194,6 +203,15 @@ def edit_turntable(
     prior = profile.load_prior(*turntable.rgb.shape[:3])
     generator = torch.Generator().manual_seed(config.seed)
     return Clip(refine_clip(prior, turntable, config.edit, generator=generator, callback=tick))
+
+
+def make_targets(
+    photo: Photo, body: PhotoBody, coarse: Avatar, turntable: Turntable, clip: Clip
+) -> list[FitTarget]:
+    """What the refit aims at: the refined clip in the A pose, and the photo in its own pose."""
+    pelvis_at_origin = -coarse.rig.joints[0]  # where the turntable's cameras look
+    image, mask = torch.from_numpy(photo.rgb), torch.as_tensor(body.mask)
+    return [clip_target(turntable, clip.frames, pelvis_at_origin), photo_target(image, mask, body)]
 
 
 def refit(

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "measure_sharpness",
             "reference_sharpness",
         ],
+        "debris": ["count_debris"],
         "drift": ["Drift", "measure_drift"],
         "lpips": ["load_lpips", "lpips_places"],
         "metrics": ["masked_psnr", "masked_ssim"],

@@ -45,6 +45,7 @@ class Condition:
         Raises:
             InputError: another number of views, another size, or sides that our U-Net cannot halve.
         """
+        # three levels of our U-Net halve the picture three times, hence the multiples of 8
         num_views = self.azimuths_deg.shape[-1]
         if x.ndim != 5 or x.shape[1:3] != (3, num_views) or x.shape[3] % 8 or x.shape[4] % 8:
             fail(

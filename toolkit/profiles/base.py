@@ -132,6 +132,7 @@ class PipelineConfig:
         Raises:
             InputError: a number of Gaussians that the profile's coarse model does not have.
         """
+        # A released LHM comes with its own query points, so their number is fixed
         defaults = profile.defaults
         if self.num_gaussians not in (None, defaults.num_gaussians) and not defaults.any_number:
             fail(

@@ -36,6 +36,8 @@ class EmbeddedProfile:
     def __init__(self):
         self.body_model = load_body()
         self.coarse, self.turntable = load_coarse(), load_turntable()
+        # Runs are told apart by the weights themselves, not by file names: a model that is trained
+        # again under the same name must not be mixed into a resumed run.
         nets = (self.coarse, self.turntable, load_lifter())
         weights = [w for net in nets for w in net.state_dict().values()]
         self.fingerprint = digest(*(w.numpy().tobytes() for w in weights))

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "edit": ["Clip", "as_clip", "as_frames", "clip_condition", "edit_clip", "refine_clip"],
         "target": ["FitTarget", "clip_target", "matte", "photo_target"],
+        "colors": ["solve_colors"],
         "refit": ["FitConfig", "History", "LearningRates", "fit"],
         "iterate": ["RefitInLoop", "progressive_refit", "update_dataset"],
     },

@@ -38,6 +38,7 @@ class Clip:
 
 def as_clip(frames: Float[Tensor, "T H W 3"]) -> Float[Tensor, "1 3 T H W"]:
     """Frames in [0, 1] as a prior wants them: one clip, channels first, in [-1, 1]."""
+    # (T, H, W, 3) -> (1, 3, T, H, W): torch's convolutions want channels before time and place
     return 2 * frames.permute(3, 0, 1, 2)[None] - 1
 
 
@@ -49,6 +50,8 @@ def as_frames(clip: Float[Tensor, "1 3 T H W"]) -> Float[Tensor, "T H W 3"]:
 def clip_condition(turntable: Turntable) -> Condition:
     """All that is known of a coarse clip; its own front view serves as the front picture."""
     coarse = as_clip(turntable.rgb)
+    # View 0 of every orbit is the front. The photo itself would not do as the front picture: it
+    # shows another pose, and a turntable prior is trained on pictures in the A pose.
     return Condition(
         turntable.orbit.azimuths_deg,
         turntable.orbit.elevations_deg,

@@ -21,6 +21,7 @@ from torch import Tensor
 from toolkit.body.rig import Rig
 from toolkit.errors import fail
 from toolkit.gaussians import Gaussians
+from toolkit.refine.colors import solve_colors
 from toolkit.refine.losses import change_losses, nearest_neighbours, picture_losses, speckle_loss
 from toolkit.refine.target import FitTarget
 
@@ -42,6 +43,7 @@ class FitConfig:
     """Settings of a refit; the losses are means over the person's pixels."""
 
     steps: int = 100
+    color_passes: int = 0  # of `colors.solve_colors` before Adam; 2 and 30 steps are as good as 100
     views_per_step: int = 4  # of each target; a target with fewer shows them all
     # The photo is one large view and costs as much as the rest of a step. So a target of one view
     # is shown every 2nd step only, with weight 2: the same result at half the cost.
@@ -59,7 +61,8 @@ class FitConfig:
     random_background: bool = True  # white, black or a colour: it shows through every hole
 
     def __post_init__(self):
-        for name, least in (("steps", 0), ("views_per_step", 1), ("single_every", 1)):
+        counts = {"steps": 0, "color_passes": 0, "views_per_step": 1, "single_every": 1}
+        for name, least in counts.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 fail(
@@ -120,6 +123,7 @@ def fit(
     coarse, targets = gaussians.detach(), [target.cropped() for target in targets]
     with torch.no_grad():  # neither the pose nor the anchors are fitted
         motions = [rig.motions(target.pose, target.transl) for target in targets]
+    coarse = solve_colors(coarse, motions, targets, passes=config.color_passes)
     raw = _to_raw(coarse)  # the parameters, with gradients
     start = {name: value.detach().clone() for name, value in raw.items()}
     neighbours = nearest_neighbours(coarse.means) if config.smooth > 0 else None
