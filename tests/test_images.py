@@ -106,7 +106,14 @@ def test_record_round_trip(tiny):
 def test_folder_round_trip(tiny, tmp_path):
     tiny.pipeline.save_pretrained(tmp_path)
     again = DiffusionImages(load_pipeline(tmp_path, "float32"), tiny.preset, name="again")
-    assert np.array_equal(again.draw(PROMPT, seed=1).image, tiny.draw(PROMPT, seed=1).image)
+    saved, loaded, other = (
+        maker.draw(PROMPT, seed=seed).image.astype(int)
+        for maker, seed in ((tiny, 1), (again, 1), (tiny, 2))
+    )
+    # weights read from a file lie at other addresses in memory, and float32 products take other
+    # vector loads there: the last bits differ, which moves a few pixels by one level of 255
+    assert np.abs(loaded - saved).max() <= 1 and (loaded != saved).mean() < 0.02
+    assert np.abs(other - saved).mean() > 5
 
 
 def test_pickled_weights_are_not_loaded(tmp_path):
