@@ -27,8 +27,8 @@ STAGES = {  # of the report: words
     "body": "photo to body",
     "coarse": "coarse avatar",
     "sdedit": "SDEdit of the turntable",
-    "refined": "refit",
-    "numbers": "films, pictures and diagnoses",
+    "refit": "refit",
+    "pictures": "films, pictures and diagnoses",
 }
 IN_PHOTO = {  # measure of the report: words, digits
     "iou": ("silhouette IoU", 3),
