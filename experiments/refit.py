@@ -131,9 +131,7 @@ def summary(persons: list[dict], body: str) -> dict:
 
 def tables(numbers: dict) -> dict[str, str]:
     """One table per body."""
-    return {
-        BODIES[body]: body_table(rows, numbers["people"]) for body, rows in numbers["rows"].items()
-    }
+    return {w: body_table(numbers["rows"][b], numbers["people"]) for b, w in BODIES.items()}
 
 
 def body_table(rows: dict, people: int) -> str:
@@ -141,7 +139,8 @@ def body_table(rows: dict, people: int) -> str:
     heads = ["", *(title for title, _ in SHOWN.values()), "perceptual, change in %", "time"]
     first = rows["adam_100"]["cpu_seconds"]["mean"]
     lines = []
-    for name, row in rows.items():
+    for name in ("coarse", *WAYS):
+        row = rows[name]
         words = "coarse avatar" if name == "coarse" else WAYS[name].words
         change = 100 * (row["perceptual"]["mean"] / rows["coarse"]["perceptual"]["mean"] - 1)
         seconds = row.get("cpu_seconds", {}).get("mean")
