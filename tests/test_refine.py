@@ -10,7 +10,7 @@ from toolkit.prior.orbit import static_orbit
 from toolkit.refine.iterate import progressive_refit
 from toolkit.refine.refit import FitConfig, fit
 from toolkit.refine.target import matte
-from toolkit.refine.turntable import carried_colors
+from toolkit.refine.turntable import carried_colors, face_anchors
 from toolkit.run.progress import Progress, silent
 
 
@@ -51,17 +51,36 @@ def test_colours_go_straight_through_the_body_or_come_from_its_other_side():
     places = rig_of(ball).anchors_rest
     avatar = Avatar(ball.recolored(places + 0.5), rig_of(ball))  # colour tells the place
     front = places[:, 2] > 0
-    found = carried_colors(avatar, front) - 0.5
+    far = (9.0, 10.0)  # metres: no limit
+    found = carried_colors(avatar, front, reach_m=far) - 0.5
     assert torch.allclose(found[front], places[front], atol=1e-5)
     assert (found[~front, 2] > 0).all()  # all of it comes from the front
     assert (found - places)[~front, 1].abs().mean() < 0.05  # from the same height; radius 0.4 m
     left = front & (places[:, 0] > 0)  # nothing of the right half was seen
-    mirrored = carried_colors(avatar, left) - 0.5
+    mirrored = carried_colors(avatar, left, reach_m=far) - 0.5
     right = ~left & (places[:, 0] < -0.02)
     assert (mirrored[right, 0] > 0).all()
     none, every = torch.zeros(400, dtype=torch.bool), torch.ones(400, dtype=torch.bool)
     for visible in (none, every):
         assert torch.equal(carried_colors(avatar, visible), avatar.gaussians.colors.clamp(0, 1))
+
+
+def test_colours_are_not_carried_far_and_faces_not_at_all():
+    ball = cloud(num=400)
+    rig = rig_of(ball)
+    avatar = Avatar(ball.recolored(rig.anchors_rest + 0.5), rig)
+    top = rig.anchors_rest[:, 1] > 0.2  # only this cap of the ball was seen
+    found, gap = carried_colors(avatar, top), 0.2 - rig.anchors_rest[:, 1]
+    own = avatar.gaussians.colors.clamp(0, 1)
+    assert torch.equal(found[gap > 0.08], own[gap > 0.08])
+    assert not torch.allclose(found[(gap > 0) & (gap < 0.02)], own[(gap > 0) & (gap < 0.02)])
+    rig.lbs_weights[:] = 0
+    rig.lbs_weights[:, 15] = 1  # now the whole ball is a head, its eyes in the middle
+    face = face_anchors(rig)
+    front, back = rig.anchors_rest[:, 2] > 0, rig.anchors_rest[:, 2] < -0.08
+    assert face[front & (rig.anchors_rest[:, 1] < 0)].all() and not face[back].any()
+    red = Avatar(ball.recolored(face[:, None] * torch.tensor([1.0, 0, 0])), rig)
+    assert (carried_colors(red, front)[back] == 0).all()
 
 
 def test_rounds_go_from_front_to_back_and_build_on_each_other():

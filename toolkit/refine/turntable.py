@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from toolkit.body.anchors import EYE_JOINTS, HEAD_JOINTS
 from toolkit.body.motion import a_pose
-from toolkit.body.rig import Avatar
+from toolkit.body.rig import Avatar, Rig
 from toolkit.cameras import Cameras
 from toolkit.gaussians import Gaussians
 from toolkit.prior.orbit import Orbit, turntable_cameras
@@ -89,14 +90,21 @@ def seen_by_photo(
 
 
 def carried_colors(
-    avatar: Avatar, visible: Bool[Tensor, " N"], *, mirror_m: float = 0.01, num: int = 4
+    avatar: Avatar,
+    visible: Bool[Tensor, " N"],
+    *,
+    mirror_m: float = 0.01,
+    reach_m: tuple[float, float] = (0.03, 0.08),
+    num: int = 4,
 ) -> Float[Tensor, "N 3"]:
     """Colours of the Gaussians, those that the photo did not see guessed from the front.
 
     In the T pose the back of a sleeve lies behind its front, and a hem lies behind the same hem. So
     a hidden Gaussian takes the colours of the seen Gaussians nearest to it in x and y. The guess is
-    as sharp as the front, where a regressor blurs. It is wrong in places (it puts a face on the
-    back of the head), so a prior has to learn where to use it.
+    as sharp as the front, where a regressor blurs. It is wrong in places, so a prior has to learn
+    where to use it. Two kinds of places are left out because it is always wrong there: a face is
+    carried nowhere, and what lies far from all that was seen (legs below the frame) keeps the
+    avatar's own colour.
 
     Args:
         avatar: whose colours are completed.
@@ -104,15 +112,18 @@ def carried_colors(
         mirror_m: the seen Gaussians are also tried mirrored left to right, so that a hidden arm can
             take the colours of the other one. This is added to their distance, metres, so that a
             true neighbour is preferred.
+        reach_m: up to the first distance from the nearest seen Gaussian, metres, the guess counts
+            in full; at the second it has faded into the avatar's own colour.
         num: how many seen Gaussians are averaged.
 
     Source: ours.
     """
     colors, visible = avatar.gaussians.colors.cpu().clamp(0, 1), visible.cpu()
-    if not visible.any() or visible.all():
+    source = visible & ~face_anchors(avatar.rig)
+    if not source.any() or visible.all():
         return colors
     places = avatar.rig.anchors_rest.cpu().numpy()[:, :2]  # x and y in the T pose; depth is dropped
-    seen, hidden = places[visible.numpy()], places[~visible.numpy()]
+    seen, hidden = places[source.numpy()], places[~visible.numpy()]
     # a third coordinate holds the handicap of the mirrored copies
     sources = np.concatenate(
         [np.c_[seen, np.zeros(len(seen))], np.c_[seen * [-1, 1], np.full(len(seen), mirror_m)]]
@@ -124,5 +135,14 @@ def carried_colors(
     weights = torch.from_numpy(1 / (distances**2 + 0.003**2)).float()
     weights = weights / weights.sum(1, keepdim=True)
     nearest = torch.from_numpy(nearest % len(seen))  # a mirrored copy has its original's colour
-    guessed = (weights[..., None] * colors[visible][nearest]).sum(1)
-    return colors.masked_scatter(~visible[:, None], guessed)
+    guessed = (weights[..., None] * colors[source][nearest]).sum(1)
+    trust = torch.from_numpy(np.interp(distances[:, :1], reach_m, (1, 0))).float()
+    return colors.masked_scatter(~visible[:, None], torch.lerp(colors[~visible], guessed, trust))
+
+
+def face_anchors(rig: Rig) -> Bool[Tensor, " N"]:
+    """Anchors of the face: the front half of the head, up to the hairline 5.5 cm above the eyes."""
+    eyes, places = rig.joints[list(EYE_JOINTS)].mean(0).cpu(), rig.anchors_rest.cpu()
+    on_head = rig.lbs_weights[:, list(HEAD_JOINTS)].sum(1).cpu() > 0.5
+    below_hairline = places[:, 1] < eyes[1] + 0.055
+    return on_head & below_hairline & (places[:, 2] > eyes[2] - 0.07)
