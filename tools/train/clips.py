@@ -11,7 +11,7 @@ Writes shards OUT/SPLIT_FIRSTSEED.npz of up to 25 people:
     azimuths_deg, elevations_deg (N,T); seeds (N,)
 
 View 0 is the front. Existing shards are kept, so the command resumes. Even seeds get the true body,
-odd ones a body that is off as much as a fitted one is.
+odd ones a body with the errors of a real fit (`tools.train.fit_errors`).
 """
 
 from collections.abc import Callable
@@ -37,6 +37,7 @@ from toolkit.refine.turntable import carried_colors, seen_by_photo
 from toolkit.render.api import render
 from toolkit.run.files import atomic_path
 from tools.command import run
+from tools.train.fit_errors import FitErrors
 from tools.train.people import FOLDER, Sample, list_people, load_sample, to_bytes
 
 SHARD = 25
@@ -52,24 +53,20 @@ def main(  # noqa: PLR0913 - one argument per option
     coarse_model: Annotated[Path | None, typer.Option(help="weights; else those that ship")] = None,
     people: Annotated[Path, typer.Option(help="folder of tools.train.people")] = FOLDER,
     anchors: Annotated[int, typer.Option(help="Gaussians of the coarse model")] = 20_000,
+    fit_errors: Annotated[Path, typer.Option(help="file of tools.train.fit_errors")] = Path(
+        "runs/fit_errors.npz"
+    ),
     out: Annotated[Path, typer.Option(help="folder for the shards")] = Path("runs/clips"),
 ) -> None:
     """Write the shards that are missing."""
     torch.set_num_threads(1)
     paths = list_people(people, split)[first : first + count]
-    write_clips(paths, out, split, coarse_model=coarse_model, num_anchors=anchors)
+    make_clips = clip_maker(coarse_model, anchors, FitErrors(fit_errors))
+    write_clips(paths, out, split, make_clips)
 
 
-def write_clips(
-    paths: list[Path],
-    out: Path,
-    split: str,
-    *,
-    coarse_model: Path | None = None,
-    num_anchors: int = 20_000,
-) -> None:
+def write_clips(paths: list[Path], out: Path, split: str, make_clips: ClipMaker) -> None:
     """Render the clips of people in files of `tools.train.people`, shard by shard."""
-    make_clips = clip_maker(coarse_model, num_anchors)
     with tqdm(total=len(paths), unit="person", desc="clips") as bar:
         for start in range(0, len(paths), SHARD):
             shard = paths[start : start + SHARD]
@@ -99,7 +96,7 @@ def write_shard(paths: list[Path], target: Path, make_clips: ClipMaker, bar: tqd
         )
 
 
-def clip_maker(coarse_model: Path | None, num_anchors: int) -> ClipMaker:
+def clip_maker(coarse_model: Path | None, num_anchors: int, fit_errors: FitErrors) -> ClipMaker:
     """A function from a person's file to (truth, coarse and carried clip; what the photo saw)."""
     body, model = load_body(), load_coarse(coarse_model)
     anchors = sample_anchors(body, num=num_anchors)
@@ -108,7 +105,7 @@ def clip_maker(coarse_model: Path | None, num_anchors: int) -> ClipMaker:
     @torch.no_grad()
     def make_clips(path: Path) -> tuple[np.ndarray, np.ndarray]:
         person = load_sample(path)
-        guess = fitted_body(person, int(path.stem), body)
+        guess = fitted_body(person, int(path.stem), body, fit_errors)
         seen = observe(person.crop, guess, body, anchors)
         rig = Rig.build(body, anchors, guess.betas)
         gaussians = model(person.crop, layout, seen)
@@ -123,17 +120,13 @@ def clip_maker(coarse_model: Path | None, num_anchors: int) -> ClipMaker:
     return make_clips
 
 
-def fitted_body(person: Sample, seed: int, body: BodyModel) -> SimpleNamespace:
-    """The true body for even seeds; for odd ones with errors of the size that a fit leaves.
-
-    Those are 0.3 standard deviations of each beta and 3 degrees per axis of the 22 body joints.
-    """
-    rng = np.random.default_rng([seed, 99])
-    size = float(seed % 2)
-    betas = person.betas + 0.3 * size * torch.from_numpy(rng.normal(size=len(person.betas))).float()
-    turn = np.deg2rad(3.0) * size * rng.normal(size=(22, 3))
-    pose = person.pose.clone()
-    pose[:22] += torch.from_numpy(turn).float()
+def fitted_body(
+    person: Sample, seed: int, body: BodyModel, fit_errors: FitErrors
+) -> SimpleNamespace:
+    """The true body for even seeds; for odd ones with the errors of a fit to another photo."""
+    betas, pose = person.betas, person.pose
+    if seed % 2:
+        betas, pose = fit_errors.apply(betas, pose, np.random.default_rng([seed, 99]))
     return SimpleNamespace(betas=betas, pose=pose, transl=-body.rest_joints(betas)[0])
 
 

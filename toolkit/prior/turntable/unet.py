@@ -89,13 +89,17 @@ class FrontAttention(nn.Module):
     """Attention from every pixel to the same row of the front picture: stripes and hems go round.
 
     Cheap enough (a row against a row) for the finest level, where patterns live.
+
+    Args:
+        channels: of the features that look.
+        front: of what they look at.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, front: int):
         super().__init__()
         self.norm = nn.GroupNorm(8, channels)
         self.look = nn.Sequential(
-            nn.Conv2d(12, channels, 3, padding=1),
+            nn.Conv2d(front, channels, 3, padding=1),
             nn.SiLU(),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
@@ -110,7 +114,7 @@ class FrontAttention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "N C H W"],
-        front: Float[Tensor, "B 12 H W"],
+        front: Float[Tensor, "B F H W"],
         views: Float[Tensor, "B T A"],
     ) -> Tensor:
         (batch, frames, _), (_, c, height, width) = views.shape, x.shape
@@ -178,7 +182,7 @@ class ViewUNet(nn.Module):
         super().__init__()
         a, b, c = channels
         self.stem = nn.Conv2d(4 * inputs + 2, a, 3, padding=1)  # + 2: where in the picture
-        self.front = FrontAttention(a)
+        self.front = FrontAttention(a, 12)  # 2x2 pixels of three colours
         self.down1, self.down2 = ResBlock(a, a, embedding), ResBlock(b, b, embedding)
         self.pool1, self.pool2 = nn.Conv2d(a, b, 2, stride=2), nn.Conv2d(b, c, 2, stride=2)
         self.middle = nn.ModuleList([ResBlock(c, c, embedding) for _ in range(3)])
@@ -199,7 +203,7 @@ class ViewUNet(nn.Module):
         front: Float[Tensor, "B 3 H W"],
     ) -> Float[Tensor, "N outputs H W"]:
         x = F.pixel_unshuffle(frames, 2)
-        x1 = self.down1(self.stem(torch.cat([x, _place_maps(x)], dim=1)), embedding)
+        x1 = self.down1(self.stem(torch.cat([x, place_maps(x)], dim=1)), embedding)
         x1 = self.front(x1, F.pixel_unshuffle(front, 2), views)
         x2 = self.down2(self.pool1(x1), embedding)
         x = self.middle[0](self.pool2(x2), embedding)
@@ -212,7 +216,7 @@ class ViewUNet(nn.Module):
         return F.pixel_shuffle(self.head(F.silu(self.norm(x))), 2)
 
 
-def _place_maps(x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N 2 H W"]:
+def place_maps(x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N 2 H W"]:
     """Row and distance from the middle column, in [-1, 1] (the same for a mirrored picture)."""
     n, _, height, width = x.shape
     rows = torch.linspace(-1, 1, height).to(x)[:, None].expand(height, width)

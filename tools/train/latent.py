@@ -1,0 +1,241 @@
+"""Train the latent prior: a flow model of turntables in the space of our autoencoder.
+
+    python -m tools.train.autoencoder --out runs/autoencoder
+    python -m tools.train.latent --clips runs/clips --minutes 480
+
+Half of the steps train the plain prior, which is given the front picture and the angles; the other
+half also show it the coarse clip (the posterior). The loss is a flow model's squared error at
+noise levels that are log-normal in s / (1 - s).
+
+The learning rate follows a cosine over --minutes of training time, which counts across restarts;
+the command resumes from the checkpoint in --out. New shards in --clips are picked up.
+"""
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from toolkit.prior.latent.autoencoder import SCALE, FrameAutoencoder
+from toolkit.prior.latent.model import FlowNet, LatentCondition, save_flow
+from toolkit.prior.turntable.clips import ClipPair, ClipStore
+from toolkit.run.files import atomic_path
+from tools.command import run_with
+
+SIGMAS = (0.3, 0.5, 0.7, 0.9)  # at which validation people are denoised
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of this command."""
+
+    autoencoder: Annotated[Path, typer.Option(help="weights of tools.train.autoencoder")] = Path(
+        "runs/autoencoder/autoencoder.safetensors"
+    )
+    clips: Annotated[list[Path], typer.Option(help="folders of shards; may be repeated")] = (
+        Path("runs/clips"),
+    )
+    out: Annotated[Path, typer.Option(help="folder for weights, log and checkpoint")] = Path(
+        "runs/latent"
+    )
+    minutes: Annotated[float, typer.Option(help="training time in all, with restarts")] = 480
+    every: Annotated[float, typer.Option(help="minutes between checkpoints")] = 5
+    batch: Annotated[int, typer.Option(help="clips per step")] = 2
+    views: Annotated[int, typer.Option(help="views of a clip in one step")] = 7
+    lr: Annotated[float, typer.Option(help="learning rate at its highest")] = 6e-4
+    plain: Annotated[float, typer.Option(help="share of steps without the coarse clip")] = 0.5
+    sigmas: Annotated[
+        tuple[float, float], typer.Option(help="mean and deviation of log(s / (1 - s))")
+    ] = (0.3, 1.4)
+    ema: Annotated[float, typer.Option(help="decay of the averaged weights per step")] = 0.999
+    threads: Annotated[int, typer.Option(help="of torch")] = 1
+    seed: Annotated[int, typer.Option(help="of weights and draws")] = 0
+
+
+@dataclass(frozen=True)
+class LatentPair:
+    """Latents of true, coarse and carried clips, of the true and the coarse front; seen; angles."""
+
+    clips: Float[Tensor, "3 B L T h w"]
+    fronts: Float[Tensor, "2 B L h w"]
+    seen: Float[Tensor, "B 1 T h w"]
+    azimuths_deg: Float[Tensor, "B T"]
+    elevations_deg: Float[Tensor, "B T"]
+
+    def condition(self, *, plain: bool, coarse_front: bool) -> LatentCondition:
+        """For the plain prior or the posterior; the front picture is the true or the coarse one."""
+        shown = () if plain else (self.clips[1], self.clips[2], self.seen)
+        front = self.fronts[int(coarse_front)]
+        return LatentCondition(self.azimuths_deg, self.elevations_deg, front, *shown)
+
+
+class LatentStore:
+    """Clips as latents, encoded when first drawn; mirror images are people of their own."""
+
+    def __init__(self, store: ClipStore, autoencoder: FrameAutoencoder):
+        self.store, self.autoencoder = store, autoencoder
+        self._latents: dict[tuple[int, bool], tuple[Tensor, Tensor]] = {}
+
+    def person(self, index: int, mirrored: bool, views: Tensor) -> LatentPair:
+        """Some views of one person."""
+        pair = self.store.pair([index])
+        pair = pair.mirrored() if mirrored else pair
+        key = (index, mirrored)
+        if key not in self._latents:
+            self._latents[key] = self._encode(pair)
+        clips, seen = (t.float() for t in self._latents[key])
+        return LatentPair(
+            clips[:, :, :, views],
+            clips[:2, :, :, 0],
+            seen[:, :, views],
+            pair.azimuths_deg[:, views],
+            pair.elevations_deg[:, views],
+        )
+
+    @torch.no_grad()
+    def _encode(self, pair: ClipPair) -> tuple[Tensor, Tensor]:
+        clips = torch.cat([pair.truth, pair.coarse, pair.carried])
+        latents = self.autoencoder.encode_clip(clips)[:, None]  # (3, 1, L, T, h, w)
+        return latents.half(), F.avg_pool3d(pair.seen, (1, SCALE, SCALE)).half()
+
+    def draw(self, batch: int, num_views: int, generator: torch.Generator) -> LatentPair:
+        """A random training batch: people, views and mirror."""
+        rows = []
+        for _ in range(batch):
+            person = int(torch.randint(len(self.store), (), generator=generator))
+            mirrored = bool(torch.rand((), generator=generator) < 0.5)
+            views = torch.randperm(13, generator=generator)[:num_views]
+            rows.append(self.person(person, mirrored, views))
+        return LatentPair(
+            torch.cat([r.clips for r in rows], dim=1),
+            torch.cat([r.fronts for r in rows], dim=1),
+            torch.cat([r.seen for r in rows]),
+            torch.cat([r.azimuths_deg for r in rows]),
+            torch.cat([r.elevations_deg for r in rows]),
+        )
+
+
+class Trainer:
+    """Network, optimiser and counters; all of them survive a restart."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.flow = FlowNet().to(memory_format=torch.channels_last)
+        self.optimiser = torch.optim.AdamW(self.flow.parameters(), settings.lr, weight_decay=0.01)
+        self.ema = {k: v.clone() for k, v in self.flow.state_dict().items()}
+        self.step, self.seconds = 0, 0.0
+        self.checkpoint = settings.out / "checkpoint.pt"
+        if self.checkpoint.exists():
+            saved = torch.load(self.checkpoint, weights_only=True)
+            self.flow.load_state_dict(saved["flow"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            self.ema, self.step, self.seconds = saved["ema"], saved["step"], saved["seconds"]
+
+    @property
+    def progress(self) -> float:
+        """Share of the minutes that are used up."""
+        return min(1.0, self.seconds / (60 * self.settings.minutes))
+
+    def learn(self, pair: LatentPair, generator: torch.Generator) -> tuple[bool, float]:
+        """One step; returns whether it was a plain one, and its loss."""
+        rate = min(1.0, (self.step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * self.progress))
+        self.optimiser.param_groups[0]["lr"] = self.settings.lr * rate
+        coins = torch.rand(2, generator=generator)
+        plain, coarse_front = bool(coins[0] < self.settings.plain), bool(coins[1] < 0.5)
+        x0 = pair.clips[0]
+        mean, std = self.settings.sigmas
+        sigma = torch.sigmoid(mean + std * torch.randn(len(x0), generator=generator))
+        noise = torch.randn(x0.shape, generator=generator)
+        known = pair.condition(plain=plain, coarse_front=coarse_front)
+        loss = self.flow.loss(x0, sigma, known, noise)
+        self.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.flow.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
+        for key, value in self.flow.state_dict().items():
+            self.ema[key].lerp_(value, 1 - decay)
+        return plain, loss.item()
+
+    def averaged(self) -> FlowNet:
+        """The model with the averaged weights."""
+        flow = FlowNet(self.flow.config)
+        flow.load_state_dict(self.ema)
+        return flow.eval()
+
+    def save(self, row: dict) -> None:
+        """Checkpoint, averaged weights and a line of the log."""
+        self.settings.out.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self.checkpoint) as tmp:
+            torch.save(
+                {
+                    "flow": self.flow.state_dict(),
+                    "optimiser": self.optimiser.state_dict(),
+                    "ema": self.ema,
+                    "step": self.step,
+                    "seconds": self.seconds,
+                },
+                tmp,
+            )
+        notes = {"step": str(self.step), "minutes": f"{self.seconds / 60:.1f}"}
+        save_flow(self.averaged(), self.settings.out / "flow.safetensors", **notes)
+        with open(self.settings.out / "log.jsonl", "a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+
+
+@torch.no_grad()
+def validate(flow: FlowNet, people: LatentStore, plain: bool, num: int = 6) -> list[float]:
+    """Loss at each of SIGMAS, always with the same people and noise."""
+    generator = torch.Generator().manual_seed(1)
+    rows = []
+    for index in range(min(num, len(people.store))):
+        pair = people.person(index, False, torch.arange(0, 13, 2))
+        known, x0 = pair.condition(plain=plain, coarse_front=True), pair.clips[0]
+        noise = torch.randn(x0.shape, generator=generator)
+        rows.append([flow.loss(x0, torch.tensor([s]), known, noise).item() for s in SIGMAS])
+    return [round(x, 4) for x in torch.tensor(rows).mean(dim=0).tolist()]
+
+
+def main(settings: Settings) -> None:
+    """Train, or go on from the checkpoint in `settings.out`."""
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    trainer = Trainer(settings)
+    autoencoder = FrameAutoencoder.load(settings.autoencoder)
+    people = LatentStore(ClipStore(*settings.clips), autoencoder)
+    validation = LatentStore(ClipStore(*settings.clips, split="val"), autoencoder)
+    generator = torch.Generator().manual_seed(settings.seed + trainer.step)
+    losses: dict[bool, list[float]] = {True: [], False: []}
+    clock, last = time.monotonic(), trainer.seconds
+    while trainer.progress < 1:
+        pair = people.draw(settings.batch, settings.views, generator)
+        plain, loss = trainer.learn(pair, generator)
+        losses[plain].append(loss)
+        now = time.monotonic()
+        trainer.seconds, clock = trainer.seconds + now - clock, now
+        if trainer.progress == 1 or trainer.seconds - last > 60 * settings.every:
+            last, flow = trainer.seconds, trainer.averaged()
+            row = {
+                "step": trainer.step,
+                "minutes": round(trainer.seconds / 60, 1),
+                "people": len(people.store),
+            }
+            for kind, name in ((True, "plain"), (False, "posterior")):
+                row[f"loss_{name}"] = round(sum(losses[kind]) / max(1, len(losses[kind])), 4)
+                row[f"val_{name}"] = validate(flow, validation, kind)
+            trainer.save(row)
+            losses = {True: [], False: []}
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_with(Settings, main))
