@@ -60,13 +60,13 @@ PLACES = {  # kind of place, an attribute of the paper -> its values
     "outdoor": ("park", "sports field", "garden", "parking lot"),
 }
 EXPRESSIONS = {
-    "happy": ("smiling", "laughing"),
+    "happy": ("smiling", "laughing", "open mouth"),
     "sad": ("frowning", "neutral face"),
-    "angry": ("frowning", "neutral face"),
-    "surprised": ("wide eyes", "open mouth"),
+    "angry": ("frowning", "neutral face", "wide eyes", "open mouth"),
+    "surprised": ("wide eyes", "open mouth", "laughing"),
     "calm": ("neutral face", "smiling"),
-    "confident": ("smiling", "neutral face"),
-    "thoughtful": ("neutral face", "frowning"),
+    "confident": ("smiling", "neutral face", "laughing"),
+    "thoughtful": ("neutral face", "frowning", "wide eyes"),
 }  # emotion -> facial expressions that go with it
 # from here on: value -> the renderer's word for it, see toolkit.people.attributes
 BEARDS = {"stubble": "stubble", "moustache": "moustache", "full beard": "full"}
