@@ -4,13 +4,14 @@ import pytest
 import torch
 from test_refit import cloud, rig_of
 
+from toolkit.body.face import face_anchors
 from toolkit.body.rig import Avatar
 from toolkit.measure.sectors import azimuths_deg
 from toolkit.prior.orbit import static_orbit
+from toolkit.refine.carried import carried_colors
 from toolkit.refine.iterate import progressive_refit
 from toolkit.refine.refit import FitConfig, fit
 from toolkit.refine.target import matte
-from toolkit.refine.turntable import carried_colors, face_anchors
 from toolkit.run.progress import Progress, silent
 
 

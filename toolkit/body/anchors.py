@@ -17,7 +17,6 @@ from toolkit.body.model import BodyModel, blend
 from toolkit.errors import fail
 
 HEAD_JOINTS = (15, 22, 23, 24)  # head, jaw, eyes
-EYE_JOINTS = (23, 24)
 CANDIDATES = 16  # random points per anchor, among which the evenly spaced ones are chosen
 RELAXATIONS = 10  # rounds of Lloyd's algorithm
 

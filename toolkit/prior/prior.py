@@ -29,7 +29,7 @@ class Condition:
             looks at it while it denoises; with None our network behaves as the plain prior.
         seen: share of each pixel of the coarse clip that the photo saw, [0, 1]; None: unknown.
         carried: the coarse clip painted with the front's colours carried to the back
-            (`refine.turntable.carried_colors`), [-1, 1]; for a repairer with `config.carried`.
+            (`refine.carried.carried_colors`), [-1, 1]; for a repairer with `config.carried`.
     """
 
     azimuths_deg: Float[Tensor, "*batch T"]

@@ -5,13 +5,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "turntable": [
-            "Turntable",
-            "carried_colors",
-            "pose_for_turntable",
-            "render_turntable",
-            "seen_by_photo",
-        ],
+        "turntable": ["Turntable", "pose_for_turntable", "render_turntable", "seen_by_photo"],
+        "carried": ["carried_colors"],
         "edit": ["Clip", "as_clip", "as_frames", "clip_condition", "edit_clip", "refine_clip"],
         "target": ["FitTarget", "clip_target", "matte", "photo_target"],
         "colors": ["solve_colors"],

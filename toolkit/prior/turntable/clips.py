@@ -21,7 +21,7 @@ class ClipPair:
         coarse: the same views of the coarse avatar.
         seen: share of each of its pixels that the photo saw, [0, 1].
         reference: front picture.
-        carried: the coarse clip painted with `refine.turntable.carried_colors`, if the
+        carried: the coarse clip painted with `refine.carried.carried_colors`, if the
             shards have it.
         azimuths_deg, elevations_deg: of each view.
     """
