@@ -1,0 +1,96 @@
+"""Compressed splat files, .spz, .splat and .sog, through the package gaussforge.
+
+All three quantise. A `.splat` has 32 bytes per Gaussian: colours, opacity and rotation as bytes.
+`.spz` (Niantic) and `.sog` (PlayCanvas, WebP pictures in a zip) also quantise centres and scales,
+and are about five times smaller than a PLY. `.sog` sorts the Gaussians anew, so that the rig of an
+avatar no longer fits to them; a PLY keeps the order.
+"""
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.errors import MissingCapabilityError, MissingFileError, fail
+from toolkit.gaussians import Gaussians, load_ply, save_ply
+from toolkit.run.files import atomic_path
+
+SPLAT_FORMATS = ("spz", "splat", "sog")
+OPAQUE_LOGIT = 16.0  # a byte of 255 means opaque, whose logit is infinite; sigmoid(16) = 1 - 1e-7
+
+
+def write_splats(gaussians: Gaussians, path: str | os.PathLike, kind: str) -> None:
+    """Write a compressed splat file.
+
+    Args:
+        gaussians: in the world, e.g. a posed avatar.
+        path: of the file.
+        kind: one of `SPLAT_FORMATS`.
+
+    Raises:
+        MissingCapabilityError: the package gaussforge is not installed.
+        InputError: an unknown kind, or gaussforge refuses the Gaussians.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        ply = Path(folder) / "gaussians.ply"
+        save_ply(gaussians, ply)
+        data = _convert(ply.read_bytes(), "ply", kind)
+    with atomic_path(path) as tmp:
+        tmp.write_bytes(data)
+
+
+def read_splats(path: str | os.PathLike) -> Gaussians:
+    """Read a .spz, .splat or .sog file; the kind is told by the name's ending.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: not such a file, or a damaged one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist. Give a .spz, .splat or .sog file.")
+    data = _convert(path.read_bytes(), path.suffix.removeprefix("."), "ply")
+    with tempfile.TemporaryDirectory() as folder:
+        ply = Path(folder) / f"{path.name}.ply"
+        ply.write_bytes(_finite(data))
+        return load_ply(ply)
+
+
+def _convert(data: bytes, source: str, target: str) -> bytes:
+    """gaussforge's conversion; it reports errors in its answer and does not raise."""
+    for kind in {source, target} - {"ply"}:
+        if kind not in SPLAT_FORMATS:
+            fail("splat file", got=f".{kind}", wanted=", ".join(SPLAT_FORMATS), fix="Rename it.")
+    try:
+        from gaussforge import GaussForge
+    except ImportError:
+        fail(
+            "export",
+            got="no package gaussforge",
+            wanted=f"it, for .{target if source == 'ply' else source} files",
+            fix="Install it with: pip install gaussforge",
+            kind=MissingCapabilityError,
+        )
+    answer = GaussForge().convert(data, source, target)
+    if "data" not in answer or not answer["data"]:
+        fail(
+            f"conversion from {source} to {target}",
+            got=str(answer.get("error", "an empty file")),
+            wanted="Gaussians",
+            fix="Is the file whole, and does its name end as its kind does?",
+        )
+    return bytes(answer["data"])
+
+
+def _finite(ply: bytes) -> bytes:
+    """The same PLY with opacities that have a logit: bytes of 0 and 255 give infinite ones."""
+    from plyfile import PlyData
+
+    data = PlyData.read(io.BytesIO(ply))
+    table = data["vertex"].data
+    table["opacity"] = np.clip(table["opacity"], -OPAQUE_LOGIT, OPAQUE_LOGIT)
+    out = io.BytesIO()
+    data.write(out)
+    return out.getvalue()
