@@ -1,5 +1,7 @@
 """One person is found where there is one; cats, noise and crowds give one clear error."""
 
+import re
+
 import matplotlib.cbook
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import skimage.data
 
 from toolkit.errors import InputError
 from toolkit.photo.detection.candidates import square_iou, upright_roi
+from toolkit.photo.detection.choice import Choice
 from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES, MIRROR
 from toolkit.photo.detection.keypoints import detect
 from toolkit.photo.detection.mask import guided_filter
@@ -111,9 +114,66 @@ def test_alpha_replaces_the_mask(detection, astronaut):
     np.testing.assert_array_equal(detect(astronaut, alpha).mask, alpha)
 
 
-def test_two_people_are_refused(astronaut, hopper):
-    with pytest.raises(InputError, match="2 people of similar size.*Crop"):
-        detect(np.concatenate([astronaut, hopper[:512, :512]], axis=1))
+@pytest.fixture(scope="module")
+def two(astronaut, hopper):
+    """The astronaut on the left of Grace Hopper; two columns of 512 pixels."""
+    return np.concatenate([astronaut, hopper[:512, :512]], axis=1)
+
+
+def test_two_people_are_refused_with_their_boxes(two):
+    with pytest.raises(InputError, match=r"2 people of similar size.*--person.*crop") as error:
+        detect(two, pixel=3.0)
+    (left, _, _, _), (_, _, right, _) = (
+        [int(side) for side in box.split(",")]
+        for box in re.findall(r"box (\d+,\d+,\d+,\d+)", str(error.value))
+    )
+    assert left < 3 * 200 and 3 * 700 < right < 3 * 1024  # in pixels of the file
+
+
+@pytest.mark.parametrize(
+    ("choice", "side"),
+    [
+        (Choice(number=1), "left"),
+        (Choice(number=2), "right"),
+        (Choice(box=(20, 10, 400, 500)), "left"),
+        (Choice(box=(560, 60, 1020, 500)), "right"),
+    ],
+)
+def test_the_chosen_one_of_two_people_is_taken(two, choice, side):
+    mask = detect(two, choice=choice).mask > 0.5
+    share = mask[:, :512].sum() / mask.sum()
+    assert share > 0.98 if side == "left" else share < 0.02
+
+
+def test_transparency_is_cut_to_the_chosen_person(two):
+    opaque = np.ones(two.shape[:2], np.float32)
+    opaque[:100] = 0
+    mask = detect(two, opaque, Choice(number=2)).mask
+    assert mask[:, :512].sum() < 0.02 * mask.sum() and mask[:100].max() == 0 and mask.max() == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [(Choice(number=3), r"a number up to 2.*--box"), (Choice(box=(0, 0, 30, 30)), "nobody in it")],
+)
+def test_a_choice_of_nobody_is_refused(two, choice, message):
+    with pytest.raises(InputError, match=message):
+        detect(two, choice=choice)
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "40,10,20,480", "nan,0,9,9"])
+def test_a_bad_box_is_refused(box):
+    with pytest.raises(InputError, match="x0,y0,x1,y1"):
+        Choice.parse(None, box)
+    with pytest.raises(InputError, match="one of them"):
+        Choice.parse(1, "0,0,9,9")
+
+
+def test_a_person_is_found_in_a_box_that_the_search_missed(astronaut):
+    picture = np.full((900, 1600, 3), 0.6, np.float32)
+    picture[700:860, 60:220] = crop(astronaut, Roi(np.array([256.0, 256.0]), 512.0), 160)
+    found = detect(picture, choice=Choice(box=(60, 700, 220, 860)))
+    assert found.box[0] > 50 and found.box[1] > 690 and found.box[2] < 230
 
 
 def test_tiny_person_is_refused(astronaut):

@@ -27,7 +27,7 @@ def _root() -> None:
 
 @app.command()
 def avatar(  # noqa: PLR0913 - one argument per option
-    photo: Annotated[Path, typer.Argument(help="a PNG, JPEG or WebP with one person")],
+    photo: Annotated[Path, typer.Argument(help="a PNG, JPEG or WebP of a person")],
     out: Annotated[Path, typer.Option(help="folder for the results")],
     profile: Annotated[str, typer.Option(help="embedded (CPU) or full (GPU)")] = "embedded",
     seed: Annotated[int, typer.Option(help="same seed, same files")] = 0,
@@ -39,12 +39,19 @@ def avatar(  # noqa: PLR0913 - one argument per option
         int | None, typer.Option(help="of SDEdit's schedule; embedded runs one of them")
     ] = None,
     fit_steps: Annotated[int, typer.Option(help="of the refit")] = 100,
+    person: Annotated[
+        int | None, typer.Option(help="of several people, the N-th from the left")
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option(help="or the one in x0,y0,x1,y1, in pixels of the photo")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on after a kill")] = False,
 ) -> None:
     """Turn PHOTO into coarse and refined animatable Gaussians, with pictures and a report.
 
     An option that is left out takes the profile's default.
     """
+    from toolkit.photo.detection.choice import Choice
     from toolkit.pipeline import build_avatar
     from toolkit.profiles.base import PipelineConfig
     from toolkit.profiles.choose import load_profile
@@ -57,6 +64,7 @@ def avatar(  # noqa: PLR0913 - one argument per option
         clip_size=_parse_size(size),
         num_gaussians=gaussians,
         fit=FitConfig(steps=fit_steps),
+        person=Choice.parse(person, box),
     )
     models = load_profile(profile)
     asked = {"strength": strength, "num_inference_steps": steps}

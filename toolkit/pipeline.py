@@ -17,6 +17,7 @@ from toolkit.body.rig import Avatar, Rig
 from toolkit.coarse.observation import observe
 from toolkit.errors import fail
 from toolkit.photo.crop import crop_photo
+from toolkit.photo.detection.choice import Choice
 from toolkit.photo.detection.keypoints import Detection, detect
 from toolkit.photo.load import Photo, read_photo
 from toolkit.photo.photo_body import PhotoBody
@@ -61,7 +62,7 @@ def build_avatar(
     whole or not at all.
 
     Args:
-        photo: a picture with one person.
+        photo: a picture with one person, or with several if `config.person` chooses.
         out_dir: folder for the results.
         config: settings; None takes the profile's defaults.
         profile: models of your own, in place of those that `config.profile` names.
@@ -71,7 +72,7 @@ def build_avatar(
         ToolkitError: whatever a user can fix, in one sentence.
     """
     config, profile = _settle(out_dir, config or PipelineConfig(), profile)
-    picture, person = read_person(photo)
+    picture, person = read_person(photo, config.person)
     run = open_run(photo, out_dir, config, profile, resume=resume)
 
     # 1. Shape, pose and camera of the person.
@@ -153,11 +154,11 @@ def _settle(
     return config.resolved(profile), profile
 
 
-def read_person(photo: str | os.PathLike) -> tuple[Photo, Detection]:
-    """The photo, and the one person in it."""
+def read_person(photo: str | os.PathLike, choice: Choice | None = None) -> tuple[Photo, Detection]:
+    """The photo, and the person in it that is meant; left out: the only or by far largest one."""
     picture = read_photo(photo)
     with Progress("person"):
-        return picture, detect(picture.rgb, picture.alpha)
+        return picture, detect(picture.rgb, picture.alpha, choice, pixel=picture.pixel)
 
 
 def open_run(

@@ -33,11 +33,13 @@ class Photo:
         alpha: coverage in [0, 1] from the file's transparency; None when the file has no
             transparency, or when it separates nothing (all opaque or all transparent).
         focal_px: focal length in pixels of `rgb` from the EXIF data; None when it is unknown.
+        pixel: side of one pixel of `rgb` in pixels of the file; over 1 where it was scaled down.
     """
 
     rgb: Float[np.ndarray, "H W 3"]
     alpha: Float[np.ndarray, "H W"] | None = None
     focal_px: float | None = None
+    pixel: float = 1.0
 
 
 def read_photo(path: str | os.PathLike) -> Photo:
@@ -55,12 +57,13 @@ def read_photo(path: str | os.PathLike) -> Photo:
     image = _upright(image)
     _check_shape(path, image.size)
     rgb, alpha = _to_arrays(_shrunk(image))
+    pixel = max(image.size) / max(rgb.shape[:2])
     _check_content(path, rgb)
     height, width = rgb.shape[:2]
     # The 35 mm equivalent is defined by the diagonal of the 36 x 24 mm film frame, so
     # focal_px / diagonal_px = focal_35mm / 43.3 mm. It survives scaling and rotation.
     focal = focal_35mm and focal_35mm * math.hypot(width, height) / math.hypot(36.0, 24.0)
-    return Photo(rgb, alpha, focal or None)
+    return Photo(rgb, alpha, focal or None, pixel)
 
 
 def load_photo(path: str | os.PathLike) -> Float[np.ndarray, "H W 3"]:

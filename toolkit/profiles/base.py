@@ -11,6 +11,7 @@ from toolkit.body.anchors import Anchors
 from toolkit.body.model import BodyModel
 from toolkit.errors import fail
 from toolkit.gaussians import Gaussians
+from toolkit.photo.detection.choice import Choice
 from toolkit.photo.detection.keypoints import Detection
 from toolkit.photo.load import Photo
 from toolkit.photo.photo_body import PhotoBody
@@ -87,6 +88,7 @@ class PipelineConfig:
         num_gaussians: anchors on the body, 10k to 80k; LHM brings its own.
         edit: of SDEdit.
         fit: of the refit.
+        person: who is meant, where the photo shows several people.
     """
 
     profile: str = "embedded"
@@ -96,6 +98,7 @@ class PipelineConfig:
     num_gaussians: int | None = None
     edit: SDEditConfig | None = None
     fit: FitConfig = field(default_factory=FitConfig)
+    person: Choice = field(default_factory=Choice)
 
     def __post_init__(self):
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:

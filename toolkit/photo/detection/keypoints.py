@@ -1,4 +1,4 @@
-"""Find the one person of a photo: 33 body points, depth hints, mask and box.
+"""Find the person of a photo: 33 body points, depth hints, mask and box.
 
     photo --detector--> squares --landmark net--> points, soft mask --selfie net--> mask
 
@@ -17,13 +17,13 @@ from jaxtyping import Float
 from scipy.ndimage import binary_dilation, label
 
 from toolkit.errors import fail
+from toolkit.photo.detection.choice import MIN_PERSON_PX, Choice, choose_person
 from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES
-from toolkit.photo.detection.landmarks import Candidate, find_people, measure
+from toolkit.photo.detection.landmarks import measure
 from toolkit.photo.detection.mask import refine_mask
 from toolkit.photo.detection.roi import Roi
 
 SHOULDERS = [KEYPOINT_NAMES.index("left_shoulder"), KEYPOINT_NAMES.index("right_shoulder")]
-MIN_PERSON_PX = 96
 SEARCH_SIDE_PX = 768  # people are searched at about this size, then measured at full size
 
 
@@ -49,14 +49,20 @@ class Detection:
 
 
 def detect(
-    image: Float[np.ndarray, "H W 3"], alpha: Float[np.ndarray, "H W"] | None = None
+    image: Float[np.ndarray, "H W 3"],
+    alpha: Float[np.ndarray, "H W"] | None = None,
+    choice: Choice | None = None,
+    *,
+    pixel: float = 1.0,
 ) -> Detection:
-    """Points and mask of the only person of a photo, or of one who is by far the largest.
+    """Points and mask of one person of a photo: the one that is meant, or by far the largest.
 
     Args:
         image: RGB in [0, 1].
         alpha: the photo's own coverage in [0, 1], if the file has transparency; it then replaces
-            the mask.
+            the mask, unless a person is chosen.
+        choice: who is meant, where the photo shows several people.
+        pixel: side of one pixel of `image` in pixels of the file, in which boxes are given.
 
     Raises:
         InputError: nobody, only a face, several people of similar size, or a person less than 96
@@ -66,11 +72,15 @@ def detect(
     """
     image = np.asarray(image, dtype=np.float32)
     shrink = max(1, round(max(image.shape[:2]) / SEARCH_SIDE_PX))
-    person = _only_person(find_people(_averaged(image, shrink)))
+    choice = choice or Choice()
+    person = choose_person(_averaged(image, shrink), choice, shrink * pixel)
     # The search ran on a shrunken picture: scale its square up and measure again at full size.
     full = Roi(person.roi.center * shrink, person.roi.size * shrink, person.roi.angle_rad)
     person = measure(image, full) if shrink > 1 else person
-    mask = refine_mask(image, person.soft_mask, person.roi) if alpha is None else alpha
+    mask = alpha
+    if alpha is None or choice != Choice():  # transparency does not tell people apart
+        mask = refine_mask(image, person.soft_mask, person.roi)
+        mask = mask if alpha is None else np.minimum(mask, alpha)
     box = _box(mask)
     if box[3] - box[1] < MIN_PERSON_PX:
         fail(
@@ -96,26 +106,6 @@ def _averaged(image: np.ndarray, shrink: int) -> np.ndarray:
     height, width = (side // shrink for side in image.shape[:2])
     blocks = image[: height * shrink, : width * shrink].reshape(height, shrink, width, shrink, 3)
     return blocks.mean(axis=(1, 3))
-
-
-def _only_person(people: list[Candidate]) -> Candidate:
-    """The largest person; an error if nobody is there, or somebody of over 60 % of that size."""
-    if not people:
-        fail(
-            "Photo",
-            got="no person found",
-            wanted=f"one person, shoulders in the picture, at least {MIN_PERSON_PX} pixels tall",
-            fix="Use a sharper or closer picture.",
-        )
-    similar = [p for p in people if p.size > 0.6 * people[0].size]
-    if len(similar) > 1:
-        fail(
-            "Photo",
-            got=f"{len(similar)} people of similar size",
-            wanted="one person",
-            fix="Crop the picture around one of them.",
-        )
-    return people[0]
 
 
 def _box(mask: np.ndarray) -> Float[np.ndarray, " 4"]:
