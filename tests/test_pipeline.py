@@ -132,7 +132,7 @@ def test_coarse_and_refined_are_one_to_one_and_re_posable(done):
 def test_killed_in_every_stage_and_resumed_gives_the_same_files(done, photo, tmp_path, monkeypatch):
     profile = load_profile("embedded")  # loaded once, and the person found once: six runs need them
     found = pipeline.read_person(photo)
-    monkeypatch.setattr(pipeline, "read_person", lambda photo: found)
+    monkeypatch.setattr(pipeline, "read_person", lambda photo, choice: found)
     keep = RunFolder.keep
     for victim in STAGES:
 
