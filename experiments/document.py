@@ -1,4 +1,4 @@
-"""The tables of docs/results.md, written from one JSON file per experiment.
+"""The tables of docs/results.md and docs/dataset.md, written from one JSON file per experiment.
 
 An experiment NAME is the module `experiments/NAME.py`. It measures, writes docs/results/NAME.json,
 and its function `tables(numbers)` turns that JSON into Markdown. Each table stands between two
@@ -24,6 +24,7 @@ from toolkit.run.folder import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
+DATASET_PAGE = ROOT / "docs" / "dataset.md"
 NUMBERS = ROOT / "docs" / "results"  # NAME.json
 END = "<!-- end of table -->"
 UNMEASURED = "*Not measured yet; the command in the mark above does it.*\n"
@@ -93,6 +94,7 @@ def publish(
     table_only: bool,
     out: Path | None = None,
     report: Callable[[dict], str] | None = None,
+    page: Path | None = None,
 ) -> None:
     """Measure, write the experiment's JSON and its tables, and print the tables.
 
@@ -103,6 +105,7 @@ def publish(
         table_only: take the committed numbers.
         out: a file for the numbers; docs/ then stays as it is (a trial with few people).
         report: a longer table for a page of its own, docs/results/NAME.md.
+        page: that holds the tables; None is docs/results.md.
     """
     numbers = read_numbers(experiment) if table_only else rounded(measure())
     if out:
@@ -110,7 +113,7 @@ def publish(
     else:
         if not table_only:
             write_json(json_path(experiment), numbers)
-        write_tables(experiment, tables(numbers))
+        write_tables(experiment, tables(numbers), page or PAGE)
         if report:
             with atomic_path(NUMBERS / f"{experiment}.md") as tmp:
                 tmp.write_text(report(numbers), encoding="utf-8")

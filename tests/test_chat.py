@@ -14,9 +14,9 @@ from huggingface_hub import close_session
 from toolkit.dataset.chat import strip_thinking
 from toolkit.dataset.chat_server import ServerChat
 from toolkit.dataset.chat_transformers import TransformersChat
+from toolkit.dataset.draws import sample_record
 from toolkit.dataset.prompts_chat import ChatWriter
 from toolkit.dataset.prompts_templates import TemplateWriter
-from toolkit.dataset.records import sample_record
 from toolkit.dataset.tiny import CHAT_TEMPLATE, byte_tokenizer, tiny_llama
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 

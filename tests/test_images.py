@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from toolkit.dataset.draws import sample_record
 from toolkit.dataset.images import ImageRecord
 from toolkit.dataset.images_diffusers import PRESETS, DiffusionImages, Preset, load_pipeline
 from toolkit.dataset.images_procedural import ProceduralImages
 from toolkit.dataset.prompts_templates import TemplateWriter
-from toolkit.dataset.records import sample_record
 from toolkit.dataset.tiny import tiny_flux, tiny_z_image
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.weights.table import WEIGHTS

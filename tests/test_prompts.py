@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from toolkit.dataset.balance import balanced_records
+from toolkit.dataset.draws import sample_record
 from toolkit.dataset.prompts import PromptRecord
 from toolkit.dataset.prompts_chat import ChatWriter, clean, describe
 from toolkit.dataset.prompts_check import check_prompt, mentions
 from toolkit.dataset.prompts_templates import TemplateWriter
-from toolkit.dataset.records import sample_record, sample_records
 from toolkit.dataset.vocabulary import split_color
 from toolkit.errors import InputError
 
@@ -78,7 +79,7 @@ def test_hair_colour_belongs_to_hair(text, found):
 def test_swapped_colours_are_noticed():
     record = next(
         r
-        for r in sample_records(50)
+        for r in balanced_records(50)
         if r.values["lower body"].startswith("navy")
         and "navy" not in r.values["upper body"] + r.values["shoes"]
     )
@@ -119,7 +120,7 @@ def test_each_fault_is_named(spoil, fault):
 
 def test_grammar_passes_its_own_check_on_many_records():
     writer = TemplateWriter()
-    texts = [writer.write(record).text for record in sample_records(400, seed=9)]
+    texts = [writer.write(record).text for record in balanced_records(400, seed=9)]
     assert len(set(texts)) == len(texts)
     assert not [t for t in texts if "[" in t or "  " in t or " a a" in t or " a an " in t]
 
@@ -131,7 +132,7 @@ def test_grammar_is_seeded():
 
 
 def test_what_is_absent_is_not_mentioned():
-    bare = next(r for r in sample_records(50) if r.values["hat"] == r.values["jewelry"] == "none")
+    bare = next(r for r in balanced_records(50) if r.values["hat"] == r.values["jewelry"] == "none")
     text = TemplateWriter().write(bare).text.lower()
     assert not {"hat", "none", "any", "without"} & set(text.split())
     assert "hat" not in describe(bare) and "none" not in describe(bare)

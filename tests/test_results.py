@@ -1,4 +1,4 @@
-"""docs/results.md says what the JSON files in docs/results say, and nothing measured beside it."""
+"""The pages of results say what the JSON files in docs/results say, and nothing measured beside."""
 
 import importlib
 import re
@@ -9,14 +9,19 @@ from experiments import document
 from toolkit.errors import InputError
 
 NAMES = sorted(path.stem for path in document.NUMBERS.glob("*.json"))
-PAGE = document.PAGE.read_text(encoding="utf-8")
-PROSE = document.BLOCK.sub("", PAGE)
+PAGES = {p: p.read_text(encoding="utf-8") for p in (document.PAGE, document.DATASET_PAGE)}
+PROSE = {path: document.BLOCK.sub("", text) for path, text in PAGES.items()}
+
+
+def blocks_of(text):
+    return {m[2].split(" ")[0]: m[0] for m in document.BLOCK.finditer(text)}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_holds_what_the_committed_numbers_give(name):
     tables = importlib.import_module(f"experiments.{name}").tables(document.read_numbers(name))
-    assert document.with_tables(PAGE, name, tables) == PAGE, (
+    (page,) = [text for text in PAGES.values() if name in blocks_of(text)]
+    assert document.with_tables(page, name, tables) == page, (
         f"run: python -m experiments.{name} --table-only"
     )
 
@@ -29,21 +34,25 @@ def test_the_long_tables_too(name):
 
 
 def test_every_block_has_its_numbers_or_says_that_it_has_none():
-    blocks = {m[2].split(" ")[0]: m[0] for m in document.BLOCK.finditer(PAGE)}
+    blocks = {name: block for text in PAGES.values() for name, block in blocks_of(text).items()}
     assert set(NAMES) <= set(blocks)
     assert all(document.UNMEASURED in blocks[name] for name in set(blocks) - set(NAMES))
-    assert PAGE.count("<!-- table:") == PAGE.count(document.END) > len(NAMES)
+    whole = "".join(PAGES.values())
+    assert whole.count("<!-- table:") == whole.count(document.END) > len(NAMES)
 
 
-def test_no_figure_is_typed_by_hand():
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.name)
+def test_no_figure_is_typed_by_hand(path):
     """Tables and decimal numbers stand only between marks."""
-    assert "|---" not in PROSE
-    assert not re.findall(r"\d\.\d|\d ?%|\d dB", PROSE.replace("3 dB\nbelow the mean", ""))
+    prose = PROSE[path].replace("3 dB\nbelow the mean", "")
+    assert "|---" not in prose
+    assert not re.findall(r"\d\.\d|\d ?%|\d dB", prose)
 
 
-def test_pictures_and_pages_that_it_shows_exist():
-    targets = re.findall(r"\]\(([^)#]+)\)", PROSE)
-    assert targets and not [t for t in targets if not (document.PAGE.parent / t).exists()]
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.name)
+def test_pictures_and_pages_that_it_shows_exist(path):
+    targets = re.findall(r"\]\(([^)#]+)\)", PROSE[path])
+    assert targets and not [t for t in targets if not (path.parent / t).exists()]
 
 
 # --- the module behind it ---

@@ -5,7 +5,12 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "records": ["AttributeRecord", "sample_record", "sample_records"],
+        "records": ["AttributeRecord"],
+        "balance": ["balanced_records"],
+        "balance_measures": ["BalanceReport", "measure_balance"],
+        "draws": ["sample_record"],
+        "rules": ["contradictions"],
+        "selection": ["parse_selection"],
         "chat_server": ["ServerChat"],
         "chat_transformers": ["TransformersChat"],
         "prompts": ["PromptRecord"],

@@ -20,7 +20,8 @@ from toolkit.dataset.selection import choices_of
 from toolkit.dataset.targets import Targets, make_targets
 from toolkit.errors import fail
 
-SINGLE_WEIGHT = 4.0  # of a single level's deviation; that of one pair of factors is 1 at most
+# A level meets one level of each other factor: so many pairs, hence the weight of the single one.
+SINGLE_WEIGHT = len(FACTORS) - 1
 ROUNDS = 2  # over all factors: the first fills the record, the others mend it
 TRIES = 100  # orders of the factors, until one does not run into a dead end
 Selection = Mapping[str, str | Iterable[str]]
@@ -112,7 +113,7 @@ def _next_record(targets: Targets, tally: Tally, rng: np.random.Generator) -> li
     for _ in range(ROUNDS - 1):
         for place in rng.permutation(len(chosen)):
             others = np.delete(chosen, place)
-            chosen[place] = growth.best(_free(targets, place, others), others)
+            chosen[place] = growth.best(free_levels(targets, place, others), others)
     return [int(number) for number in chosen]
 
 
@@ -121,7 +122,7 @@ def _fill(targets: Targets, growth: "_Growth", rng: np.random.Generator) -> np.n
     chosen = np.full(len(FACTORS), -1)
     for place in rng.permutation(len(FACTORS)):
         others = chosen[chosen >= 0]
-        free = _free(targets, place, others)
+        free = free_levels(targets, place, others)
         if not len(free):
             return None
         chosen[place] = growth.best(free, others)
@@ -131,7 +132,7 @@ def _fill(targets: Targets, growth: "_Growth", rng: np.random.Generator) -> np.n
 SPANS = [np.arange(f.start, f.span.stop) for f in FACTORS.values()]
 
 
-def _free(targets: Targets, place: int, others: np.ndarray) -> np.ndarray:
+def free_levels(targets: Targets, place: int, others: np.ndarray) -> np.ndarray:
     """Levels of a factor that go with those chosen for others."""
     span = SPANS[place]
     possible = targets.single[span] > 0
@@ -142,23 +143,15 @@ class _Growth:
     """By how much the deviations from the targets grow with each level of a new record."""
 
     def __init__(self, targets: Targets, tally: Tally, rng: np.random.Generator):
-        # (P + x - m t)^2 / t with m records after the new one grows, for x = 1 instead of 0, by
-        # (2 (P - m t) + 1) / t. Pairs are weighted as in Cramer's V, by the smaller table side.
+        # With m records after the new one, (P + x - m t)^2 / t is larger for x = 1 than for x = 0
+        # by (2 (P - m t) + 1) / t. For pairs the 1 is halved. In a small set most pairs are still to
+        # come, and with the whole 1 / t the sampler would keep off rare levels for too long.
         after = tally.count + 1
         with np.errstate(divide="ignore", invalid="ignore"):
             self.single = (2 * (tally.single - after * targets.single) + 1) / targets.single
-            self.pair = (2 * (tally.pair - after * targets.pair) + 1) / targets.pair * PAIR_WEIGHTS
+            self.pair = (2 * (tally.pair - after * targets.pair) + 0.5) / targets.pair
         self.single = SINGLE_WEIGHT * self.single + 1e-6 * rng.random(NUM_LEVELS)  # breaks ties
 
     def best(self, free: np.ndarray, others: np.ndarray) -> int:
         """Of the free levels the one that adds least, given the levels of other factors."""
         return int(free[np.argmin(self.single[free] + self.pair[np.ix_(others, free)].sum(0))])
-
-
-def _pair_weights() -> Float[np.ndarray, "L L"]:
-    """One over (levels of the smaller of two factors - 1), for every two levels."""
-    sizes = np.concatenate([np.full(len(f.levels), len(f.levels)) for f in FACTORS.values()])
-    return 1.0 / (np.minimum.outer(sizes, sizes) - 1)
-
-
-PAIR_WEIGHTS = _pair_weights()

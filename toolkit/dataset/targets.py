@@ -8,6 +8,7 @@ wanted *quasi-independent*: the share of a pair is a product a_i b_j on every pa
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -46,11 +47,21 @@ def make_targets(
     Raises:
         InputError: the choices contradict each other or a rule.
     """
+    return _make_targets(tuple(sorted((choices or {}).items())), gender_clothes)
+
+
+@lru_cache(maxsize=16)  # the same choice is asked for record by record
+def _make_targets(
+    choices: tuple[tuple[str, tuple[str, ...]], ...], gender_clothes: bool
+) -> Targets:
     allowed = allowed_pairs(gender_clothes=gender_clothes)
-    left = _levels_left(allowed, choices or {})
+    left = _levels_left(allowed, dict(choices))
     allowed = allowed & left[:, None] & left[None, :]
     single = _single_shares(left)
-    return Targets(allowed, single, _pair_shares(allowed, single))
+    targets = Targets(allowed, single, _pair_shares(allowed, single))
+    for array in (targets.allowed, targets.single, targets.pair):
+        array.setflags(write=False)  # shared by all callers
+    return targets
 
 
 def _levels_left(
