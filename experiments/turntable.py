@@ -8,7 +8,7 @@ The rows: the coarse clip; the same avatar with every hidden Gaussian in the col
 view carries through the body, which the repairer is shown as a guess; the repairer in one step from
 pure noise; and the mean of its answers to the clip and to the mirrored clip, which `avatar` uses.
 PSNR is taken inside the true silhouette; the perceptual distance (features of EfficientNet-Lite0)
-over side and back views. Every second person's body is off by as much as a fitted body is.
+over side and back views. Every second person's body has the errors of a real fit.
 """
 
 from dataclasses import dataclass
@@ -31,8 +31,9 @@ from toolkit.prior.sdedit import Velocity, sdedit
 from toolkit.prior.turntable.clips import ClipPair, ClipStore
 from toolkit.prior.turntable.shipped import OPERATING_POINT, load_turntable
 from tools.command import run_with
-from tools.train.clips import write_clips
+from tools.train.clips import clip_maker, write_clips
 from tools.train.critic import distance
+from tools.train.fit_errors import FitErrors
 from tools.train.people import write_people
 
 SECTORS = {  # name: degrees from the front
@@ -79,7 +80,7 @@ def measure(settings: Settings) -> dict:
     """Edit every clip in all ways and score the frames."""
     torch.set_num_threads(1)
     paths = write_people(settings.rendered, settings.split, num=max(settings.people, 16))
-    write_clips(paths, settings.clips, settings.split)
+    write_clips(paths, settings.clips, settings.split, clip_maker(FitErrors()))
     store = ClipStore(settings.clips, split=settings.split)
     if settings.samples:
         people = [store.pair([i]) for i in range(16)]

@@ -53,15 +53,15 @@ def main(  # noqa: PLR0913 - one argument per option
     coarse_model: Annotated[Path | None, typer.Option(help="weights; else those that ship")] = None,
     people: Annotated[Path, typer.Option(help="folder of tools.train.people")] = FOLDER,
     anchors: Annotated[int, typer.Option(help="Gaussians of the coarse model")] = 20_000,
-    fit_errors: Annotated[Path, typer.Option(help="file of tools.train.fit_errors")] = Path(
-        "runs/fit_errors.npz"
-    ),
+    fit_errors: Annotated[
+        Path | None, typer.Option(help="file of tools.train.fit_errors; else the one that ships")
+    ] = None,
     out: Annotated[Path, typer.Option(help="folder for the shards")] = Path("runs/clips"),
 ) -> None:
     """Write the shards that are missing."""
     torch.set_num_threads(1)
     paths = list_people(people, split)[first : first + count]
-    make_clips = clip_maker(coarse_model, anchors, FitErrors(fit_errors))
+    make_clips = clip_maker(FitErrors(fit_errors), coarse_model, anchors)
     write_clips(paths, out, split, make_clips)
 
 
@@ -96,7 +96,9 @@ def write_shard(paths: list[Path], target: Path, make_clips: ClipMaker, bar: tqd
         )
 
 
-def clip_maker(coarse_model: Path | None, num_anchors: int, fit_errors: FitErrors) -> ClipMaker:
+def clip_maker(
+    fit_errors: FitErrors, coarse_model: Path | None = None, num_anchors: int = 20_000
+) -> ClipMaker:
     """A function from a person's file to (truth, coarse and carried clip; what the photo saw)."""
     body, model = load_body(), load_coarse(coarse_model)
     anchors = sample_anchors(body, num=num_anchors)

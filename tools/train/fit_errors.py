@@ -1,7 +1,6 @@
 """Measure how far fitted bodies are off, so that trainings can make bodies that are off alike.
 
-    python -m tools.train.fit_errors --num 120
-    python -m tools.train.clips --fit-errors runs/fit_errors.npz
+    python -m tools.train.fit_errors --num 120        # then copy it to data/models
 
 Every person's photo goes through the pipeline's own detection and fit. The file holds one row per
 person: `betas` (N,B), fitted minus true; `turns` (N,22,3), the rotation from the true to the fitted
@@ -24,7 +23,7 @@ from tqdm import tqdm
 from toolkit.errors import ToolkitError
 from toolkit.evaluate.bench import Bench
 from toolkit.evaluate.cases import procedural_case
-from toolkit.run.files import atomic_path
+from toolkit.run.files import atomic_path, model_path
 from toolkit.run.progress import silent
 from tools.command import run
 
@@ -32,9 +31,14 @@ NUM_JOINTS = 22  # the body's; hands and face are not fitted
 
 
 class FitErrors:
-    """Errors of real fits, to be laid on true bodies."""
+    """Errors of real fits, to be laid on true bodies.
 
-    def __init__(self, path: Path):
+    Args:
+        path: of the file; None is the one that ships.
+    """
+
+    def __init__(self, path: Path | None = None):
+        path = path or model_path("fit_errors.npz", made_by="python -m tools.train.fit_errors")
         with np.load(path, allow_pickle=False) as file:
             self.betas, self.turns = file["betas"], file["turns"]
 
