@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from toolkit.dataset import commands
 from toolkit.errors import ToolkitError, fail
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not spin beside numba's
@@ -136,6 +137,10 @@ def evaluate(  # noqa: PLR0913 - one argument per option
         ),
     )
     typer.echo(f"Done. Look at evaluation.md and evaluation.png in {out}")
+
+
+app.command()(commands.synthesize)
+app.add_typer(commands.dataset, name="dataset")
 
 
 def main(argv: list[str] | None = None) -> int:
