@@ -10,6 +10,7 @@ import typer
 
 from toolkit.dataset import commands
 from toolkit.errors import ToolkitError, fail
+from toolkit.export.commands import animate, export
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not spin beside numba's
 
@@ -19,6 +20,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A single photo to a refined, animatable 3D human.",
 )
+
+
+app.command()(export)
+app.command()(animate)
 
 
 @app.callback()

@@ -117,7 +117,9 @@ class _Skeleton:
         for _ in range(int(next(words, "0"))):
             word = next(words, "")
             if word not in CHANNELS:
-                fail(f"channel of {self.names[joint]}", got=word, wanted=", ".join(CHANNELS), fix="")
+                fail(
+                    f"channel of {self.names[joint]}", got=word, wanted=", ".join(CHANNELS), fix=""
+                )
             self.joint_channels.append((joint, *CHANNELS[word]))
 
 

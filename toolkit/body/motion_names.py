@@ -8,11 +8,7 @@ from toolkit.body.model import JOINT_NAMES
 
 INDEX = {name: j for j, name in enumerate(JOINT_NAMES)}
 # Names in lower case without prefixes, signs and "left"/"right"; CMU, Mixamo, MakeHuman, SMPL.
-CENTRE = {
-    "pelvis": "hips hip pelvis root",
-    "neck": "neck neck01",
-    "head": "head",
-}
+CENTRE = {"pelvis": "hips hip pelvis root", "neck": "neck neck01", "head": "head"}
 SIDE = {
     "hip": "upleg thigh hip upperleg upperleg01",
     "knee": "leg shin knee lowerleg lowerleg01 calf",
@@ -58,7 +54,9 @@ def _split_side(name: str) -> tuple[str, str]:
     match = re.search(r"(?:^|[._ ])([LR])(?:$|[._ ])|^([lr])(?=[A-Z])", name)
     if match:
         letter = (match[1] or match[2]).lower()
-        plain = re.sub(r"[^a-z0-9]", "", (name[: match.start()] + " " + name[match.end() :]).lower())
+        plain = re.sub(
+            r"[^a-z0-9]", "", (name[: match.start()] + " " + name[match.end() :]).lower()
+        )
         return ("left" if letter == "l" else "right"), plain
     return "", word
 

@@ -106,7 +106,9 @@ def _corrections(
         for near, far in LIMBS.items():
             a, b = INDEX[f"{side}_{near}"], INDEX[f"{side}_{far}"]
             if a in mapping and b in mapping:
-                turns[a] = _smallest_turn(joints[b] - joints[a], rest[mapping[b]] - rest[mapping[a]])
+                turns[a] = _smallest_turn(
+                    joints[b] - joints[a], rest[mapping[b]] - rest[mapping[a]]
+                )
         # hand and fingers continue the forearm
         for j, name in enumerate(JOINT_NAMES):
             if name == f"{side}_wrist" or (name.startswith(side) and j >= 25):

@@ -52,11 +52,7 @@ class GlbWriter:
             bounds: write the smallest and largest value, as positions and times need it.
         """
         array = np.ascontiguousarray(array)
-        view = {
-            "buffer": 0,
-            "byteOffset": len(self._binary),
-            "byteLength": array.nbytes,
-        }
+        view = {"buffer": 0, "byteOffset": len(self._binary), "byteLength": array.nbytes}
         if target is not None:
             view["target"] = target
         accessor = {

@@ -28,6 +28,7 @@ class AnimationConfig:
         fps: frames per second of the film; the motion is resampled to it.
         seconds: length of the film; a shorter motion is repeated (`lengthen`).
         azimuth_deg: of the camera, 0 sees the face at rest.
+        turn_deg: by which the camera goes round the person during the film; 360 is once.
         elevation_deg: of the camera above the horizon.
         radius_m: from the camera to the person.
         fov_y_deg: vertical field of view.
@@ -38,6 +39,7 @@ class AnimationConfig:
     fps: float = 12.0
     seconds: float = 3.0
     azimuth_deg: float = 30.0
+    turn_deg: float = 0.0
     elevation_deg: float = 8.0
     radius_m: float = 5.2
     fov_y_deg: float = 28.0
@@ -75,7 +77,8 @@ def animate(
     pelvis = smooth_path(transl + avatar.rig.joints[0])  # (T,3)
     film = []
     for i, (gaussians, centre) in enumerate(zip(frames, pelvis, strict=True)):
-        film.append(film_frame(gaussians, _camera(centre, floor_m, config), floor_m, config.shadow))
+        camera = _camera(centre, floor_m, config, i / len(frames))
+        film.append(film_frame(gaussians, camera, floor_m, config.shadow))
         if callback is not None:
             callback(i)
     return np.stack(film)
@@ -161,11 +164,16 @@ def smooth_path(points: Float[Tensor, "T 3"], reach: int = 4) -> Float[Tensor, "
     return padded.unfold(0, 2 * reach + 1, 1).mean(-1)
 
 
-def _camera(pelvis: Float[Tensor, " 3"], floor_m: float, config: AnimationConfig) -> Cameras:
-    """Beside the pelvis, looking at a point 1 m above the floor whatever the pelvis does."""
+def _camera(
+    pelvis: Float[Tensor, " 3"], floor_m: float, config: AnimationConfig, share: float
+) -> Cameras:
+    """Beside the pelvis, looking at a point 1 m above the floor whatever the pelvis does.
+
+    `share` of the film lies before this frame, 0 to 1.
+    """
     target = (float(pelvis[0]), floor_m + 1.0, float(pelvis[2]))
     return orbit_cameras(
-        [config.azimuth_deg],
+        [config.azimuth_deg + share * config.turn_deg],
         [config.elevation_deg],
         radius_m=config.radius_m,
         fov_y_deg=config.fov_y_deg,
