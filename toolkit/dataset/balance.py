@@ -57,11 +57,13 @@ def balanced_records(
         fail("count", got=count, wanted="0 or more", fix="Ask for at least one record.")
     choices = choices_of(fixed or {}, excluded or {})
     targets = make_targets(choices, gender_clothes=gender_clothes)
-    tally = Tally.of(existing)
+    tally, growth = Tally.of(existing), _Growth(targets)
     first = max((record.index for record in existing), default=-1) + 1
     records = []
     for index in range(first, first + count):
-        numbers = _next_record(targets, tally, np.random.default_rng([seed, index]))
+        rng = np.random.default_rng([seed, index])
+        growth.update(tally, rng)
+        numbers = _next_record(growth, rng)
         tally.add(numbers)
         records.append(AttributeRecord(index, seed, record_values(numbers)))
     return records
@@ -96,11 +98,10 @@ class Tally:
         self.pair[np.ix_(numbers, numbers)] += 1
 
 
-def _next_record(targets: Targets, tally: Tally, rng: np.random.Generator) -> list[int]:
+def _next_record(growth: "_Growth", rng: np.random.Generator) -> list[int]:
     """Levels of the record that evens the tally out best, as far as a greedy search finds it."""
-    growth = _Growth(targets, tally, rng)
     for _ in range(TRIES):
-        chosen = _fill(targets, growth, rng)
+        chosen = _fill(growth, rng)
         if chosen is not None:
             break
     else:
@@ -113,16 +114,16 @@ def _next_record(targets: Targets, tally: Tally, rng: np.random.Generator) -> li
     for _ in range(ROUNDS - 1):
         for place in rng.permutation(len(chosen)):
             others = np.delete(chosen, place)
-            chosen[place] = growth.best(free_levels(targets, place, others), others)
+            chosen[place] = growth.best(free_levels(growth.targets, place, others), others)
     return [int(number) for number in chosen]
 
 
-def _fill(targets: Targets, growth: "_Growth", rng: np.random.Generator) -> np.ndarray | None:
+def _fill(growth: "_Growth", rng: np.random.Generator) -> np.ndarray | None:
     """A level for every factor, in random order; None at a dead end."""
     chosen = np.full(len(FACTORS), -1)
     for place in rng.permutation(len(FACTORS)):
         others = chosen[chosen >= 0]
-        free = free_levels(targets, place, others)
+        free = free_levels(growth.targets, place, others)
         if not len(free):
             return None
         chosen[place] = growth.best(free, others)
@@ -142,16 +143,27 @@ def free_levels(targets: Targets, place: int, others: np.ndarray) -> np.ndarray:
 class _Growth:
     """By how much the deviations from the targets grow with each level of a new record."""
 
-    def __init__(self, targets: Targets, tally: Tally, rng: np.random.Generator):
+    def __init__(self, targets: Targets):
+        self.targets = targets
+        self.per_single, self.per_pair = _inverse(targets.single), _inverse(targets.pair)
+
+    def update(self, tally: Tally, rng: np.random.Generator) -> None:
+        """Work out the growth for the record that comes after those of the tally."""
         # With m records after the new one, (P + x - m t)^2 / t is larger for x = 1 than for x = 0
-        # by (2 (P - m t) + 1) / t. For pairs the 1 is halved. In a small set most pairs are still to
-        # come, and with the whole 1 / t the sampler would keep off rare levels for too long.
-        after = tally.count + 1
-        with np.errstate(divide="ignore", invalid="ignore"):
-            self.single = (2 * (tally.single - after * targets.single) + 1) / targets.single
-            self.pair = (2 * (tally.pair - after * targets.pair) + 0.5) / targets.pair
-        self.single = SINGLE_WEIGHT * self.single + 1e-6 * rng.random(NUM_LEVELS)  # breaks ties
+        # by (2 (P - m t) + 1) / t. The 1 is damped where less than a whole record is due (m t < 1):
+        # else 1 / t would keep rare levels out of a set until it is large.
+        wanted = (tally.count + 1) * self.targets.single
+        pairs = (tally.count + 1) * self.targets.pair
+        own, own_pairs = np.minimum(1, 2 * wanted), np.minimum(0.5, 2 * pairs)
+        self.single = (2 * (tally.single - wanted) + own) * self.per_single * SINGLE_WEIGHT
+        self.single += 1e-6 * rng.random(NUM_LEVELS)  # breaks ties
+        self.pair = (2 * (tally.pair - pairs) + own_pairs) * self.per_pair
 
     def best(self, free: np.ndarray, others: np.ndarray) -> int:
         """Of the free levels the one that adds least, given the levels of other factors."""
         return int(free[np.argmin(self.single[free] + self.pair[np.ix_(others, free)].sum(0))])
+
+
+def _inverse(shares: np.ndarray) -> np.ndarray:
+    """1 / share; 0 for what cannot occur, and is therefore never looked at."""
+    return np.divide(1, shares, out=np.zeros_like(shares), where=shares > 0)
