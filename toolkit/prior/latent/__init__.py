@@ -3,5 +3,10 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"autoencoder": ["AutoencoderConfig", "FrameAutoencoder"]}
+    __name__,
+    submod_attrs={
+        "autoencoder": ["AutoencoderConfig", "FrameAutoencoder"],
+        "model": ["FlowNet", "LatentCondition", "LatentConfig", "LatentPrior", "load_flow"],
+        "shipped": ["LATENT_POINT", "POSTERIOR_POINT", "load_latent"],
+    },
 )

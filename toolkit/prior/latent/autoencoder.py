@@ -1,4 +1,4 @@
-"""An autoencoder of turntable frames: 8 times fewer rows and columns, 12 numbers per place.
+"""An autoencoder of turntable frames: 8 times fewer rows and columns, 16 numbers per place.
 
 It does for our small prior what Wan's VAE does for Wan: the flow model has an eighth of the sides
 to deal with, and it need not learn fine detail, because the decoder draws it.
@@ -27,8 +27,8 @@ MADE_BY = "python -m tools.train.autoencoder"
 class AutoencoderConfig:
     """Size of the two networks."""
 
-    latent: int = 12  # channels
-    encoder: tuple[int, int, int] = (24, 48, 96)  # channels at 1/2, 1/4, 1/8 of the picture's sides
+    latent: int = 16  # channels
+    encoder: tuple[int, int, int] = (32, 64, 96)  # channels at 1/2, 1/4, 1/8 of the picture's sides
     decoder: tuple[int, int, int] = (32, 64, 128)
     noise: float = 0.1  # added to the latents in training, whose deviation is 1
 

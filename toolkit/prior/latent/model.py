@@ -32,7 +32,7 @@ MADE_BY = "python -m tools.train.latent"
 class LatentConfig:
     """Size of the network."""
 
-    latent: int = 12  # channels of the autoencoder's latents
+    latent: int = 16  # channels of the autoencoder's latents
     channels: tuple[int, int] = (128, 192)  # of the two levels, multiples of 8
     embedding: int = 128  # width of the conditioning vector
     heads: int = 4  # of the attentions; divides both channels
