@@ -37,9 +37,7 @@ def synthesize(  # noqa: PLR0913 - one argument per option
 
         typer.echo(describe(estimate_run(recipe, count, workers=workers)))
         return
-    made = run(
-        out, count, recipe=recipe, engine=engine, workers=workers, shard_size=settings.shard_size
-    )
+    made = run(out, count, recipe, engine=engine, workers=workers, shard_size=settings.shard_size)
     lost = f"{sum(made.rejected.values())} rejected, {made.failed} in quarantine"
     typer.echo(f"Done: {made.people} people, {lost}. Look at sheet.jpg and card.md in {out}")
 

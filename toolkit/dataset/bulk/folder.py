@@ -100,8 +100,10 @@ class SetFolder:
         """
         if self.path.is_file():
             fail("Output folder", got=f"the file {self.path}", wanted="a folder", fix="Change it.")
-        write_bytes(self.work / "write_test", b"")
-        with open(self.work / "lock", "w") as lock:
+        path = self.work / "lock"
+        if not path.exists():
+            write_bytes(path, b"")
+        with open(path, "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system frees it on any death
             except OSError:
@@ -111,7 +113,11 @@ class SetFolder:
                     wanted="one run at a time",
                     fix="Wait for it, or choose another --out.",
                 )
-            yield
+            try:
+                yield
+            finally:
+                if list(self.work.glob("*")) == [path]:  # nothing to go on with
+                    shutil.rmtree(self.work, ignore_errors=True)
 
     def tidy(self) -> None:
         """Remove what only an unfinished set needs, and what killed processes left half-written."""

@@ -16,9 +16,11 @@ from pathlib import Path
 from toolkit.dataset.bulk.folder import SetFolder
 from toolkit.dataset.bulk.make import Failed, Outcome, Progressing, advance, begin, finish
 from toolkit.dataset.bulk.recipe import Recipe, Task, groups_of
+from toolkit.errors import MissingCapabilityError, fail
 from toolkit.run.progress import silent
 
-MAX_DEATHS = 3
+MAX_DEATHS = 3  # at one sample
+MAX_DEATHS_LOADING = 10  # of processes that had no sample yet, in a row
 
 
 def run_local(
@@ -45,53 +47,50 @@ def run_local(
 
 
 def _load(recipe: Recipe) -> dict:
-    one_thread()
     with silent():
         return {group: recipe.load(group) for group in groups_of(recipe)}
 
 
-def one_thread() -> None:
-    """One thread per process: results must not depend on how many cores a machine has."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
 class _Pool:
-    """Processes, each with a pipe, and the task that each of them is at."""
+    """Processes, each with a pipe, and what each of them is at: a task, or loading its models."""
 
     def __init__(self, recipe: Recipe, out_dir: Path, size: int):
         self.recipe, self.out_dir, self.size = recipe, out_dir, size
         self.context = multiprocessing.get_context("spawn")  # torch does not survive a fork
         self.processes: dict[Connection, multiprocessing.process.BaseProcess] = {}
-        self.busy: dict[Connection, Task] = {}
+        self.tasks: dict[Connection, Task | None] = {}
+        self.deaths: Counter[int | None] = Counter()
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        queue, deaths = deque(tasks), Counter()
+        queue = deque(tasks)
         try:
             for _ in range(self.size):
                 self._start()
-            while queue or self.busy:
-                for pipe in [p for p in self.processes if p not in self.busy][: len(queue)]:
-                    self._give(pipe, queue.popleft())
-                for pipe in wait(list(self.busy)):
-                    task = self.busy.pop(pipe)
-                    try:
-                        result = pipe.recv()
-                    except (EOFError, ConnectionError):  # the process is dead
-                        deaths[task.index] += 1
-                        if result := self._replace(pipe, task, deaths[task.index]):
-                            yield result
-                        else:
-                            queue.appendleft(task)
-                        continue
-                    if isinstance(result, Exception):
-                        raise result
-                    yield result
+            while queue or any(self.tasks.values()):
+                for pipe in wait(list(self.tasks)):
+                    if result := self._hear(pipe, queue):
+                        yield result
         finally:
             for process in self.processes.values():
                 process.kill()  # whatever it is at is made anew by the next run
                 process.join()
+
+    def _hear(self, pipe: Connection, queue: deque[Task]) -> Outcome | None:
+        """Take a process's outcome and give it the next task; replace it if it is dead."""
+        task = self.tasks.pop(pipe)
+        try:
+            result = pipe.recv()
+        except (EOFError, ConnectionError):
+            result = self._replace(pipe, task)
+            if task and not result:
+                queue.appendleft(task)
+            return result
+        if isinstance(result, Exception):
+            raise result
+        self.deaths[None] = 0  # it could load its models
+        if queue:
+            self._give(pipe, queue.popleft())
+        return result
 
     def _start(self) -> None:
         here, there = self.context.Pipe()
@@ -100,25 +99,35 @@ class _Pool:
         )
         process.start()
         there.close()  # else we would not see that the process is dead
-        self.processes[here] = process
+        self.processes[here], self.tasks[here] = process, None
 
     def _give(self, pipe: Connection, task: Task) -> None:
-        self.busy[pipe] = task
+        self.tasks[pipe] = task
         try:
             pipe.send(task)
         except ConnectionError:
             pass  # it died while it was idle: `wait` will say so
 
-    def _replace(self, pipe: Connection, task: Task, deaths: int) -> Outcome | None:
+    def _replace(self, pipe: Connection, task: Task | None) -> Outcome | None:
         """A new process for a dead one; the sample's outcome if it has killed too many."""
         process = self.processes.pop(pipe)
         process.join()
         pipe.close()
+        key = task.index if task else None
+        self.deaths[key] += 1
+        what = f"{self.deaths[key]} processes died here, the last with code {process.exitcode}"
+        if task is None and self.deaths[None] >= MAX_DEATHS_LOADING:
+            fail(
+                "Workers",
+                got=what,
+                wanted="processes that can load the models",
+                fix="Code -9 is mostly a lack of memory: try fewer --workers.",
+                kind=MissingCapabilityError,
+            )
         self._start()
-        if deaths < MAX_DEATHS:
+        if task is None or self.deaths[key] < MAX_DEATHS:
             return None
-        trace = f"{deaths} processes died at this sample, the last with code {process.exitcode}."
-        return finish(Progressing(task, Failed("process", trace)), SetFolder(self.out_dir))
+        return finish(Progressing(task, Failed("process", what)), SetFolder(self.out_dir))
 
 
 def _work(pipe: Connection, recipe: Recipe, out_dir: Path) -> None:
@@ -128,25 +137,23 @@ def _work(pipe: Connection, recipe: Recipe, out_dir: Path) -> None:
     threading.Thread(target=_die_with_driver, daemon=True).start()
     folder = SetFolder(out_dir)
     try:
-        models, trouble = _load(recipe), None
+        models, result = _load(recipe), None  # None says that we are ready for a task
     except Exception as error:
-        models, trouble = {}, error  # raised in the driver, once it has given us a task
+        models, result = {}, error
     while True:
+        try:
+            pipe.send(result)
+        except ConnectionError:
+            return
         try:
             task = pipe.recv()
         except (EOFError, ConnectionError):  # the driver is gone
             return
         try:
-            if trouble:
-                raise trouble
             with silent():
                 result = finish(advance(begin(task), recipe.stages, models), folder)
         except Exception as error:
             result = error
-        try:
-            pipe.send(result)
-        except ConnectionError:
-            return
 
 
 def _die_with_driver() -> None:

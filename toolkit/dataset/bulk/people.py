@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+import torch
+
 from toolkit.dataset.balance import balanced_records
 from toolkit.dataset.bulk.code_version import code_version
 from toolkit.dataset.bulk.config import BulkConfig
@@ -100,7 +102,11 @@ class PeopleRecipe:
         ]
 
     def load(self, group: str) -> Any:
-        """The models of a group."""
+        """The models of a group, for a process of one thread.
+
+        Results must not depend on how many cores a machine has.
+        """
+        torch.set_num_threads(1)
         if group == "prompts":
             return make_writer(self.config)
         if group == "images":

@@ -13,7 +13,6 @@ from toolkit.dataset.bulk.local import run_local
 from toolkit.dataset.bulk.log import RunLog
 from toolkit.dataset.bulk.make import Outcome
 from toolkit.dataset.bulk.manifest import Manifest, sha256_of
-from toolkit.dataset.bulk.people import PeopleRecipe
 from toolkit.dataset.bulk.recipe import Recipe, Task
 from toolkit.dataset.bulk.shards import ShardWriter
 from toolkit.dataset.bulk.sheet import write_sheet
@@ -27,8 +26,8 @@ ENGINES = ("local", "ray")
 def synthesize(
     out_dir: str | os.PathLike,
     count: int,
+    recipe: Recipe,
     *,
-    recipe: Recipe | None = None,
     engine: str = "local",
     workers: int = 1,
     shard_size: int = SHARD_SIZE,
@@ -41,7 +40,7 @@ def synthesize(
     Args:
         out_dir: folder of the set.
         count: number of records; some may be rejected. More than last time tops the set up.
-        recipe: of people with default settings if None.
+        recipe: what is made, e.g. `PeopleRecipe`.
         engine: "local", or "ray" for a cluster.
         workers: processes of the local engine, or of each group of stages on the cluster.
         shard_size: records per shard.
@@ -53,7 +52,6 @@ def synthesize(
         DiskError: the folder cannot be written, or the disk is full.
         InputError: a bad argument, or a folder that holds a set of other settings or code.
     """
-    recipe = recipe or PeopleRecipe()
     _check(count, engine, workers)
     folder = SetFolder(out_dir)
     if folder.path.is_file():
