@@ -12,6 +12,7 @@ import torch
 from toolkit.body.motion import load_clip
 from toolkit.body.npz import load_body
 from toolkit.cameras import Cameras, intrinsics
+from toolkit.dataset.named_poses import named_pose
 from toolkit.dataset.records import AttributeRecord
 from toolkit.dataset.vocabulary import (
     ACTIVITIES,
@@ -24,6 +25,7 @@ from toolkit.dataset.vocabulary import (
     HAIR_STYLES,
     HATS,
     NONE,
+    POSES,
     SHOES,
     SKIN,
     TOPS,
@@ -31,7 +33,6 @@ from toolkit.dataset.vocabulary import (
 )
 from toolkit.people.palette import color, skin_color
 from toolkit.people.person import Person
-from toolkit.people.pose import stance
 from toolkit.people.sample import PHOTO_PX, person_from_attributes
 
 # Two colours are compared by the sum of their absolute differences over R, G and B.
@@ -102,7 +103,7 @@ def plan_person(record: AttributeRecord) -> PersonPlan:
     shown |= {"facial expression"} if face else set()
     shown |= {"facial details"} if values["facial details"] in BEARDS else set()
     shown |= {"hair type"} if attributes["hair"] in ("afro", "curly") else set()
-    shown |= {"pose"} if values["pose"] == "standing" else set()
+    shown |= {"pose"} if values["pose"] in POSES else set()
     ignored = tuple(name for name in record.required if name not in shown)
     return PersonPlan(attributes, clip, face, ignored)
 
@@ -176,9 +177,10 @@ def make_person(record: AttributeRecord, seed: int, *, split: str = "train") -> 
     plan = plan_person(record)
     person = person_from_attributes(plan.attributes, seed, split=split)
     rng, changes = person.random(31), {}
-    if plan.clip or record.values["pose"] == "standing":
-        # (T, 55, 3): all frames of the clip, or one relaxed stance
-        poses = load_clip(plan.clip).poses if plan.clip else stance(rng)[None]
+    if plan.clip or record.values["pose"] in POSES:
+        # (T, 55, 3): all frames of the clip, or one pose
+        pose_name = record.values["pose"]
+        poses = load_clip(plan.clip).poses if plan.clip else named_pose(pose_name, rng)[None]
         pose = torch.as_tensor(poses[int(rng.integers(len(poses)))], dtype=torch.float32).clone()
         pose[0] = person.pose[0]  # the seed's global orientation: how far the person is turned
         changes["pose"] = pose
