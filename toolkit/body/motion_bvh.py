@@ -15,6 +15,7 @@ Units, axes, names and the pose that zero angles mean differ from program to pro
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,11 @@ from scipy.spatial.transform import Rotation
 
 from toolkit.errors import ToolkitError, fail
 
-CHANNELS = {f"{axis}{kind}": (kind, i) for i, axis in enumerate("XYZ") for kind in ("position", "rotation")}  # fmt: skip
+CHANNELS = {
+    f"{axis}{kind}": (kind, i) for i, axis in enumerate("XYZ") for kind in ("position", "rotation")
+}
 MAX_NUMBERS = 200_000_000
+END_SITE = -2  # stands for the end of a chain, which is no joint
 
 
 @dataclass(frozen=True)
@@ -86,34 +90,35 @@ class _Skeleton:
             fail("hierarchy", got="no ROOT", wanted="a BVH skeleton", fix="Is it a BVH file?")
         self._read(iter(words))
 
-    def _read(self, words: "iter[str]") -> None:
-        stack, current = [], -1  # joints whose braces are open; -2 stands for an end site
+    def _read(self, words: Iterator[str]) -> None:
+        open_joints, current = [], END_SITE  # joints whose braces are open
         for word in words:
             if word in ("ROOT", "JOINT"):
-                if word == "ROOT" and self.names:
-                    fail("hierarchy", got="two roots", wanted="one", fix="Keep one skeleton.")
-                self.names.append(next(words, ""))
-                self.parents.append(stack[-1] if stack else -1)
-                self.offsets.append(np.zeros(3))
-                current = len(self.names) - 1
+                current = self._joint(word, next(words, ""), open_joints)
             elif word == "End":
-                current = -2
+                current = END_SITE
             elif word == "{":
-                stack.append(current)
-            elif word == "}":
-                if not stack:
-                    fail("hierarchy", got="a '}' too many", wanted="pairs", fix="Export it again.")
-                stack.pop()
+                open_joints.append(current)
+            elif word == "}" and open_joints:
+                open_joints.pop()
             elif word == "OFFSET":
                 offset = [float(next(words, "nan")) for _ in range(3)]
-                if stack and stack[-1] >= 0:
-                    self.offsets[stack[-1]] = np.array(offset)
+                if open_joints[-1] != END_SITE:
+                    self.offsets[open_joints[-1]] = np.array(offset)
             elif word == "CHANNELS":
-                self._channels(words, stack[-1])
-        if stack:
-            fail("hierarchy", got="an open '{'", wanted="pairs", fix="The file is cut off.")
+                self._channels(words, open_joints[-1])
+        if open_joints or not np.isfinite(self.offsets).all():
+            fail("hierarchy", got="an open '{'", wanted="pairs", fix="Is the file cut off?")
 
-    def _channels(self, words: "iter[str]", joint: int) -> None:
+    def _joint(self, word: str, name: str, open_joints: list[int]) -> int:
+        if word == "ROOT" and self.names:
+            fail("hierarchy", got="two roots", wanted="one", fix="Keep one skeleton.")
+        self.names.append(name)
+        self.parents.append(open_joints[-1] if open_joints else -1)
+        self.offsets.append(np.zeros(3))
+        return len(self.names) - 1
+
+    def _channels(self, words: Iterator[str], joint: int) -> None:
         for _ in range(int(next(words, "0"))):
             word = next(words, "")
             if word not in CHANNELS:
@@ -151,7 +156,8 @@ def _assemble(skeleton: _Skeleton, values: np.ndarray, fps: float) -> BvhMotion:
     positions = np.tile(offsets, (num, 1, 1))
     rotations = np.tile(np.eye(3), (num, len(offsets), 1, 1))
     for joint in range(len(offsets)):
-        mine = [(i, kind, axis) for i, (j, kind, axis) in enumerate(skeleton.joint_channels) if j == joint]  # fmt: skip
+        every = enumerate(skeleton.joint_channels)
+        mine = [(i, kind, axis) for i, (j, kind, axis) in every if j == joint]
         for i, kind, axis in mine:
             if kind == "position":
                 positions[:, joint, axis] = values[:, i]

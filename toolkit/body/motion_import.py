@@ -20,7 +20,11 @@ from toolkit.body.rotations import matrix_to_axis_angle, rodrigues, rotation_abo
 from toolkit.errors import InputError, MissingFileError, fail
 
 KINDS = ".npz, .npy, .bvh, .json, or a folder of .json files"
-AXES = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1), "-x": (-1, 0, 0), "-y": (0, -1, 0), "-z": (0, 0, -1)}  # fmt: skip
+AXES = {
+    sign + axis: tuple((-1 if sign else 1) * (axis == other) for other in "xyz")
+    for sign in ("", "-")
+    for axis in "xyz"
+}
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 UPRIGHT = 0.7  # cosine: who leans more than 45 degrees on average does not tell what is up
 FAST_M_PER_S = 3.0  # only runners are faster, and those are told by their steps

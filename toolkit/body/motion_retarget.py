@@ -115,8 +115,9 @@ def _corrections(
                 turns[j] = turns[INDEX[f"{side}_elbow"]]
         a, b = INDEX[f"{side}_ankle"], INDEX[f"{side}_foot"]
         if b in mapping:
-            flat = [(p[b_] - p[a_]) * [1, 0, 1] for p, a_, b_ in ((joints, a, b), (rest, mapping[a], mapping[b]))]  # fmt: skip
-            turns[a] = turns[b] = _smallest_turn(*flat)
+            flat = np.array([1, 0, 1])
+            sole, ours = rest[mapping[b]] - rest[mapping[a]], joints[b] - joints[a]
+            turns[a] = turns[b] = _smallest_turn(ours * flat, sole * flat)
     return turns
 
 

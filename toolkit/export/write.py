@@ -63,6 +63,8 @@ def export_avatar(
     if up != "y" and kind not in ("ply", *SPLAT_FORMATS):
         fail("up", got=f"{up} for {kind}", wanted="y", fix="Only ply, spz, splat and sog turn.")
     if kind == "html":
+        if pose is not None or frame is not None:
+            fail("html", got="a pose", wanted="a motion", fix="The page plays clips: --motion FILE")
         from toolkit.export.page import write_page
 
         write_page(subject, path, motion)

@@ -1,6 +1,8 @@
 // Drawing with WebGL2, in two passes per frame. The first poses: one texel per Gaussian blends the
 // joints' matrices to [A | b], finds R, the rotation nearest to A, and writes R and the translation
-// t = (A - R) a + b of its anchor a. The second draws one quad per Gaussian, from far to near.
+// t = (A - R) a + b of its anchor a. The second draws one square point per Gaussian, from far to
+// near. Points need one vertex where quads need four, and drivers without a graphics card draw
+// instances of a quad one by one.
 
 const WIDTH = 256; // of all textures with one or more texels per Gaussian
 
@@ -39,11 +41,10 @@ void main() {
 
 const SPLAT_VERTEX = `#version 300 es
 precision highp float; precision highp int;
-uniform sampler2D splats, turns, moves;
+uniform sampler2D splats, turns, moves; uniform highp usampler2D order;
 uniform vec4 right, down, forward; // rows of world to camera
-uniform vec2 size; uniform float focal;
-in vec2 corner; in uint index;
-out vec2 place; flat out vec4 color; flat out float reach;
+uniform vec2 size; uniform float focal, largest; // the driver's largest point, pixels
+flat out vec4 color; flat out vec4 shape;
 vec4 texel(sampler2D t, int i) { return texelFetch(t, ivec2(i % ${WIDTH}, i / ${WIDTH}), 0); }
 mat3 matrix(vec4 q) { // (w, x, y, z)
   float w = q.x, x = q.y, y = q.z, z = q.w;
@@ -53,7 +54,8 @@ mat3 matrix(vec4 q) { // (w, x, y, z)
     2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)));
 }
 void main() {
-  int i = int(index), n = 4 * i;
+  int slot = gl_VertexID;
+  int i = int(texelFetch(order, ivec2(slot % ${WIDTH}, slot / ${WIDTH}), 0).x), n = 4 * i;
   mat3 R = matrix(texel(turns, i));
   vec4 mean = vec4(R * texel(splats, n).xyz + texel(moves, i).xyz, 1);
   vec3 p = vec3(dot(right, mean), dot(down, mean), dot(forward, mean));
@@ -71,20 +73,22 @@ void main() {
   vec4 c = texel(splats, n + 3);
   c.a *= sqrt(max(det0 / det, 0.0)); // Mip-Splatting
   if (c.a < 1.0 / 255.0) return;
-  reach = min(3.33, sqrt(2.0 * log(c.a * 255.0))); // where alpha falls to 1/255
-  float root = sqrt(xx); // covariance = L L^T; the quad is the image of a square under L
-  vec2 shift = corner.x * vec2(root, xy / root) + corner.y * vec2(0, sqrt(det / xx));
-  vec2 pixel = 2.0 * (focal * p.xy / p.z + reach * shift) / size;
+  float reach = min(3.33, sqrt(2.0 * log(c.a * 255.0))); // where alpha falls to 1/255
+  float side = min(2.0 * reach * sqrt(max(xx, yy)), largest);
+  gl_PointSize = side;
+  shape = side * side * vec4(-0.5 * yy, xy, -0.5 * xx, 0) / det;
+  vec2 pixel = 2.0 * focal * p.xy / p.z / size;
   gl_Position = vec4(pixel.x, -pixel.y, 0, 1);
-  place = corner; color = c;
+  color = c;
 }`;
 
 const SPLAT_FRAGMENT = `#version 300 es
 precision highp float;
-in vec2 place; flat in vec4 color; flat in float reach;
+flat in vec4 color; flat in vec4 shape;
 out vec4 result;
 void main() {
-  float alpha = min(0.999, color.a * exp(-0.5 * reach * reach * dot(place, place)));
+  vec2 d = gl_PointCoord - 0.5;
+  float alpha = min(0.999, color.a * exp(d.x * (shape.x * d.x + shape.y * d.y) + shape.z * d.y * d.y));
   if (alpha < 1.0 / 255.0) discard;
   result = vec4(color.rgb * alpha, alpha);
 }`;
@@ -134,8 +138,8 @@ class Gpu {
     this.square = gl.createBuffer();
     gl.bindBuffer(gl.ARRAY_BUFFER, this.square);
     gl.bufferData(gl.ARRAY_BUFFER, new Float32Array([-1, -1, 1, -1, -1, 1, 1, 1]), gl.STATIC_DRAW);
-    this.avatars = avatars.map(a => ({ texture: this.texture(a.packed, WIDTH), order: gl.createBuffer(), sorted: false }));
-    this.target2 = null;
+    this.avatars = avatars.map(a => ({ texture: this.texture(a.packed, WIDTH), order: this.orderTexture(), sorted: false }));
+    this.largest = gl.getParameter(gl.ALIASED_POINT_SIZE_RANGE)[1];
   }
 
   packRig(rig) {
@@ -157,7 +161,6 @@ class Gpu {
       gl.attachShader(program, shader);
     }
     gl.bindAttribLocation(program, 0, "corner");
-    gl.bindAttribLocation(program, 1, "index");
     gl.linkProgram(program);
     if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
     return program;
@@ -195,15 +198,23 @@ class Gpu {
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.target);
     gl.viewport(0, 0, WIDTH, this.rows); gl.disable(gl.BLEND); gl.disable(gl.SCISSOR_TEST);
     this.use(this.pose, { rig: this.rig, bones: this.bones }, {});
-    gl.disableVertexAttribArray(1);
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
 
+  orderTexture() {
+    const gl = this.gl, texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.texStorage2D(gl.TEXTURE_2D, 1, gl.R32UI, WIDTH, this.rows);
+    for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, name, gl.NEAREST);
+    return texture;
+  }
+
+  // order: WIDTH * rows indices, of which the first `count` matter
   setOrder(which, order) {
     const gl = this.gl, avatar = this.avatars[which];
-    gl.bindBuffer(gl.ARRAY_BUFFER, avatar.order);
-    gl.bufferData(gl.ARRAY_BUFFER, order, gl.STREAM_DRAW);
+    gl.activeTexture(gl.TEXTURE0); gl.bindTexture(gl.TEXTURE_2D, avatar.order);
+    gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, WIDTH, this.rows, gl.RED_INTEGER, gl.UNSIGNED_INT, order);
     avatar.sorted = true;
   }
 
@@ -214,7 +225,6 @@ class Gpu {
     const floats = { ...view, size: [width, height], focal: 0.5 * height / Math.tan(camera.fov * Math.PI / 360) };
     gl.viewport(0, 0, width, height); gl.disable(gl.BLEND); gl.disable(gl.SCISSOR_TEST);
     gl.clearColor(1, 1, 1, 1); gl.clear(gl.COLOR_BUFFER_BIT);
-    gl.disableVertexAttribArray(1);
     if (level !== null) {
       this.use(this.floor, {}, { ...floats, level });
       gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
@@ -224,10 +234,9 @@ class Gpu {
       const avatar = this.avatars[part.which], from = Math.round(part.from * width), to = Math.round(part.to * width);
       if (!avatar.sorted || to <= from) continue;
       gl.scissor(from, 0, to - from, height);
-      this.use(this.splat, { splats: avatar.texture, turns: this.turns, moves: this.moves }, floats);
-      gl.bindBuffer(gl.ARRAY_BUFFER, avatar.order);
-      gl.enableVertexAttribArray(1); gl.vertexAttribIPointer(1, 1, gl.UNSIGNED_INT, 0, 0); gl.vertexAttribDivisor(1, 1);
-      gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.count);
+      this.use(this.splat, { splats: avatar.texture, turns: this.turns, moves: this.moves, order: avatar.order }, { ...floats, largest: this.largest });
+      gl.disableVertexAttribArray(0);
+      gl.drawArrays(gl.POINTS, 0, this.count);
     }
     gl.disable(gl.SCISSOR_TEST);
   }

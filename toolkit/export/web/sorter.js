@@ -26,7 +26,7 @@ function sortOne(means, rows) {
     starts[keys[i] + 1]++;
   }
   for (let k = 1; k < starts.length; k++) starts[k] += starts[k - 1];
-  const order = new Uint32Array(n);
+  const order = new Uint32Array(256 * Math.ceil(n / 256)); // whole rows of the texture
   for (let i = 0; i < n; i++) order[starts[keys[i]]++] = i;
   return order;
 }
