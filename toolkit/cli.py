@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from toolkit.dataset import commands
+from toolkit.dataset.text_command import text2avatar
 from toolkit.errors import ToolkitError, fail
 from toolkit.export.commands import animate, export
 
@@ -145,6 +146,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option
 
 
 app.command()(commands.synthesize)
+app.command()(text2avatar)
 app.add_typer(commands.dataset, name="dataset")
 
 
