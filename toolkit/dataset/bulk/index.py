@@ -17,7 +17,7 @@ def rows_of(folder: SetFolder, manifest: Manifest) -> Iterator[dict]:
             packed = repack(name, parts)
             yield {
                 "id": name,
-                "key": shard.samples[name],
+                "key": shard.samples.get(name),
                 "shard": shard.file,
                 "bytes": len(packed),
                 "sha256": sha256(packed),

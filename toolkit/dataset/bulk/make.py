@@ -13,7 +13,7 @@ from typing import Any
 
 from toolkit.dataset.bulk.folder import DiskError, SetFolder, as_json, write_bytes
 from toolkit.dataset.bulk.recipe import Packed, Rejected, Stage, Task
-from toolkit.dataset.bulk.tars import repack
+from toolkit.dataset.bulk.tars import join, repack
 from toolkit.errors import MissingCapabilityError, MissingFileError
 
 ATTEMPTS = 2  # at a sample whose stages raise: the first failure may have been chance
@@ -117,7 +117,7 @@ def finish(sample: Progressing, folder: SetFolder) -> Outcome:
     task, state = sample.task, sample.state
     about = {"index": task.index, "key": task.key}
     if isinstance(state, Packed):
-        write_bytes(folder.sample(task), repack(task.name, state.members))
+        write_bytes(folder.sample(task), join([repack(task.name, state.members)]))
         return _outcome(sample, "made")
     if isinstance(state, Failed):
         about |= {"stage": state.stage, "traceback": state.trace}

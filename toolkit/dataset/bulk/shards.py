@@ -12,7 +12,7 @@ from toolkit.dataset.bulk.make import reject
 from toolkit.dataset.bulk.manifest import Manifest, Shard, sha256, sha256_of
 from toolkit.dataset.bulk.near import Pictures
 from toolkit.dataset.bulk.recipe import Rejected, Task
-from toolkit.dataset.bulk.tars import join, read_members, read_samples, repack
+from toolkit.dataset.bulk.tars import END, join, read_members, read_samples, repack
 from toolkit.errors import fail
 
 
@@ -63,7 +63,7 @@ class ShardWriter:
             packed, samples = [], {}
             for task in span:
                 if self._accept(task):
-                    packed.append(self.folder.sample(task).read_bytes())
+                    packed.append(self.folder.sample(task).read_bytes().removesuffix(END))
                     samples[task.name] = task.key
             first, last = span[0].index, span[-1].index + 1
             file = f"shards/people-{first // self.shard_size:06d}.tar"
@@ -121,6 +121,6 @@ class ShardWriter:
             return
         tasks = {task.name: task for task in self.tasks[last.first : last.last]}
         for name, parts in read_samples(self.folder.path / last.file):
-            write_bytes(self.folder.sample(tasks[name]), repack(name, parts))
+            write_bytes(self.folder.sample(tasks[name]), join([repack(name, parts)]))
         self.manifest.shards.pop()
         self.manifest.save(self.folder)

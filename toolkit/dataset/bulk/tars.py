@@ -6,6 +6,7 @@ samples one after the other and then the end. In WebDataset's layout the members
 follow each other and share their name up to its first dot.
 """
 
+import io
 import tarfile
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -48,7 +49,8 @@ def read_members(path: Path, ending: str = "") -> Iterator[tuple[str, bytes]]:
         InputError: the file is cut off or is no tar file.
     """
     try:
-        with tarfile.open(path, "r:", errorlevel=2) as tar:
+        _check_end(path)  # tarfile takes a file that ends early for a shorter one
+        with tarfile.open(path, "r:") as tar:
             for member in tar:
                 if member.name.endswith(ending):
                     data = tar.extractfile(member).read()
@@ -62,6 +64,14 @@ def read_members(path: Path, ending: str = "") -> Iterator[tuple[str, bytes]]:
             wanted="a whole tar file",
             fix="Delete it and run the command that made the data set again.",
         )
+
+
+def _check_end(path: Path) -> None:
+    with open(path, "rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(size - len(END), 0))
+        if size % BLOCK or file.read() != END:
+            raise tarfile.ReadError("its end is missing")
 
 
 def read_samples(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
