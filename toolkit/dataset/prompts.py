@@ -5,10 +5,13 @@ Two classes write prompts: `prompts_chat.ChatWriter` asks a language model, and
 `prompts_check.check_prompt`.
 """
 
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from toolkit.dataset.records import AttributeRecord
+from toolkit.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class PromptRecord:
         revision: of the model's weights.
         prompt_seed: with which the accepted answer was drawn.
         attempts: number of answers until one was accepted.
+        rejects: reason -> number of earlier answers that were refused for it.
     """
 
     index: int
@@ -34,6 +38,7 @@ class PromptRecord:
     revision: str
     prompt_seed: int
     attempts: int
+    rejects: dict[str, int] = field(default_factory=dict)
 
     @property
     def attribute_record(self) -> AttributeRecord:
@@ -61,3 +66,28 @@ class Writer(Protocol):
     """Turns attributes into a prompt."""
 
     def write(self, record: AttributeRecord) -> PromptRecord: ...
+
+
+class NoPromptError(InputError):
+    """No answer of a language model passed the checks.
+
+    Attributes:
+        rejects: reason -> number of answers that were refused for it.
+    """
+
+    def __init__(self, message: str, rejects: dict[str, int]):
+        super().__init__(message)
+        self.rejects = rejects
+
+    def __reduce__(self) -> tuple:
+        return type(self), (str(self), self.rejects)  # it may cross to another process
+
+
+def count_rejects(results: Iterable[PromptRecord | NoPromptError]) -> dict[str, int]:
+    """Refused answers by reason, the most frequent first; one answer may have several reasons.
+
+    Args:
+        results: prompts, and the errors of records for which there is none.
+    """
+    total = sum((Counter(result.rejects) for result in results), Counter())
+    return dict(total.most_common())

@@ -1,16 +1,16 @@
 """Prompts by a language model: each answer is checked, and its faults are sent back."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from toolkit.dataset.chat import Chat
-from toolkit.dataset.prompts import PromptRecord
-from toolkit.dataset.prompts_check import check_prompt
+from toolkit.dataset.prompts import NoPromptError, PromptRecord
+from toolkit.dataset.prompts_check import check_prompt, find_faults
 from toolkit.dataset.records import AttributeRecord
 from toolkit.dataset.vocabulary import GROUPS
-from toolkit.errors import fail
 
 SYSTEM = (
     "You write prompts for a text-to-image model. You are given the attributes of one adult. "
@@ -41,40 +41,34 @@ class ChatWriter:
             record: the attributes to describe.
 
         Raises:
-            InputError: no answer passed; the message holds the last faults and the last answer.
+            NoPromptError: no answer passed; the message holds the last faults and the last answer.
         """
         request = [
             {"role": "system", "content": SYSTEM},
             {"role": "user", "content": describe(record)},
         ]
-        messages, text, problems = request, "", ["nothing"]
+        messages, text, faults = request, "", []
+        rejects: Counter[str] = Counter()
         for attempt in range(self.tries):
             seed = self._seed_of(record, attempt)
             text = clean(self.chat(messages, seed=seed))
-            problems = check_prompt(text, record)
-            if not problems:
-                return PromptRecord(
-                    record.index,
-                    record.seed,
-                    record.values,
-                    text,
-                    self.chat.name,
-                    self.chat.revision,
-                    seed,
-                    attempt + 1,
-                )
+            faults = check_prompt(text, record)
+            if not faults:
+                made_by = (self.chat.name, self.chat.revision, seed, attempt + 1, dict(rejects))
+                return PromptRecord(record.index, record.seed, record.values, text, *made_by)
+            rejects.update({fault.reason for fault in find_faults(text, record)})
             # The next request shows only the last answer and its faults, which keeps it short.
-            again = f"Write it again, because {'; '.join(problems)}. Answer with the prompt only."
+            again = f"Write it again, because {'; '.join(faults)}. Answer with the prompt only."
             messages = [
                 *request,
                 {"role": "assistant", "content": text or "-"},  # servers refuse an empty message
                 {"role": "user", "content": again},
             ]
-        fail(
-            f"Prompt {record.index} by {self.chat.name}",
-            got=f"{self.tries} answers, of the last {'; '.join(problems)}: {text[:200]!r}",
-            wanted="one that passes check_prompt",
-            fix="Use a larger model, or TemplateWriter.",
+        raise NoPromptError(
+            f"Prompt {record.index} by {self.chat.name}: got {self.tries} answers, of the last "
+            f"{'; '.join(faults)}: {text[:200]!r}, wanted one that passes check_prompt. "
+            "Use a larger model, or TemplateWriter.",
+            dict(rejects),
         )
 
     def _seed_of(self, record: AttributeRecord, attempt: int) -> int:

@@ -5,9 +5,10 @@ too short nor too long.
 """
 
 import re
+from dataclasses import dataclass
 
 from toolkit.dataset.records import AttributeRecord
-from toolkit.dataset.vocabulary import ATTRIBUTES
+from toolkit.dataset.vocabulary import ATTRIBUTES, NONE
 
 MIN_WORDS, MAX_WORDS = 20, 160  # 160 words stay below the 256 tokens of the smallest text encoder
 FULL_BODY = ("full body", "full length", "head to toe", "whole body", "head to feet")
@@ -23,6 +24,11 @@ NOT_FULL_BODY = (
     "bust portrait",
 )
 NOT_ALONE = ("two people", "group of", "couple", "crowd of", "several people", "twins")
+NOT_WITHOUT = {  # what a text-to-image model draws wherever it reads the word
+    "hat": {"hat", "cap", "beanie"},
+    "glasses": {"glasses", "sunglasses", "spectacles"},
+}
+LACKS = "lacks"  # begins the reason of an attribute that is not mentioned
 FILLER = {"a", "an", "the", "in", "of", "with", "and", "on", "at", "his", "her", "their", "about"}
 HAIR_WORDS = ("hair", "cut", "bob", "bun", "ponytail")
 REACH = 4  # words: a colour that is not farther from one of HAIR_WORDS is the hair's
@@ -39,9 +45,35 @@ def check_prompt(text: str, record: AttributeRecord) -> list[str]:
     Returns:
         One clause per fault, such as 'it does not say "full body"'; empty if nothing is wrong.
     """
+    faults = find_faults(text, record)
+    lacking = [fault.clause for fault in faults if fault.reason.startswith(LACKS)]
+    others = [fault.clause for fault in faults if not fault.reason.startswith(LACKS)]
+    return [*([f"it does not mention {'; '.join(lacking)}"] if lacking else []), *others]
+
+
+@dataclass(frozen=True)
+class PromptFault:
+    """One thing that is wrong with a prompt.
+
+    Attributes:
+        reason: the same for all prompts with this fault: rejects are counted by it.
+        clause: what exactly, in words that can be sent back to a language model.
+    """
+
+    reason: str
+    clause: str
+
+
+def find_faults(text: str, record: AttributeRecord) -> list[PromptFault]:
+    """Check a prompt attribute by attribute, then as a whole.
+
+    Args:
+        text: the prompt.
+        record: the attributes that it should describe.
+    """
     plain = " ".join(words_of(text))
-    lacking = [
-        f"{name}: {value}"
+    faults = [
+        PromptFault(f"{LACKS} {name}", f"{name}: {value}")
         for name, value in record.required.items()
         if not mentions(
             text,
@@ -50,14 +82,20 @@ def check_prompt(text: str, record: AttributeRecord) -> list[str]:
             near=HAIR_WORDS if name in ("hair color", "hair type") else (),
         )
     ]
-    problems = [f"it does not mention {'; '.join(lacking)}"] if lacking else []
+    for name, nouns in NOT_WITHOUT.items():  # "without a hat" makes a model draw one, too
+        if record.values[name] == NONE and nouns & set(plain.split()):
+            faults.append(PromptFault(f"adds {name}", f"it mentions {name}, and there is none"))
     if not any(phrase in plain for phrase in FULL_BODY):
-        problems.append('it does not say "full body"')
+        faults.append(PromptFault("no full body", 'it does not say "full body"'))
     # spaces on both sides: "couple" must not be seen in "coupled"
-    problems += [f'it says "{p}"' for p in (*NOT_FULL_BODY, *NOT_ALONE) if f" {p} " in f" {plain} "]
-    if not MIN_WORDS <= len(plain.split()) <= MAX_WORDS:
-        problems.append(f"it has {len(plain.split())} words instead of {MIN_WORDS} to {MAX_WORDS}")
-    return problems
+    for reason, phrases in (("wrong framing", NOT_FULL_BODY), ("not alone", NOT_ALONE)):
+        said = [phrase for phrase in phrases if f" {phrase} " in f" {plain} "]
+        faults += [PromptFault(reason, f'it says "{phrase}"') for phrase in said]
+    count = len(plain.split())
+    if not MIN_WORDS <= count <= MAX_WORDS:
+        clause = f"it has {count} words instead of {MIN_WORDS} to {MAX_WORDS}"
+        faults.append(PromptFault("too short" if count < MIN_WORDS else "too long", clause))
+    return faults
 
 
 def mentions(text: str, value: str, *, in_order: bool = False, near: tuple[str, ...] = ()) -> bool:
