@@ -102,7 +102,7 @@ def simulate(
             "simulate",
             got="no package simpy",
             wanted="SimPy",
-            fix="Install it with: pip install 'toolkit[scale]'",
+            fix="Install it with: pip install simpy",
             kind=MissingCapabilityError,
         )
     cluster = _Cluster(simpy.Environment(), count, costs, troubles or Troubles(), seed)
