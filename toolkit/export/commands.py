@@ -23,10 +23,10 @@ def export(  # noqa: PLR0913 - one argument per option
     up: Annotated[str, typer.Option(help="y, or -y for SuperSplat (ply, spz, splat, sog)")] = "y",
 ) -> None:
     """Write AVATAR in the format of another program, in the T-pose unless told otherwise."""
+    _must_exist(avatar)
     from toolkit.export.subject import load_subject
     from toolkit.export.write import default_path, export_avatar
 
-    _must_exist(avatar)
     path = out or default_path(avatar if avatar.is_dir() else avatar.parent, kind)
     files = export_avatar(
         load_subject(avatar), path, kind, pose=pose, motion=motion, frame=frame, up=up
