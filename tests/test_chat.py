@@ -47,6 +47,17 @@ def server(*script):
             if status == "slow":
                 time.sleep(text)
                 return
+            if status == "cut":  # half of the body, then the connection ends
+                self.send_response(200)
+                self.send_header("Content-Length", str(2 * len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+                return
+            if status == "limit":  # too many requests, come back in so many seconds
+                self.send_response(429)
+                self.send_header("Retry-After", text)
+                self.end_headers()
+                return
             self.send_response(status)
             self.end_headers()
             self.wfile.write(text.encode())
@@ -115,6 +126,9 @@ def test_offline_mode_is_named(monkeypatch):
     [
         (503, "busy"),
         (429, "slow down"),
+        ("cut", '{"choices": [{"message"'),
+        ("limit", "0"),
+        ("limit", "Wed, 21 Oct 2026 07:28:00 GMT"),
         (500, "oops"),
         (200, "not json"),
         (200, "{}"),
@@ -178,6 +192,14 @@ def test_backoff_doubles(monkeypatch):
     assert waits == [0.5, 1.0, 2.0]
 
 
+def test_a_rate_limit_says_how_long_to_wait(monkeypatch):
+    waits = []
+    monkeypatch.setattr("toolkit.dataset.chat_server.time.sleep", waits.append)
+    with server(("limit", "7"), ("limit", "0.1"), ("limit", "99999"), answer("Hi.")) as (url, _):
+        assert client(url, backoff_s=0.5, retries=3)(ASK, seed=0) == "Hi."
+    assert waits == [7.0, 1.0, 60.0]
+
+
 def test_url_needs_a_scheme():
     with pytest.raises(InputError, match="http"):
         ServerChat("localhost:8000", "m")
@@ -191,6 +213,31 @@ def test_prompt_by_a_server():
     with server(answer("A dog."), (503, "busy"), answer(good)) as (url, seen):
         prompt = ChatWriter(client(url)).write(record)
     assert (prompt.text, prompt.model, prompt.attempts, len(seen)) == (good, "a-model", 2, 3)
+
+
+def test_a_record_through_a_server_that_is_slow_wrong_cut_off_and_rate_limited():
+    """Trouble of the server is no reject; an answer that lacks something is, for each reason."""
+    record = sample_record(2)
+    good = TemplateWriter().write(record).text
+    shoes, top = record.values["shoes"], record.values["upper body"]
+    script = [
+        ("limit", "0"),
+        answer(good.replace(shoes, "socks")),
+        ("slow", 0.5),
+        answer(good[:90], reason="length"),
+        ("cut", good[:20]),
+        answer(good.replace(shoes, "socks").replace(top, "scarf")),
+        answer("A photo of two people."),
+        answer(good),
+    ]
+    with server(*script) as (url, seen):
+        prompt = ChatWriter(client(url, timeout_s=0.25)).write(record)
+    assert (prompt.text, prompt.attempts, len(seen)) == (good, 4, len(script))
+    assert prompt.rejects["lacks shoes"] == 3 and prompt.rejects["lacks upper body"] == 2
+    assert prompt.rejects["not alone"] == prompt.rejects["too short"] == 1
+    asked = [request["body"]["messages"][-1]["content"] for request in seen]
+    assert f"shoes: {shoes}" in asked[2] and f"upper body: {top}" not in asked[2]
+    assert f"shoes: {shoes}" in asked[6] and f"upper body: {top}" in asked[6]
 
 
 @pytest.mark.parametrize(

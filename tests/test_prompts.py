@@ -1,14 +1,16 @@
 """Prompts: what is checked, the template grammar, and language models that err."""
 
 import json
+import pickle
+import re
 
 import pytest
 
 from toolkit.dataset.balance import balanced_records
 from toolkit.dataset.draws import sample_record
-from toolkit.dataset.prompts import PromptRecord
+from toolkit.dataset.prompts import NoPromptError, PromptRecord, count_rejects
 from toolkit.dataset.prompts_chat import ChatWriter, clean, describe
-from toolkit.dataset.prompts_check import check_prompt, mentions
+from toolkit.dataset.prompts_check import check_prompt, find_faults, mentions, words_of
 from toolkit.dataset.prompts_templates import TemplateWriter
 from toolkit.dataset.vocabulary import split_color
 from toolkit.errors import InputError
@@ -163,6 +165,35 @@ def test_faults_are_sent_back():
 def test_giving_up_is_one_clear_line():
     with pytest.raises(InputError, match="4 answers, of the last it does not mention.*A cat"):
         ChatWriter(Scripted("A cat.")).write(RECORD)
+
+
+def test_rejects_are_counted_by_reason():
+    bare = next(r for r in balanced_records(50) if r.values["hat"] == "none")
+    good = TemplateWriter().write(bare).text
+    age = bare.values["age"]
+    chat = Scripted(good.replace(age, ""), f"{good} Close-up.", f"{good} No hat.", good)
+    prompt = ChatWriter(chat).write(bare)
+    assert prompt.rejects == {"lacks age": 1, "wrong framing": 1, "adds hat": 1}
+    with pytest.raises(NoPromptError) as caught:
+        ChatWriter(Scripted("A cat."), tries=2).write(bare)
+    assert caught.value.rejects["too short"] == caught.value.rejects["lacks gender"] == 2
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.rejects == caught.value.rejects and str(again) == str(caught.value)
+    total = count_rejects([prompt, prompt, caught.value])
+    assert total["lacks age"] == 4 and total["adds hat"] == 2
+    assert list(total.values()) == sorted(total.values(), reverse=True)
+
+
+@pytest.mark.parametrize("record", balanced_records(60)[::5], ids=lambda r: str(r.index))
+def test_each_attribute_is_checked_by_itself(record):
+    """Take one attribute out of a good prompt: exactly this one is missed."""
+    text = TemplateWriter().write(record).text
+    for name, value in record.required.items():
+        without = re.sub(re.escape(value), "", text, count=1)
+        reasons = {fault.reason for fault in find_faults(without, record)}
+        others = [v for n, v in record.required.items() if n != name]
+        if not any(set(words_of(value)) & set(words_of(other)) for other in others):
+            assert f"lacks {name}" in reasons, (name, without)
 
 
 def test_seeds_differ_between_records_and_repeat():

@@ -6,6 +6,7 @@ check of the answer, and messages in the form of `toolkit.errors`.
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from toolkit.errors import InputError, MissingCapabilityError, fail
 
 # Status codes that may go away by themselves: time-outs, rate limits, a server that is starting.
 RETRY_STATUS = {408, 409, 425, 429, 500, 502, 503, 504}
+MAX_WAIT_S = 60.0
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -75,14 +77,14 @@ class ServerChat:
             MissingCapabilityError: the server cannot be reached, stays busy or answers nonsense.
             InputError: the server refuses the request (a wrong model name, key or size).
         """
-        trouble = ""
+        trouble, asked_to_wait = "", 0.0
         for attempt in range(self.retries + 1):
             if attempt:
-                time.sleep(self.backoff_s * 2 ** (attempt - 1))
+                time.sleep(max(self.backoff_s * 2 ** (attempt - 1), asked_to_wait))
             try:
                 return self._ask(messages, seed)
             except _Retry as error:
-                trouble = str(error)
+                trouble, asked_to_wait = str(error), error.wait_s
         fail(
             f"Server {self.url}",
             got=f"{trouble}, {self.retries + 1} times",
@@ -127,7 +129,7 @@ class ServerChat:
     def _refused(self, error: HfHubHTTPError) -> NoReturn:
         status = error.response.status_code
         if status in RETRY_STATUS:
-            raise _Retry(f"HTTP {status}") from error
+            raise _Retry(f"HTTP {status}", retry_after(error.response.headers)) from error
         fail(
             f"Server {self.url}",
             got=f"HTTP {status}: {error.response.text[:300]}",
@@ -139,6 +141,22 @@ class ServerChat:
 
 class _Retry(Exception):
     """Another attempt may succeed; the message says what went wrong."""
+
+    def __init__(self, message: str, wait_s: float = 0.0):
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that a rate-limited server asks to wait, at most `MAX_WAIT_S`; 0 if it does not say.
+
+    Args:
+        headers: of its answer; "Retry-After" may also hold a date, which is not read.
+    """
+    try:
+        return min(max(float(headers.get("retry-after", 0)), 0.0), MAX_WAIT_S)
+    except ValueError:
+        return 0.0
 
 
 def bypass_proxy(host: str | None) -> None:
