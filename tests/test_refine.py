@@ -9,6 +9,7 @@ from toolkit.body.rig import Avatar
 from toolkit.measure.sectors import azimuths_deg
 from toolkit.prior.orbit import static_orbit
 from toolkit.refine.carried import carried_colors
+from toolkit.refine.invented import invented_anchors, invented_shares
 from toolkit.refine.iterate import progressive_refit
 from toolkit.refine.refit import FitConfig, fit
 from toolkit.refine.target import matte
@@ -82,6 +83,22 @@ def test_colours_are_not_carried_far_and_faces_not_at_all():
     assert face[front & (rig.anchors_rest[:, 1] < 0)].all() and not face[back].any()
     red = Avatar(ball.recolored(face[:, None] * torch.tensor([1.0, 0, 0])), rig)
     assert (carried_colors(red, front)[back] == 0).all()
+
+
+def test_invented_is_what_lies_far_from_all_that_was_seen_on_either_side():
+    ball = cloud(num=400)
+    rig = rig_of(ball)
+    places = rig.anchors_rest
+    seen = (places[:, 2] > 0) & (places[:, 0] > 0) & (places[:, 1] > 0)  # an eighth of the ball
+    invented = invented_anchors(rig, seen)
+    assert not invented[places[:, 1] > 0.05].any()  # behind it and on the other side is near
+    assert invented[places[:, 1] < -0.15].all()
+    rig.lbs_weights[:] = 0
+    rig.lbs_weights[torch.arange(400), torch.where(places[:, 1] < -0.15, 4, 12)] = 1
+    shares = invented_shares(rig, invented)
+    assert shares["legs"] == 1 and shares["head"] < 0.3 and shares["arms"] == 0
+    assert shares["all"] == pytest.approx(float(invented.float().mean()), abs=1e-3)
+    assert invented_anchors(rig, torch.zeros(400, dtype=torch.bool)).all()
 
 
 def test_rounds_go_from_front_to_back_and_build_on_each_other():

@@ -52,6 +52,17 @@ def test_row_without_misalignment_is_allowed():
     assert not any("IoU" in ax.get_xlabel() for ax in fig.axes)
 
 
+def test_invented_parts_are_outlined_and_named():
+    photo, mask = person()
+    invented = np.zeros((3, 8, 4), bool)
+    invented[0, 4:] = True  # the front only
+    views = np.ones((3, 8, 4, 3))
+    row = show.StageViews("refined", photo, mask, views, None, None, {}, invented)
+    fig = show.compare_figure(photo, mask, [row])
+    marked = [ax.get_title() for ax in fig.axes if "invented" in ax.get_xlabel()]
+    assert marked == ["front"]
+
+
 def test_pixels_of_a_figure():
     fig = show.figure(40, 30)
     pixels = show.figure_pixels(fig)

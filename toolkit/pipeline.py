@@ -113,7 +113,7 @@ def build_avatar(
     numbers = run.keep(
         "pictures",
         Record,
-        lambda tick: draw_report(run.path, picture, body, coarse, refined, tick),
+        lambda tick: draw_report(run.path, picture, body, coarse, refined, tick, visible),
         file="state/numbers.json",
         steps=DRAWINGS,
     )

@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from toolkit import __version__
 from toolkit.body.motion import load_clip
@@ -19,7 +21,8 @@ from toolkit.photo.load import Photo
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.orbit import static_orbit, turntable_cameras
 from toolkit.profiles.base import PipelineConfig, Profile
-from toolkit.refine.turntable import pose_for_turntable
+from toolkit.refine.invented import invented_anchors, invented_shares
+from toolkit.refine.turntable import pose_for_turntable, seen_by_photo
 from toolkit.render.api import Render, render
 from toolkit.run.folder import Record
 from toolkit.show.comparison import StageViews, compare_figure
@@ -29,6 +32,7 @@ from toolkit.show.style import save_figure
 
 FILM_SIZE = (512, 256)  # height and width of the turntable films, pixels
 FILM_FRAMES = 48
+SHOWN = [0, 3, 6]  # of 12 views: front, side and back
 DRAWINGS = 5  # two turntables, the motions, the diagnoses, the comparison sheet
 HEAD_AND_ANKLES = [15, 7, 8]  # joints
 MOTIONS = ("walk", "dance_a")
@@ -54,13 +58,23 @@ class Diagnosis:
     sides that the photo does not show.
     """
 
-    def __init__(self, name: str, avatar: Avatar, photo: Photo, body: PhotoBody):
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        avatar: Avatar,
+        photo: Photo,
+        body: PhotoBody,
+        invented: Bool[Tensor, " N"] | None = None,
+    ):
+        self.name, self.invented = name, None
         self.posed = avatar.posed(body.pose, body.transl)
         cameras = turntable_cameras(static_orbit(12), size=FILM_SIZE)
         with torch.no_grad():
             self.own: Render = render(self.posed, body.camera)
-            self.around: Render = render(pose_for_turntable(avatar), cameras)
+            around = pose_for_turntable(avatar)
+            self.around: Render = render(around, cameras)
+            if invented is not None and invented.any():
+                self.invented = seen_by_photo(around, invented, cameras[SHOWN])[..., 0] > 0.5
         self.misalignment, self.shifts = measure_misalignment(
             self.own.rgb[0], self.own.alpha[0], photo.rgb, body.mask
         )
@@ -74,10 +88,11 @@ class Diagnosis:
             self.name,
             self.own.rgb[0],
             self.own.alpha[0, ..., 0],
-            self.around.rgb[[0, 3, 6]],
+            self.around.rgb[SHOWN],
             self.misalignment,
             self.shifts,
             self.sharpness.by_sector(),
+            self.invented,
         )
 
 
@@ -88,10 +103,12 @@ def draw_report(
     coarse: Avatar,
     refined: Avatar,
     tick: Callable[[], None],
+    visible: Bool[Tensor, " N"],
 ) -> Record:
     """Films and comparison sheet, written into `folder`; returns the numbers beside them.
 
     Args:
+        visible: anchors that the photo saw.
         tick: called after each of the `DRAWINGS`.
     """
     for avatar, name in ((coarse, "coarse"), (refined, "refined")):
@@ -99,8 +116,9 @@ def draw_report(
         tick()
     film_motions(refined, folder / "animation.mp4")
     tick()
-    first = Diagnosis("coarse", coarse, photo, body)
-    second = Diagnosis("refined", refined, photo, body)
+    invented = invented_anchors(coarse.rig, visible)
+    first = Diagnosis("coarse", coarse, photo, body, invented)
+    second = Diagnosis("refined", refined, photo, body, invented)
     tick()
     draw_comparison(folder / "compare.png", photo, body, [first, second])
     return Record(
@@ -111,6 +129,7 @@ def draw_report(
             },
             "sharpness": compare_sharpness(first.sharpness, second.sharpness),
             "drift": measure_drift(first.posed, second.posed).to_dict(),
+            "invented": invented_shares(coarse.rig, invented),
         }
     )
 

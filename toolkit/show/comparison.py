@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Real
+from jaxtyping import Bool, Real
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
@@ -25,6 +25,7 @@ from toolkit.show.style import (
 
 SHEET_PX = 1600  # width of the sheet
 ROW_PX = 460  # height that each stage adds
+INVENTED_COLOR = "#8a4fbf"  # violet: in neither outline, and rare in clothes
 ARROW_SCALE = 3  # shifts are drawn so many times as long as they are
 
 
@@ -40,6 +41,7 @@ class StageViews:
         misalignment: against the photo; None leaves its column empty.
         shifts: offsets that block matching found, or None.
         sharpness: fine contrast by sector (`Sharpness.by_sector`), or empty.
+        invented: where `views` show what the photo says nothing about; it is marked. Or None.
     """
 
     name: str
@@ -49,6 +51,7 @@ class StageViews:
     misalignment: Misalignment | None
     shifts: ShiftField | None
     sharpness: dict[str, float]
+    invented: Bool[Array, "V h w"] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,12 +122,26 @@ def _draw_row(
     """One stage: its render in the photo's view, its other views, and its misalignment."""
     render = to_uint8(stage.photo_rgb)[photo.box]
     _draw_picture(axes[0], render, f"{stage.name}, photo's view", color)
-    for ax, view, name in zip(axes[1:-1], stage.views, view_names, strict=True):
+    for index, (ax, view, name) in enumerate(zip(axes[1:-1], stage.views, view_names, strict=True)):
         _draw_picture(ax, view, name)
+        if stage.invented is not None:
+            _mark_invented(ax, np.asarray(stage.invented[index]))
     if stage.misalignment is None:
         axes[-1].axis("off")
     else:
         _draw_misalignment(axes[-1], stage, photo)
+
+
+def _mark_invented(ax: Axes, invented: Bool[np.ndarray, "h w"]) -> None:
+    """A dashed line around the parts that no pixel of the photo says anything about."""
+    if invented.any():
+        # a line drawn half a pixel outside, so that a part that touches the border is closed
+        field = np.pad(invented.astype(float), 1)
+        place = [np.arange(side) - 1 for side in field.shape[::-1]]
+        ax.contour(
+            *place, field, [0.5], colors=[INVENTED_COLOR], linewidths=1.1, linestyles="dashed"
+        )
+        ax.set_xlabel("dashed: invented", color=INVENTED_COLOR, fontsize=9.5, labelpad=4)
 
 
 def _draw_misalignment(ax: Axes, stage: StageViews, photo: _Photo) -> None:
