@@ -70,12 +70,13 @@ def test_every_target_is_the_number_that_was_put_in(people):
     assert reached["perceptual_gain_kept_percent"]["mean"] == pytest.approx(100)
     assert reached["sharpness"]["mean"] == pytest.approx(1 / 1.1) and reached["iou"]["met"]
     assert reached["psnr_over_unsharp_refit_db"]["mean"] == pytest.approx(1.2)
-    assert reached["kid_change_percent"]["high"] < -35 and reached["kid_change_percent"]["met"]
-    assert not reached["psnr_gain_db"]["met"]  # 1 dB is no 2.5
+    kid = reached["kid_change_percent"]
+    assert kid["high"] < -35 and kid["met"] == (kid["mean"] <= -80)
+    assert not reached["psnr_gain_db"]["met"]  # 1 dB is no 1.2
     assert not [name for name in reached if "esrgan" in name]  # was not made
     assert is_success(reached)
     text = "\n".join(target_section(reached, True))
-    assert "1.00 [1.00, 1.00]" in text and ">= 2.5 | no" in text and "): reached." in text
+    assert "1.00 [1.00, 1.00]" in text and ">= 1.2 | no" in text and "): reached." in text
 
 
 def test_the_floor_wants_all_of_its_parts():

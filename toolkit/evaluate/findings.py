@@ -38,14 +38,14 @@ def targets(people: People, *, seed: int) -> dict[str, dict]:
     if not (table.values("psnr", "coarse") and table.values("psnr", REFINED)):
         return {}
     rows = {
-        "psnr_gain_db": (table.change("psnr", "coarse"), ">= 2.5"),
-        "perceptual_change_percent": (table.percent("perceptual", "coarse"), "<= -33"),
-        "kid_change_percent": (table.kid_percent(), "<= -35"),
+        "psnr_gain_db": (table.change("psnr", "coarse"), ">= 1.2"),
+        "perceptual_change_percent": (table.percent("perceptual", "coarse"), "<= -25"),
+        "kid_change_percent": (table.kid_percent(), "<= -80"),
         "sharpness": (table.mean("sharpness"), "0.8 to 1.2"),
         "iou": (table.mean("iou"), ">= 0.97"),
         "front_psnr_gain_db": (table.change("psnr", "coarse", "front"), ">= 0"),
-        "psnr_gain_kept_percent": (table.share_in_novel_poses("psnr", 1), ">= 80"),
-        "perceptual_gain_kept_percent": (table.share_in_novel_poses("perceptual", -1), ">= 80"),
+        "psnr_gain_kept_percent": (table.share_in_novel_poses("psnr", 1), ">= 95"),
+        "perceptual_gain_kept_percent": (table.share_in_novel_poses("perceptual", -1), ">= 95"),
     }
     for control in CONTROLS:
         rows[f"psnr_over_{control}_db"] = (table.change("psnr", control), "> 0")

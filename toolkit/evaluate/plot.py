@@ -29,6 +29,7 @@ COLORS = {
     "upper_bound": "#4c8c5a",
     "coarse_true_body": "#2f8f9d",
     "refined_true_body": "#a3443b",
+    "upper_bound_true_body": "#6b8f3b",
 }
 MAX_PEOPLE = 3  # rows of pictures
 

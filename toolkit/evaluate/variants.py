@@ -126,9 +126,10 @@ VARIANTS: dict[str, Callable[[Bench], Avatar | Render]] = {
     "coarse_frames": coarse_frames,
     "prior_frames": prior_frames,
     "upper_bound": upper_bound,
-    # these two get a bench with the true body, see `PersonScorer.score`
+    # these get a bench with the true body, see `PersonScorer.score`
     "coarse_true_body": lambda bench: bench.coarse,
     "refined_true_body": lambda bench: bench.refit(bench.clip),
+    "upper_bound_true_body": upper_bound,
 }
 MEANING = {
     "coarse": "coarse avatar",
@@ -143,11 +144,13 @@ MEANING = {
     "upper_bound": "upper bound: refit to the true views",
     "coarse_true_body": "coarse avatar on the true body",
     "refined_true_body": "prior + one-shot refit on the true body",
+    "upper_bound_true_body": "upper bound on the true body",
 }
 FRAMES = ("coarse_frames", "prior_frames")
-TRUE_BODY = ("coarse_true_body", "refined_true_body")
+TRUE_BODY = ("coarse_true_body", "refined_true_body", "upper_bound_true_body")
 # what a variant is compared with, if not with "coarse"
-BASE = {"prior_frames": "coarse_frames", "refined_true_body": "coarse_true_body"}
+BASE = {"prior_frames": "coarse_frames"}
+BASE |= dict.fromkeys(("refined_true_body", "upper_bound_true_body"), "coarse_true_body")
 REFINED = "one_shot"  # what `python -m toolkit avatar` makes
 
 
