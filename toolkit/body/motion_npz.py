@@ -126,7 +126,7 @@ def _from_row(name: str, row: np.ndarray) -> np.ndarray:
     """All joints of a frame in a row, (T, 3 J) or (T, J, 3), to (T,55,3)."""
     row = _numbers(name, "poses", row)
     row = row[None] if row.ndim == 1 or row.shape == (55, 3) else row
-    joints = row.reshape(len(row), -1)
+    joints = row.reshape(len(row), int(np.prod(row.shape[1:])))
     poses = np.zeros((len(row), 55, 3), np.float32)
     num = joints.shape[1] // 3
     if joints.shape[1] % 3 or num not in (22, 24, 52, 55):

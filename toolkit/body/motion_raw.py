@@ -80,7 +80,7 @@ def raw_motion(
             fix="Cut these frames, or fill them.",
         )
     if fps is None:
-        fps, notes["fps"] = DEFAULT_FPS, "not in the file, taken as 30"
+        fps, notes["frame rate"] = DEFAULT_FPS, "not in the file, taken as 30"
     if not np.isfinite(fps) or not 0 < fps <= 1000:
         fail(name, got=f"{fps} frames per second", wanted="0 to 1000", fix="Give --fps.")
     return RawMotion(torch.from_numpy(poses), torch.from_numpy(transl), float(fps), up, legs, notes)
