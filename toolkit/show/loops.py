@@ -55,8 +55,7 @@ def write_film(
     options = {"save_all": True, "append_images": pictures[1:]}
     milliseconds = 1000 / fps
     if film_ending(path) == ".gif":
-        # One palette for all frames, from the middle one: palettes of their own would flicker.
-        palette = pictures[len(pictures) // 2].quantize(255, method=Image.Quantize.MEDIANCUT)
+        palette = _palette(pictures)
         first, *rest = [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
         duration = max(2 * GIF_TICK_MS, round(milliseconds / GIF_TICK_MS) * GIF_TICK_MS)
         options |= {"append_images": rest, "duration": duration, "optimize": False}
@@ -66,3 +65,13 @@ def write_film(
         options |= {"duration": round(milliseconds), "quality": quality, "loop": 0 if loop else 1}
     with atomic_path(path) as tmp:
         first.save(tmp, **options)
+
+
+def _palette(pictures: list[Image.Image], most: int = 8) -> Image.Image:
+    """One palette for all frames, from a sample of them: palettes of their own would flicker."""
+    sample = pictures[:: -(-len(pictures) // most)]
+    width, height = sample[0].size
+    strip = Image.new("RGB", (width, height * len(sample)))
+    for row, picture in enumerate(sample):
+        strip.paste(picture, (0, row * height))
+    return strip.quantize(255, method=Image.Quantize.MEDIANCUT)
