@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from browser import Browser, chromium_path
+from experiments.browser import Browser, chromium_path
 from PIL import Image
 from small_avatar import psnr, small_avatar
 
@@ -184,6 +184,7 @@ def test_films_keep_their_time_and_colours(tmp_path):
         write_film(tmp_path / name, frames, fps=10, loop=False)
         with Image.open(tmp_path / name) as film:
             film.seek(1)
+            film.load()
             assert film.info["duration"] == 100
             assert np.abs(np.asarray(film.convert("RGB"))[4, 4] - [255, 0, 0]).max() < 12
     with pytest.raises(InputError, match="no frames"):

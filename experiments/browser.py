@@ -1,5 +1,6 @@
-"""A headless Chromium for tests, over its debugging socket; tests skip where there is none."""
+"""A headless Chromium over its debugging socket, for tests and for foreign readers of our files."""
 
+import base64
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # software GL, so that pictures do not depend on the machine
@@ -22,7 +24,8 @@ def chromium_path() -> str | None:
 class Browser:
     """One page. `errors` and `requests` collect what happened in it."""
 
-    def __init__(self, width=400, height=460):
+    def __init__(self, width: int = 400, height: int = 460):
+        """Start Chromium with one empty page of this size in pixels."""
         from websocket import create_connection
 
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -44,14 +47,15 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", **size)
 
     @staticmethod
-    def _wait_for(file):
+    def _wait_for(file: Path) -> str:
         for _ in range(300):
             if file.exists() and (text := file.read_text().split()):
                 return text[0]
             time.sleep(0.1)
         raise TimeoutError("Chromium did not start")
 
-    def call(self, method, **parameters):
+    def call(self, method: str, **parameters: Any) -> dict:
+        """One command of the DevTools protocol, and its result."""
         self.number += 1
         self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
         while True:
@@ -61,7 +65,7 @@ class Browser:
                 return message["result"]
             self._note(message)
 
-    def _note(self, message):
+    def _note(self, message: dict) -> None:
         kind, body = message.get("method"), message.get("params", {})
         if kind == "Runtime.exceptionThrown":
             details = body["exceptionDetails"]
@@ -71,7 +75,8 @@ class Browser:
         elif kind == "Network.requestWillBeSent":
             self.requests.append(body["request"]["url"])
 
-    def open(self, url):
+    def open(self, url: str) -> None:
+        """Go to an address and wait until it is loaded."""
         self.call("Page.navigate", url=url)
         for _ in range(200):
             if self.js("document.readyState === 'complete' && location.href !== 'about:blank'"):
@@ -79,7 +84,7 @@ class Browser:
             time.sleep(0.05)
         raise TimeoutError(url)
 
-    def js(self, expression):
+    def js(self, expression: str) -> Any:
         """Value of an expression; promises are awaited."""
         result = self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
@@ -88,12 +93,12 @@ class Browser:
             raise RuntimeError(result["exceptionDetails"]["exception"].get("description"))
         return result["result"].get("value")
 
-    def screenshot(self):
-        import base64
-
+    def screenshot(self) -> bytes:
+        """The page as PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
-    def close(self):
+    def close(self) -> None:
+        """End Chromium and remove what it wrote."""
         self.socket.close()
         self.process.terminate()
         self.process.wait(20)
