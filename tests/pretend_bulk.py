@@ -52,13 +52,14 @@ class TinyRecipe:
     marks: str = ""
     hashed: bool = False
     version: str = "1"
+    cpus: float = 0.5
     stages: tuple = field(
         default=(Stage("first", first, "light"), Stage("second", second, "heavy")), repr=False
     )
 
     @property
     def needs(self):
-        return {"light": Needs(0.5), "heavy": Needs(0.5)}
+        return {"light": Needs(self.cpus), "heavy": Needs(self.cpus)}
 
     def versions(self):
         return {"first": self.version, "second": "1"}

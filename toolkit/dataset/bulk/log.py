@@ -23,22 +23,26 @@ class RunLog:
         self.path = folder.log / LINES
         lines = read_lines(self.path)  # without the one that a killed run has cut off
         write_bytes(self.path, b"".join(_line(line) for line in lines))
-        self.start, self.count = time.perf_counter(), 0
+        self.start = time.perf_counter()
+        self.times: list[float] = []  # of the outcomes
+        self.driver_seconds = 0.0  # of this process, for what is done one sample after the other
 
     def add(self, outcome: Outcome) -> None:
         """One more line."""
+        self.times.append(time.perf_counter())
         line = asdict(outcome)
         with open(self.path, "ab") as file:
             file.write(_line(line))
-        self.count += 1
 
     def close(self) -> dict:
         """Write `log/run.json`: people per minute of this run, seconds per stage of all."""
-        wall = time.perf_counter() - self.start
+        wall, count = time.perf_counter() - self.start, len(self.times)
         summary = self.about | {
             "wall_seconds": round(wall, 2),
-            "samples_this_time": self.count,
-            "per_minute": round(60 * self.count / wall, 3),
+            "samples_this_time": count,
+            "per_minute": round(60 * count / wall, 3),
+            "per_minute_once_loaded": self._once_loaded(),
+            "driver_seconds_per_sample": round(self.driver_seconds / max(count, 1), 5),
             "load_at_end": round(os.getloadavg()[0], 2),
             "stages": stage_times(read_lines(self.path)),
             "stages_cpu": stage_times(read_lines(self.path), "cpu_seconds"),
@@ -46,6 +50,12 @@ class RunLog:
         }
         write_bytes(self.folder.log / SUMMARY, seal(summary))
         return summary
+
+    def _once_loaded(self) -> float | None:
+        """People per minute from the first outcome on; None for fewer than two."""
+        if len(self.times) < 2:
+            return None
+        return round(60 * (len(self.times) - 1) / (self.times[-1] - self.times[0]), 3)
 
 
 def read_lines(path: Path) -> list[dict]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -67,8 +68,10 @@ def synthesize(
         log = RunLog(folder, engine=engine, workers=workers)
         shards.write()
         for outcome in _with_bar(_run(engine, recipe, missing, folder.path, workers), len(missing)):
+            start = time.process_time()
             log.add(outcome)
             shards.done(outcome.index, outcome.kind)
+            log.driver_seconds += time.process_time() - start
         log.close()
         finish(folder, manifest)
     return manifest
