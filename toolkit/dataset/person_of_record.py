@@ -184,11 +184,23 @@ def make_person(record: AttributeRecord, seed: int, *, split: str = "train") -> 
         pose = torch.as_tensor(poses[int(rng.integers(len(poses)))], dtype=torch.float32).clone()
         pose[0] = person.pose[0]  # the seed's global orientation: how far the person is turned
         changes["pose"] = pose
+    if record.values["body shape"] == "athletic":
+        changes |= _muscular(person)
     if plan.face is not None:
         names = [str(name) for name in load_body().extra["expression_names"]]
         changes["expression"] = torch.tensor([plan.face.get(name, 0.0) for name in names])
     person = replace(person, **changes)
     return replace(person, photo_camera=full_body_camera(person))
+
+
+def _muscular(person: Person) -> dict[str, torch.Tensor]:
+    """Shape and place of the person with broader shoulders and a deeper chest.
+
+    The renderer's own "athletic" differs from "average" by 5 mm at most, which nobody sees.
+    """
+    body = load_body()
+    betas = person.betas + body.named_betas(muscle=1.0) - body.named_betas(muscle=0.0)
+    return {"betas": betas, "transl": -body.rest_joints(betas)[0]}
 
 
 def full_body_camera(person: Person, fov_deg: float = 30.0) -> Cameras:
