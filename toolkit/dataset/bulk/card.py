@@ -47,7 +47,12 @@ def _head(folder: SetFolder, manifest: Manifest, rows: list[dict]) -> str:
 
 
 def _contents() -> str:
-    return f"""## What a sample holds
+    return f"""## Files
+`index.parquet` has a row per sample, `shards/people-000000.tar` and the following hold the samples,
+`rejects/` what was not good enough, `quarantine/` what failed. `dataset.json` holds the settings, the
+versions and the SHA-256 of every file: `python -m toolkit dataset verify DIR` compares them.
+
+## What a sample holds
 | file | content |
 |---|---|
 | `json` | attributes, prompt, source of the picture, camera, fitted and true body, metrics |
@@ -55,8 +60,8 @@ def _contents() -> str:
 | `gaussians.npz` | coarse and refined Gaussians in the T-pose, as whole numbers of steps |
 | `thumb_*.jpg` | photo, coarse front, refined front, refined back |
 
-Metres, y up, the person faces +z; cameras are OpenCV's. The index has a row per sample with the
-same numbers, the shard and the SHA-256. Nothing of ours is needed to read it:
+Metres, y up, the person faces +z; cameras are OpenCV's. The index repeats the numbers. Nothing of
+ours is needed to read it:
 
 {LOADING}
 """
