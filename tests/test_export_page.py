@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 import torch
-from experiments.browser import Browser, chromium_path
 from PIL import Image
 from small_avatar import psnr, small_avatar
 
+from experiments.browser import Browser, chromium_path
 from toolkit import cli
 from toolkit.body.motion import Motion, load_clip
 from toolkit.cameras import orbit_cameras

@@ -54,7 +54,7 @@ def read_splats(path: str | os.PathLike) -> Gaussians:
     data = _convert(path.read_bytes(), path.suffix.removeprefix("."), "ply")
     with tempfile.TemporaryDirectory() as folder:
         ply = Path(folder) / f"{path.name}.ply"
-        ply.write_bytes(_finite(data))
+        ply.write_bytes(finite_ply(data))
         return load_ply(ply)
 
 
@@ -84,7 +84,7 @@ def _convert(data: bytes, source: str, target: str) -> bytes:
     return bytes(answer["data"])
 
 
-def _finite(ply: bytes) -> bytes:
+def finite_ply(ply: bytes) -> bytes:
     """The same PLY with opacities that have a logit: bytes of 0 and 255 give infinite ones."""
     from plyfile import PlyData
 
