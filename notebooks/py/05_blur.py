@@ -265,9 +265,9 @@ fig.tight_layout()
 show.picture_row(show.figure_pixels(fig), height_px=470)
 
 # %% [markdown]
-# The front points down (0 degrees). The dashed ring is the truth. The photo had all the detail, and
-# the avatar keeps much of it in front, where it copies. Towards the back the finest octaves vanish,
-# while the coarse ones stay.
+# The front points down (0 degrees). The dashed ring is the truth. The avatar keeps the coarse
+# octaves all around. The finest octave is less than half of the truth's even in front, although the
+# photo had it, and falls further towards the back; the second one falls, too.
 
 # %% [markdown]
 # ## Control 1: blur of known size
@@ -344,8 +344,8 @@ for name, E in (("coarse", E_coarse), (f"coarse + noise of {noise:g}", E_noisy))
     print(f"{name:22} back, energy over truth:", shares.round(2))
 
 # %% [markdown]
-# Noise counts as detail, so a noisy avatar looks "sharper than the truth". The remedy: count only
-# the detail that the avatar *shares* with the truth. In each octave, project the avatar on the
+# Noise counts as detail, so a noisy avatar looks about as sharp as the truth. The remedy: count
+# only the detail that the avatar *shares* with the truth. In each octave, project the avatar on the
 # truth:
 #
 # $$\text{matched}_k = \frac{\langle b_k, t_k \rangle}{\langle t_k, t_k \rangle}, \qquad
@@ -403,10 +403,11 @@ show.save_figure(fig, out / "controls.png")
 show.picture_row(show.figure_pixels(fig), height_px=320)
 
 # %% [markdown]
-# Left, noise pays; bars that leave the picture are higher still. Right, it does not: the noisy
-# avatar is as good as the plain one, and noise alone is nothing. Matched detail is strict, though:
-# detail in the wrong place counts as missing, or even less than nothing. A prior that invents
-# plausible wrinkles would score badly. So report both, and say what each one means.
+# Left, noise pays: noise alone has nearly as much of the finest octave as the truth. Right, it does
+# not: the noisy avatar is as good as the plain one, and noise alone is nothing. Behind, the avatar
+# shares nothing with the truth in the two finest octaves, though it has energy there. Matched
+# detail is strict: detail in the wrong place counts as missing, and a prior that invents plausible
+# wrinkles would score badly. So report both, and say what each one means.
 
 # %%
 shares = [product(c.rgb, t.rgb, a) for c, t, a in zip(coarse, truth, both, strict=True)]
@@ -525,9 +526,10 @@ fig.tight_layout()
 show.picture_row(show.figure_pixels(fig), height_px=300)
 
 # %% [markdown]
-# A dot is a person. The mean of the twins keeps nearly all contrast, the avatar loses most of the
-# finest. If the blur came from averaging over what is open, the two would agree. Here are the
-# person with the most open back, and the one with the least:
+# A dot is a person. In the finest octave the mean of the twins keeps most of the contrast, and all
+# of it where the twins agree; the avatar keeps a third. If the avatar's blur came from averaging
+# over what is open, the two would agree. In the coarse octaves they do not differ much. Here are
+# the person with the most open back, and the one with the least:
 
 # %%
 tiles = {}
@@ -635,9 +637,10 @@ for strength in (0.0, 1.0, 3.0):
 # %% [markdown]
 # <details><summary><b>Solution 2</b></summary>
 #
-# More is open, and the mean loses some contrast in the finest octaves, since wrinkles average out.
-# Compare with the avatar's share above: this explains a part of the missing contrast, and the bias
-# is still larger than the variance.
+# A little more is open, and the mean loses some contrast in the finest octaves, since wrinkles
+# average out. Compare with the avatar's share above: this explains a part of the missing contrast,
+# not most of it. For most people the bias stays larger than the variance; where the legs were not
+# in the photo they can be equal.
 #
 # </details>
 
