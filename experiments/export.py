@@ -21,7 +21,7 @@ import torch
 import typer
 
 from experiments.browser import Browser, chromium_path
-from experiments.document import Out, TableOnly, markdown_table, number, publish
+from experiments.document import EXPORT_PAGE, Out, TableOnly, markdown_table, number, publish
 from experiments.export_foreign import foreign_pictures, through_splat_transform, validate_gltf
 from toolkit import cli
 from toolkit.body.model import joint_transforms, lbs
@@ -41,7 +41,6 @@ from toolkit.render.mesh import rasterize_mesh
 from toolkit.run.files import sample_path
 from tools.command import run
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "export.md"
 AZIMUTHS, SIZE, FOV, RADIUS_M = (0.0, 70.0, 200.0), 256, 28.0, 4.0
 GOAL_DB, PAGE_GOAL_DB, PAGE_GOAL_FPS = 45, 35, 30
 POSES = (("t", 0), ("dance_a", 20), ("kick", 22))
@@ -233,7 +232,9 @@ def main(
     out: Out = None,
 ) -> None:
     """Write docs/results/export.json and the tables of docs/export.md."""
-    publish("export", lambda: measure(folder), tables, table_only=table_only, out=out, page=PAGE)
+    publish(
+        "export", lambda: measure(folder), tables, table_only=table_only, out=out, page=EXPORT_PAGE
+    )
 
 
 if __name__ == "__main__":
