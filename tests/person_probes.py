@@ -1,4 +1,4 @@
-"""Looks at a procedural person: colours of patches, silhouettes and joints, never its attributes."""
+"""Looks at a procedural person: colours of patches, silhouettes, joints; never its attributes."""
 
 from dataclasses import replace
 

@@ -50,6 +50,7 @@ FACES = {
     "wide eyes": {"eye_wide": 0.9, "brow_up": 0.8},
     "open mouth": {"jaw_open": 0.5, "brow_up": 0.5},
 }  # facial expression -> weights of the body model's expressions
+DRAWN_BEARDS = ("stubble", "full beard")  # the renderer's moustache is hardly a shadow
 ALWAYS_SHOWN = {
     "age",
     "gender",
@@ -101,7 +102,7 @@ def plan_person(record: AttributeRecord) -> PersonPlan:
     clip, face = ACTIVITIES.get(values["activity"]), FACES.get(values["facial expression"])
     shown = ALWAYS_SHOWN | ({"activity"} if clip else set())
     shown |= {"facial expression"} if face else set()
-    shown |= {"facial details"} if values["facial details"] in BEARDS else set()
+    shown |= {"facial details"} if values["facial details"] in DRAWN_BEARDS else set()
     shown |= {"hair type"} if attributes["hair"] in ("afro", "curly") else set()
     shown |= {"pose"} if values["pose"] in POSES else set()
     ignored = tuple(name for name in record.required if name not in shown)

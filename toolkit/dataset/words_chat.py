@@ -70,13 +70,15 @@ def parse_answer(answer: str) -> tuple[dict[str, tuple[str, ...]], dict[str, str
     problems = []
     for line in answer.splitlines():
         name, colon, value = (part.strip(" -*\t`.") for part in line.partition(":"))
-        if not line.strip() or value in ("", ANY):
+        if line.strip() and not colon:
+            problems.append(f"{line[:60]!r} has no colon")
+        if not colon or value in ("", ANY):
             continue
         try:
             parts = resolve(name.lower() if name.lower() in ATTRIBUTES else name, value)
             choices_of({name.lower(): value}, {})
         except InputError as error:
-            problems.append(str(error).split(". ")[0] if colon else f"{line[:60]!r} has no colon")
+            problems.append(str(error).split(". ")[0])
             continue
         for factor, levels in parts.items():
             fixed[factor] = tuple(v for v in FACTORS[factor].levels if v in levels)
