@@ -20,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from experiments.document import Out, TableOnly, markdown_table, number, publish
-from experiments.photo_scores import overlay, score
+from experiments.photo_scores import overlay, rim_error, score
 from toolkit.body.npz import load_body
 from toolkit.errors import ToolkitError
 from toolkit.people.draw.photo import photo_of
@@ -35,6 +35,7 @@ ROWS = {  # measure: words, digits, goal
     "keypoint_error": ("mean joint error, share of the height", 3, None),
     "detector_pck": ("the net's 33 points before the fit, PCK@0.05", 3, None),
     "mask_iou": ("person mask, IoU with the true dressed person", 3, 0.90),
+    "rim_error": ("colour error of the cut-out within 5 px of its contour, of 255", 1, None),
     "body_iou": ("fitted body, IoU with the true body", 3, 0.90),
     "dressed_iou": ("fitted body, IoU with the dressed person", 3, None),
     "naked_truth_iou": ("*the true body itself, IoU with the dressed person*", 3, None),
@@ -59,7 +60,10 @@ def measure(split: str, num: int, sheet: Path | None, without_lifter: bool) -> d
             continue
         fitted = fit_body(detection, photo.shape[:2], body, use_lifter=not without_lifter)
         seconds = time.perf_counter() - start
-        scores.append(score(body, person, views, detection, fitted) | {"seconds": seconds})
+        rim = rim_error(photo, detection.mask, views)
+        scores.append(
+            score(body, person, views, detection, fitted) | {"seconds": seconds, "rim_error": rim}
+        )
         pictures.append(overlay(photo, body, fitted))
     if sheet:
         write_sheet(pictures, sheet)
@@ -100,6 +104,7 @@ def tables(numbers: dict) -> dict[str, str]:
     rows = [
         [words, *(number(group[key], digits) for group in means.values()), number(goal, 2)]
         for key, (words, digits, goal) in ROWS.items()
+        if key in means["all"]
     ]
     caption = (
         f"{count['all']} {numbers['split']} people "
