@@ -275,7 +275,7 @@ def test_what_is_not_shown_is_said_to_be_ignored_and_changes_nothing(plain):
         assert name in plan({name: value}).ignored
         other = Look({name: value} | ({"pose": "standing"} if name == "activity" else {}))
         change = np.abs(other.zoom("body", 1.0)[0] - plain.zoom("body", 1.0)[0]).max()
-        assert change < (0.03 if value == "moustache" else 1e-9), value
+        assert change < (0.06 if value == "moustache" else 1e-9), value
 
 
 def test_what_is_shown_is_not_ignored():
