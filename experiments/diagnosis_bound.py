@@ -41,10 +41,12 @@ class Way:
 
 
 WAYS = {
-    "100_free": Way("100 steps, colours not tied to the neighbours'", FitConfig(100, smooth=0.0)),
-    "100_tied": Way("100 steps, colours tied", FitConfig(100)),
-    "400_free": Way("400 steps, colours not tied", FitConfig(400, smooth=0.0)),
-    "400_tied": Way("400 steps, colours tied", FitConfig(400)),
+    "100_free": Way(
+        "100 steps, colours not tied to the neighbours'", FitConfig(100, 0, smooth=0.0)
+    ),
+    "100_tied": Way("100 steps, colours tied", FitConfig(100, 0)),
+    "400_free": Way("400 steps, colours not tied", FitConfig(400, 0, smooth=0.0)),
+    "400_tied": Way("400 steps, colours tied", FitConfig(400, 0)),
     "linear": Way("2 linear passes, 30 steps, colours tied", FitConfig(30, color_passes=2)),
 }
 

@@ -46,12 +46,14 @@ class Way:
 
 
 WAYS = {
-    "adam_100": Way("100 Adam steps", FitConfig(steps=100)),
-    "adam_30": Way("30 Adam steps", FitConfig(steps=30)),
+    "adam_100": Way("100 Adam steps", FitConfig(steps=100, color_passes=0)),
+    "adam_30": Way("30 Adam steps", FitConfig(steps=30, color_passes=0)),
     "solve_2_30": Way("2 linear passes, 30 Adam steps", FitConfig(steps=30, color_passes=2)),
     "solve_6_30": Way("6 linear passes, 30 Adam steps", FitConfig(steps=30, color_passes=6)),
     "solve_2_0": Way("2 linear passes alone", FitConfig(steps=0, color_passes=2)),
-    "no_photo": Way("100 Adam steps, without the photo", FitConfig(steps=100), with_photo=False),
+    "no_photo": Way(
+        "100 Adam steps, without the photo", FitConfig(steps=100, color_passes=0), with_photo=False
+    ),
 }
 BODIES = {"photo": "estimated body", "true": "true body"}
 SHOWN = {"psnr": ("PSNR, dB", 2), "perceptual": ("perceptual", 3), "sharpness": ("sharpness", 2)}

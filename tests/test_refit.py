@@ -163,7 +163,7 @@ def test_the_photo_is_shown_in_every_second_step_and_weighs_twice():
     targets = [target_of(truth), photo]
 
     def losses(every, targets):
-        config = FitConfig(steps=6, single_every=every, views_per_step=4, random_background=False)
+        config = FitConfig(6, 0, single_every=every, views_per_step=4, random_background=False)
         return fit(disturbed(truth), rig_of(truth), targets, config)[1].parts["l1"]
 
     often, half, alone = (losses(1, targets), losses(2, targets), losses(2, targets[:1]))

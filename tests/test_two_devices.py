@@ -25,7 +25,7 @@ from toolkit.prior.sdedit import SDEditConfig
 from toolkit.prior.wan.config import WanConfig
 from toolkit.prior.wan.model import WanPrior
 from toolkit.prior.wan.tiny import write_tiny_wan
-from toolkit.refine import losses
+from toolkit.refine import colors, losses
 from toolkit.refine.edit import edit_clip
 from toolkit.refine.refit import FitConfig, fit
 from toolkit.refine.target import clip_target
@@ -49,10 +49,11 @@ def gsplat(monkeypatch):
         if not given["means"].is_meta:
             return ours(**given)
         assert all(x.is_meta for x in tensors.values()), "a tensor that stayed behind"
-        colors, alpha, meta = ours(**given | {name: x.cpu() for name, x in tensors.items()})
-        return colors.to(DEVICE), alpha.to(DEVICE), meta
+        picture, alpha, meta = ours(**given | {name: x.cpu() for name, x in tensors.items()})
+        return picture.to(DEVICE), alpha.to(DEVICE), meta
 
-    monkeypatch.setattr(api, "rasterization", rasterization)
+    for module in (api, colors):
+        monkeypatch.setattr(module, "rasterization", rasterization)
 
 
 def seeded(*shape):

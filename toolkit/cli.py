@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from toolkit.dataset import commands
 from toolkit.dataset.text_command import text2avatar
 from toolkit.errors import ToolkitError, fail
 from toolkit.export.commands import animate, export
+
+if TYPE_CHECKING:
+    from toolkit.refine.refit import FitConfig
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not spin beside numba's
 
@@ -45,7 +48,10 @@ def avatar(  # noqa: PLR0913 - one argument per option
     steps: Annotated[
         int | None, typer.Option(help="of SDEdit's schedule; embedded runs one of them")
     ] = None,
-    fit_steps: Annotated[int, typer.Option(help="of the refit")] = 100,
+    refiner: Annotated[
+        str | None, typer.Option(help="of the embedded profile; see docs/core.md")
+    ] = None,
+    fit_steps: Annotated[int | None, typer.Option(help="of the refit")] = None,
     person: Annotated[
         int | None, typer.Option(help="of several people, the N-th from the left")
     ] = None,
@@ -62,7 +68,6 @@ def avatar(  # noqa: PLR0913 - one argument per option
     from toolkit.pipeline import build_avatar
     from toolkit.profiles.base import PipelineConfig
     from toolkit.profiles.choose import load_profile
-    from toolkit.refine.refit import FitConfig
 
     config = PipelineConfig(
         profile=profile,
@@ -70,15 +75,25 @@ def avatar(  # noqa: PLR0913 - one argument per option
         num_views=views,
         clip_size=_parse_size(size),
         num_gaussians=gaussians,
-        fit=FitConfig(steps=fit_steps),
+        fit=_fit_config(fit_steps),
         person=Choice.parse(person, box),
     )
     models = load_profile(profile)
+    if refiner is not None:
+        from toolkit.profiles.refiners import with_refiner
+
+        models = with_refiner(models, refiner)
     asked = {"strength": strength, "num_inference_steps": steps}
     changes = {name: value for name, value in asked.items() if value is not None}
     config = replace(config, edit=replace(models.defaults.edit, **changes))
     result = build_avatar(photo, out, config, profile=models, resume=resume)
     typer.echo(f"Done. Look at compare.png and animation.mp4 in {result.out_dir}")
+
+
+def _fit_config(steps: int | None) -> "FitConfig":
+    from toolkit.refine.refit import FitConfig
+
+    return FitConfig() if steps is None else FitConfig(steps=steps)
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:
@@ -120,7 +135,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option
     seed: Annotated[int, typer.Option(help="of the avatars and of the bootstrap")] = 0,
     variants: Annotated[str, typer.Option(help="comma-separated; else all")] = "",
     workers: Annotated[int, typer.Option(help="processes")] = 1,
-    fit_steps: Annotated[int, typer.Option(help="Adam steps of every refit")] = 100,
+    fit_steps: Annotated[int | None, typer.Option(help="Adam steps of every refit")] = None,
     poses: Annotated[bool, typer.Option(help="score eight novel poses, too")] = True,
 ) -> None:
     """Score coarse, refined and controls on people whose 3D truth is known."""
@@ -128,13 +143,12 @@ def evaluate(  # noqa: PLR0913 - one argument per option
     from toolkit.evaluate.run import evaluate as run
     from toolkit.evaluate.score_config import ScoreConfig
     from toolkit.profiles.base import PipelineConfig
-    from toolkit.refine.refit import FitConfig
 
     names = tuple(name.strip() for name in variants.split(",") if name.strip()) or tuple(VARIANTS)
     score = ScoreConfig(
         variants=names,
         clips=CLIPS if poses else (),
-        pipeline=PipelineConfig(seed=seed, fit=FitConfig(steps=fit_steps)),
+        pipeline=PipelineConfig(seed=seed, fit=_fit_config(fit_steps)),
     )
     run(
         out,

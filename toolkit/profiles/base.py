@@ -108,7 +108,7 @@ class PipelineConfig:
         _check_kind("clip_size", self.clip_size, tuple)
         _check_kind("edit", self.edit, SDEditConfig)
         if not isinstance(self.fit, FitConfig):
-            fail("fit", got=repr(self.fit), wanted="a FitConfig", fix="Try FitConfig(steps=100).")
+            fail("fit", got=repr(self.fit), wanted="a FitConfig", fix="Try FitConfig().")
         if self.num_views is not None and (self.num_views < 5 or self.num_views % 4 != 1):
             fail(
                 "views",

@@ -42,8 +42,8 @@ class LearningRates:
 class FitConfig:
     """Settings of a refit; the losses are means over the person's pixels."""
 
-    steps: int = 100
-    color_passes: int = 0  # of `colors.solve_colors` before Adam; 2 and 30 steps are as good as 100
+    steps: int = 30  # of Adam
+    color_passes: int = 2  # of `colors.solve_colors` before; without them Adam needs 100 steps
     views_per_step: int = 4  # of each target; a target with fewer shows them all
     # The photo is one large view and costs as much as the rest of a step. So a target of one view
     # is shown every 2nd step only, with weight 2: the same result at half the cost.
