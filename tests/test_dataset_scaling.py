@@ -70,19 +70,19 @@ def test_one_steady_worker_takes_the_sum_of_all_times():
 
 
 def test_few_workers_share_the_work_and_many_wait_for_the_driver():
-    few, many = simulate(10, 5000, STEADY), simulate(3000, 60_000, STEADY)
-    assert few.per_minute == pytest.approx(10 * 60 / 6.01, rel=0.01)
+    few, many = simulate(10, 500, STEADY), simulate(2000, 8000, STEADY)
+    assert few.per_minute == pytest.approx(10 * 60 / 6.01, rel=0.02)
     assert STEADY.knee == pytest.approx(600)
-    assert many.per_minute == pytest.approx(60 / 0.01, rel=0.02)  # the driver's, no more
-    assert many.driver_busy > 0.98 and many.efficiency < 0.25
+    assert many.per_minute == pytest.approx(60 / 0.01, rel=0.1)  # the driver's, no more
+    assert many.driver_busy > 0.9 and many.efficiency < 0.35
 
 
 def test_troubles_cost_what_they_should():
-    slow = simulate(100, 20_000, STEADY, Troubles(slow_share=0.5, slowness=2.0))
+    slow = simulate(20, 2000, STEADY, Troubles(slow_share=0.5, slowness=2.0))
     assert slow.efficiency == pytest.approx(0.75, abs=0.02)  # half work at half the speed
     costs = Costs(6.0, 0.0, 1e-6, loading_seconds=30.0)
-    often = simulate(100, 20_000, costs, Troubles(deaths_per_hour=60))
-    assert often.deaths > 500
+    often = simulate(20, 3000, costs, Troubles(deaths_per_hour=60))
+    assert often.deaths > 200
     # a minute of life on average, then half a minute to load and some 3 s of lost work
     assert often.efficiency == pytest.approx(57 / 90, abs=0.04)
 

@@ -48,9 +48,9 @@ def _head(folder: SetFolder, manifest: Manifest, rows: list[dict]) -> str:
 
 def _contents() -> str:
     return f"""## Files
-`index.parquet` has a row per sample, `shards/people-000000.tar` and the following hold the samples,
-`rejects/` what was not good enough, `quarantine/` what failed. `dataset.json` holds the settings, the
-versions and the SHA-256 of every file: `python -m toolkit dataset verify DIR` compares them.
+`index.parquet` has a row per sample; `shards/people-000000.tar` and the following hold the samples,
+`rejects/` what was not good enough, `quarantine/` what failed. `dataset.json` holds the settings,
+the versions and the SHA-256 of every file: `python -m toolkit dataset verify DIR` compares them.
 
 ## What a sample holds
 | file | content |
