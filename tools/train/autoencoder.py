@@ -8,7 +8,8 @@ measures in those of Lite0, another net) and, from --critic-from on, a critic on
 Batches are crops of 96x96 px: both networks only look at neighbours, so they run at any size.
 
 The learning rate follows a cosine over --minutes of training time, which counts across restarts;
-the command resumes from the checkpoint in --out.
+the command resumes from the checkpoint in --out. With --decoder-of the latents stay as they are, so
+that a flow model that was trained on them fits the better decoder, too.
 """
 
 import json
@@ -63,6 +64,9 @@ class Settings:
         "runs/lite1.safetensors"
     )
     ema: Annotated[float, typer.Option(help="decay of the averaged weights per step")] = 0.998
+    decoder_of: Annotated[
+        Path | None, typer.Option(help="keep this file's latents, train only the decoder further")
+    ] = None
     threads: Annotated[int, typer.Option(help="of torch")] = 1
     seed: Annotated[int, typer.Option(help="of weights and draws")] = 0
 
@@ -72,8 +76,9 @@ class Trainer:
 
     def __init__(self, settings: Settings):
         self.settings = settings
-        self.model = FrameAutoencoder().to(memory_format=torch.channels_last)
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=settings.lr, weight_decay=0)
+        self.model = self._start().to(memory_format=torch.channels_last)
+        learnt = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(learnt, lr=settings.lr, weight_decay=0)
         self.ema = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.features = load_lite1(settings.feature_weights)
         self.critic = Critic()
@@ -85,6 +90,14 @@ class Trainer:
             self.model.load_state_dict(saved["model"])
             self.optimiser.load_state_dict(saved["optimiser"])
             self.ema, self.step, self.seconds = saved["ema"], saved["step"], saved["seconds"]
+
+    def _start(self) -> FrameAutoencoder:
+        if self.settings.decoder_of is None:
+            return FrameAutoencoder()
+        # The averages of `standard` are frozen with the encoder: a flow model may know its latents.
+        model = FrameAutoencoder.load(self.settings.decoder_of)
+        model.decoder.requires_grad_(True)
+        return model
 
     @property
     def progress(self) -> float:
@@ -99,7 +112,7 @@ class Trainer:
         loss = self._loss(crops, generator)
         self.optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.optimiser.param_groups[0]["params"], 1.0)
         self.optimiser.step()
         self.step += 1
         decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
