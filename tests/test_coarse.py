@@ -291,6 +291,20 @@ def test_unseen_is_filled_from_the_seen_surroundings(prepared):
     assert nobody.isfinite().all()
 
 
+def test_hidden_hair_takes_nothing_from_the_face(prepared):
+    _, layout, seen = prepared
+    red = seen.face[:, None] * torch.tensor([1.0, 0.0, 0.0])
+    hidden_scalp = seen.scalp & ~seen.visible
+    assert hidden_scalp.sum() > 50 and (seen.face & seen.visible).sum() > 50
+    assert small.fill_unseen(red, seen.visible, layout)[hidden_scalp, 0].max() > 0.3
+    filled = small._fill(red, seen, layout)
+    assert filled[hidden_scalp].max() < 1e-6
+    others = ~hidden_scalp
+    assert torch.equal(filled[others], small.fill_unseen(red, seen.visible, layout)[others])
+    only_face = replace(seen, visible=seen.visible & seen.face)
+    assert small._fill(red, only_face, layout)[hidden_scalp, 0].min() > 0.9
+
+
 @pytest.mark.skipif(not (DATA_DIR / "models" / "coarse.safetensors").is_file(), reason="no weights")
 def test_trained_model_beats_mean_fill_on_unseen_people(body):
     from toolkit.people.draw.render import render_person

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from toolkit.body.anchors import Anchors
+from toolkit.body.face import face_anchors
 from toolkit.body.model import BodyModel
 from toolkit.body.rig import Rig, RigidMotions
 from toolkit.cameras import Cameras
@@ -67,6 +68,8 @@ class Observation:
         to_camera: unit vector from the anchor to the camera.
         contour_m: vector to the nearest point inside the silhouette (zero for anchors inside it),
             then to the nearest point outside (zero for anchors outside); metres.
+        face: anchors of the face.
+        scalp: all others of the head.
     """
 
     rest: Float[Tensor, "N 3"]
@@ -75,6 +78,8 @@ class Observation:
     visible: Bool[Tensor, " N"]
     to_camera: Float[Tensor, "N 3"]
     contour_m: Float[Tensor, "N 6"]
+    face: Bool[Tensor, " N"]
+    scalp: Bool[Tensor, " N"]
 
 
 def lay_out(anchors: Anchors, num_tokens: int) -> AnchorLayout:
@@ -152,6 +157,7 @@ def observe(
     facing = (normals * to_camera).sum(-1) > MIN_FACING
     in_picture = sample_bilinear(crop.known[None], crop.camera.project(posed)[0][0])[:, 0] > 0.5
     near = in_picture & (contour[:, 0].norm(dim=-1) < OUTSIDE_M)
+    face = face_anchors(rig)
     unhidden = _in_front_of(posed, mesh.vertices, body.faces_body, crop.camera)
     return Observation(
         rest,
@@ -161,6 +167,8 @@ def observe(
         # a row vector times R is R^T times the vector: back from the photo's pose to the T-pose
         (to_camera[:, None] @ rotations)[:, 0],
         (contour @ rotations).flatten(1),
+        face,
+        anchors.is_head & ~face,
     )
 
 

@@ -84,7 +84,7 @@ class AnchorTransformer(nn.Module):
         (pixels,), _ = crop.camera.project(observation.posed)  # (N, 2)
         # (N, 3); a hidden anchor gets a colour too, that of what hides it: `visible` tells
         photo = sample_bilinear(crop.rgb, pixels)
-        fill = fill_unseen(photo, observation.visible, layout)
+        fill = _fill(photo, observation, layout)
         inputs = torch.cat(
             [
                 self._features(crop, layout, observation, photo, pixels),
@@ -196,6 +196,16 @@ class AnchorTransformer(nn.Module):
         # stays within [0, 1].
         learned = torch.sigmoid(torch.logit(fill.clamp(0.02, 0.98)) + 2 * raw[:, :3])
         return gate * photo + (1 - gate) * learned
+
+
+def _fill(
+    photo: Float[Tensor, "N 3"], observation: Observation, layout: AnchorLayout
+) -> Float[Tensor, "N 3"]:
+    """`fill_unseen`, but hidden hair takes nothing from the face: it would be skin."""
+    seen, faceless = observation.visible, observation.visible & ~observation.face
+    filled = fill_unseen(photo, seen, layout)
+    hidden = (observation.scalp & ~seen & faceless.any())[:, None]
+    return torch.where(hidden, fill_unseen(photo, faceless, layout), filled)
 
 
 def fill_unseen(
