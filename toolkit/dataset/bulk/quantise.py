@@ -69,8 +69,8 @@ def encode(coarse: Gaussians, refined: Gaussians, steps: Steps) -> bytes:
     first, second = _to_steps(coarse, steps), _to_steps(refined, steps)
     arrays: Arrays = {}
     for name, values in first.items():
-        arrays[f"coarse_{name}"] = _smallest(np.diff(values, axis=1, prepend=0))
-        arrays[f"change_{name}"] = _smallest(second[name] - values)
+        arrays[f"coarse_{name}"] = _short(np.diff(values, axis=1, prepend=0))
+        arrays[f"change_{name}"] = _short(second[name] - values)
         arrays[f"step_{name}"] = np.float64(getattr(steps, name))
     return _npz(arrays)
 
@@ -126,11 +126,20 @@ def _from_values(values: dict[str, Float[np.ndarray, "N K"]]) -> Gaussians:
     return Gaussians.from_colors(v["means"], quats, v["scales"].exp(), opacities, v["colors"])
 
 
-def _smallest(values: Int[np.ndarray, "K N"]) -> Int[np.ndarray, "K N"]:
-    """The same numbers in the smallest signed type that holds them."""
-    largest = int(np.abs(values).max(initial=0))
-    kind = next(k for k in (np.int8, np.int16, np.int32) if largest <= np.iinfo(k).max)
-    return values.astype(kind)
+def _short(values: Int[np.ndarray, "K N"]) -> Int[np.ndarray, "K N"]:
+    """The same numbers in 16 bits, in every sample: some readers want one type in all of them.
+
+    Most would fit into 8 bits; the compression sees to it that they take no more.
+    """
+    limit = np.iinfo(np.int16).max
+    if (largest := int(np.abs(values).max(initial=0))) > limit:
+        fail(
+            "Gaussians of a sample",
+            got=f"a value of {largest} steps",
+            wanted=f"at most {limit}",
+            fix="A Gaussian flew away in the refit: look at the avatar.",
+        )
+    return values.astype(np.int16)
 
 
 def _npz(arrays: Arrays) -> bytes:
