@@ -38,6 +38,7 @@ class Cluster:
     def __init__(self, folder):
         self.env, self.address, self.nodes = os.environ | QUIET | FAST, f"127.0.0.1:{PORT}", []
         head = ("--head", f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={folder}")
+        head += ("--include-log-monitor=false",)
         self.add(*head)
 
     def add(self, *options):

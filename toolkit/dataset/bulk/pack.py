@@ -6,10 +6,11 @@ gaussians.npz         coarse and refined, see `quantise`
 thumb_photo.jpg, thumb_coarse.jpg, thumb_front.jpg, thumb_back.jpg
 """
 
+import json
+
 import torch
 
 from toolkit.body.rig import Avatar
-from toolkit.dataset.bulk.folder import as_json
 from toolkit.dataset.bulk.measures import round_trip_db
 from toolkit.dataset.bulk.pictures import png, thumbnail
 from toolkit.dataset.bulk.quantise import STEPS, decode, encode
@@ -45,7 +46,7 @@ def pack_person(models: AvatarModels, draft: Draft) -> Packed:
     }
     return Packed(
         {
-            "json": as_json(content),
+            "json": json.dumps(content, sort_keys=True, separators=(",", ":")).encode(),
             "photo.webp": draft.photo,
             "mask.png": png(body.mask),
             "gaussians.npz": gaussians,
