@@ -22,9 +22,10 @@ from toolkit.dataset.bulk.folder import SetFolder
 from toolkit.dataset.bulk.index import read_index
 from toolkit.dataset.bulk.manifest import Manifest
 from toolkit.dataset.bulk.measures import failing_gate, measure, round_trip_db
+from toolkit.dataset.bulk.pack import store
 from toolkit.dataset.bulk.people import PeopleRecipe
 from toolkit.dataset.bulk.pictures import unwebp
-from toolkit.dataset.bulk.quantise import decode
+from toolkit.dataset.bulk.quantise import MIN_DB, STEPS, TRIED, Steps, decode
 from toolkit.dataset.bulk.recipe import Rejected
 from toolkit.dataset.bulk.steps import Draft, ImageModels, draw_picture, fit_body, make_coarse
 from toolkit.dataset.bulk.tars import read_samples
@@ -36,6 +37,7 @@ SETTINGS = """photo_px = 256
 num_gaussians = 10000
 fit_steps = 4
 shard_size = 2
+steps = "compact"
 selection = ["hat=none"]
 """
 COUNT = 3
@@ -134,6 +136,20 @@ def test_the_gates_stop_avatars_that_went_astray(people, models):
     assert gate(means) is None
     assert gate(means + torch.tensor([0.2, 0.0, 0.0]))[0] == "silhouette does not fit"
     assert gate(means + 0.003 * wild)[0] == "Gaussians drifted"
+
+
+def test_compact_takes_larger_steps_only_while_nobody_sees_it(people, models, monkeypatch):
+    _, samples = people
+    about = json.loads(next(iter(samples.values()))["json"])
+    record = AttributeRecord(about["index"], about["seed"], about["attributes"])
+    photo = next(iter(samples.values()))["photo.webp"]
+    draft = make_coarse(models, fit_body(models, Draft(record, photo=photo)))
+    draft = replace(draft, refined=draft.coarse)
+    (data, db), (fine, fine_db) = store(draft, TRIED["compact"]), store(draft, TRIED["fine"])
+    assert db >= MIN_DB <= fine_db and len(data) <= len(fine)
+    monkeypatch.setitem(STEPS, "rough", Steps(means=0.02))
+    with pytest.raises(Rejected, match="storing"):
+        store(draft, ["rough"])
 
 
 class Empty:

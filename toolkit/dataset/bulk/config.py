@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
-from toolkit.dataset.bulk.quantise import STEPS
+from toolkit.dataset.bulk.quantise import TRIED
 from toolkit.dataset.selection import parse_selection
 from toolkit.errors import MissingFileError, fail
 
@@ -41,7 +41,8 @@ class BulkConfig:
         photo_quality: of the WebP that is stored, and that the avatar is made from.
         num_gaussians: of an avatar; None takes the profile's default.
         fit_steps: of the refit, after two passes of a linear solve for the colours.
-        steps: of the stored Gaussians, "fine" or "compact".
+        steps: of the stored Gaussians: "fine", or "compact", which takes the largest steps that
+            lose little enough of this person.
         shard_size: records per shard.
         gates: what an avatar has to reach.
     """
@@ -71,8 +72,8 @@ class BulkConfig:
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:
                 fail(name, got=repr(value), wanted=f"{low} to {high}", fix="See --help.")
-        if self.steps not in STEPS:
-            fail("steps", got=repr(self.steps), wanted=f"one of {', '.join(STEPS)}", fix="Try one.")
+        if self.steps not in TRIED:
+            fail("steps", got=repr(self.steps), wanted=f"one of {', '.join(TRIED)}", fix="Try one.")
         parse_selection(self.selection)  # refuses what is unknown
 
     def to_json(self) -> dict:

@@ -7,14 +7,15 @@ thumb_photo.jpg, thumb_coarse.jpg, thumb_front.jpg, thumb_back.jpg
 """
 
 import json
+from collections.abc import Sequence
 
 import torch
 
 from toolkit.body.rig import Avatar
 from toolkit.dataset.bulk.measures import round_trip_db
 from toolkit.dataset.bulk.pictures import png, thumbnail
-from toolkit.dataset.bulk.quantise import STEPS, decode, encode
-from toolkit.dataset.bulk.recipe import Packed
+from toolkit.dataset.bulk.quantise import MIN_DB, STEPS, TRIED, decode, encode
+from toolkit.dataset.bulk.recipe import Packed, Rejected
 from toolkit.dataset.bulk.steps import THUMB_PX, AvatarModels, Draft, numbers
 from toolkit.prior.orbit import static_orbit, turntable_cameras
 from toolkit.refine.turntable import pose_for_turntable
@@ -23,9 +24,8 @@ from toolkit.render.api import render
 
 def pack_person(models: AvatarModels, draft: Draft) -> Packed:
     """All files of a person, with the measured loss of storing the Gaussians."""
-    body, avatars = draft.body, [draft.coarse, draft.refined]
-    gaussians = encode(*(avatar.gaussians for avatar in avatars), STEPS[models.config.steps])
-    loss = round_trip_db(avatars, list(decode(gaussians)), body)
+    body = draft.body
+    gaussians, loss = store(draft, TRIED[models.config.steps])
     camera = {"viewmat": body.camera.viewmats[0], "K": body.camera.Ks[0]}
     fitted = {"betas": body.betas, "pose": body.pose, "transl": body.transl}
     content = {
@@ -53,6 +53,25 @@ def pack_person(models: AvatarModels, draft: Draft) -> Packed:
             **thumbnails(draft),
         }
     )
+
+
+def store(draft: Draft, tried: Sequence[str]) -> tuple[bytes, float]:
+    """Both avatars as bytes, and the PSNR of storing them in decibels.
+
+    Args:
+        draft: with both avatars.
+        tried: names of steps; the first that loses little enough is taken.
+
+    Raises:
+        Rejected: all of them lose too much.
+    """
+    avatars = [draft.coarse, draft.refined]
+    for name in tried:
+        data = encode(*(avatar.gaussians for avatar in avatars), STEPS[name])
+        loss = round_trip_db(avatars, list(decode(data)), draft.body)
+        if loss >= MIN_DB:
+            return data, loss
+    raise Rejected("storing loses too much", f"{loss:.1f} dB, wanted {MIN_DB}")
 
 
 def thumbnails(draft: Draft) -> dict[str, bytes]:

@@ -44,7 +44,13 @@ class Steps:
     colors: float = 1 / 255
 
 
-STEPS = {"fine": Steps(), "compact": Steps(4e-4, 0.1, 1 / 32, 1 / 128, 1 / 128)}
+MIN_DB = 45.0  # PSNR of renders before and after storing: a loss that nobody sees
+STEPS = {
+    "fine": Steps(),
+    "medium": Steps(3e-4, 0.08, 1 / 48, 1 / 255, 1 / 192),
+    "coarse": Steps(4e-4, 0.1, 1 / 32, 1 / 128, 1 / 128),
+}
+TRIED = {"fine": ("fine",), "compact": ("coarse", "medium", "fine")}  # until one keeps `MIN_DB`
 
 
 def encode(coarse: Gaussians, refined: Gaussians, steps: Steps) -> bytes:
