@@ -198,8 +198,11 @@ def test_save_and_load_round_trip(model, tmp_path):
     model.save(tmp_path / "prior.safetensors", made_by="a test")
     loaded = TurntablePrior.load(tmp_path / "prior.safetensors")
     assert loaded.config == TINY and not loaded.training
+    for name, weight in model.state_dict().items():  # float16 on disk, float32 in memory
+        assert torch.equal(loaded.state_dict()[name], weight.half().float())
     x, c = clip(), condition()
-    assert torch.equal(loaded.velocity(x, 0.3, c), model.velocity(x, 0.3, c))
+    first, second = loaded.velocity(x, 0.3, c), model.velocity(x, 0.3, c)
+    assert (first - second).norm() < 2e-3 * second.norm()
 
 
 def test_missing_and_foreign_files_are_refused(tmp_path):

@@ -186,10 +186,10 @@ class TurntablePrior(PixelCodec, nn.Module):
         return wider
 
     def save(self, path: str | os.PathLike, **notes: str) -> None:
-        """Weights with the configuration (and string notes) in the file's metadata."""
+        """Weights as float16 with the configuration (and string notes) in the file's metadata."""
         with atomic_path(path) as tmp:
             save_file(
-                {k: v.contiguous() for k, v in self.state_dict().items()},
+                {k: v.half().contiguous() for k, v in self.state_dict().items()},
                 tmp,
                 metadata={"config": json.dumps(asdict(self.config)), **notes},
             )
@@ -213,7 +213,7 @@ class TurntablePrior(PixelCodec, nn.Module):
                     fix=f"Make it with: {MADE_BY}",
                 )
             model = cls(TurntableConfig(**{**config, "channels": tuple(config["channels"])}))
-            model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})
+            model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # to float32
         return model.eval()
 
     def _gain(self, s: Tensor, n: Tensor, condition: Condition) -> Tensor | float:
