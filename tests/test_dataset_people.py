@@ -33,7 +33,7 @@ from toolkit.dataset.bulk.verify import verify
 from toolkit.dataset.images import Drawing
 from toolkit.dataset.records import AttributeRecord
 
-SETTINGS = """photo_px = 256
+SETTINGS = """photo_px = 320
 num_gaussians = 10000
 fit_steps = 4
 shard_size = 2
@@ -99,8 +99,8 @@ def test_storing_loses_little_and_takes_little(people):
         coarse, refined = decode(parts["gaussians.npz"])
         assert len(coarse) == len(refined) == about["num_gaussians"] == 10_000
         assert 0 < (coarse.means - refined.means).norm(dim=1).mean() < 0.01
-        assert unwebp(parts["photo.webp"]).shape == (256, 256, 3)
-        assert np.asarray(Image.open(io.BytesIO(parts["mask.png"]))).shape == (256, 256)
+        assert unwebp(parts["photo.webp"]).shape == (320, 320, 3)
+        assert np.asarray(Image.open(io.BytesIO(parts["mask.png"]))).shape == (320, 320)
 
 
 def test_the_stored_photo_gives_the_stored_body_and_avatar(people, models):
@@ -166,7 +166,7 @@ class Empty:
 def test_a_picture_without_a_person_is_drawn_again_and_then_rejected(settings):
     config = read_config(settings)
     record, maker = PeopleRecipe(config).tasks(1)[0].start.record, Empty()
-    with pytest.raises(Rejected, match="person not found") as caught:
+    with pytest.raises(Rejected, match="nobody") as caught:
         draw_picture(ImageModels(maker, config), Draft(record))
     assert maker.calls == 3 and Image.open(io.BytesIO(caught.value.thumbnail)).size == (128, 128)
 
@@ -197,7 +197,7 @@ def test_the_library_datasets_reads_the_shards(people, tmp_path):
         "webdataset", data_files=files, split="train", cache_dir=str(tmp_path)
     )
     assert [row["__key__"] for row in rows] == list(samples)
-    assert rows[0]["photo.webp"].size == (256, 256)
+    assert rows[0]["photo.webp"].size == (320, 320)
     assert rows[0]["json"]["attributes"]["hat"] == "none"
 
 

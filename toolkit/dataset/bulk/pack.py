@@ -38,6 +38,7 @@ def pack_person(models: AvatarModels, draft: Draft) -> Packed:
             if name not in ("index", "seed", "values")  # said above
         },
         "image": draft.image,
+        "image_hash": draft.image_hash,
         "camera": numbers(camera) | {"width": body.camera.width, "height": body.camera.height},
         "body": numbers(fitted) | {"joints": numbers({"": draft.coarse.rig.joints})[""]},
         "true_body": draft.truth,

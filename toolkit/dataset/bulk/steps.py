@@ -16,6 +16,7 @@ from toolkit.dataset.bulk.config import BulkConfig
 from toolkit.dataset.bulk.measures import failing_gate, measure
 from toolkit.dataset.bulk.pictures import thumbnail, unwebp, webp
 from toolkit.dataset.bulk.recipe import Rejected
+from toolkit.dataset.image_check import check_image, image_hash
 from toolkit.dataset.images import Drawing, ImageMaker
 from toolkit.dataset.prompts import PromptRecord, Writer
 from toolkit.dataset.records import AttributeRecord
@@ -46,6 +47,7 @@ class Draft:
         prompt: in words.
         photo: the picture as WebP; everything after it is made from these bytes.
         image: `ImageRecord` of the picture, as JSON has it.
+        image_hash: by which near-duplicates are found, see `near`.
         truth: body, camera and mask behind a procedural picture.
         body: shape, pose and camera as the photo shows them.
         coarse, refined: avatars.
@@ -56,6 +58,7 @@ class Draft:
     prompt: PromptRecord | None = None
     photo: bytes = b""
     image: dict = field(default_factory=dict)
+    image_hash: str = ""
     truth: dict | None = None
     body: PhotoBody | None = None
     coarse: Avatar | None = None
@@ -95,33 +98,26 @@ def write_prompt(writer: Writer, draft: Draft) -> Draft:
 
 
 def draw_picture(models: ImageModels, draft: Draft) -> Draft:
-    """A picture of the prompt that shows exactly one person; drawn again up to three times."""
-    faults = []
+    """A picture of the prompt: one whole, sharp person; drawn again if it is not, twice at most."""
     for attempt in range(PICTURES):
         drawing = models.maker.draw(draft.prompt, seed=image_seed(draft.record, attempt))
         photo = webp(drawing.image, models.config.photo_quality)
-        fault = fault_of(drawing, unwebp(photo))
+        pixels = unwebp(photo)
+        fault = check_image(pixels)
         if fault is None:
             image = drawing.record.to_json()
             del image["prompt"]  # the sample holds it already
-            return replace(draft, photo=photo, image=image, truth=truth_of(drawing))
-        faults.append(fault)
-    raise Rejected(faults[-1][0], faults[-1][1], thumbnail(drawing.image, THUMB_PX))
+            truth = truth_of(drawing)
+            return replace(
+                draft, photo=photo, image=image, truth=truth, image_hash=image_hash(pixels)
+            )
+    raise Rejected(fault.reason, fault.detail, thumbnail(drawing.image, THUMB_PX))
 
 
 def image_seed(record: AttributeRecord, attempt: int) -> int:
     """Seed of a picture, 0 .. 999999: of the record alone, so that no order of work matters."""
     text = f"{record.seed} {record.index} {attempt}".encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "little") % 1_000_000
-
-
-def fault_of(drawing: Drawing, image: np.ndarray) -> tuple[str, str] | None:
-    """Why a picture is of no use (reason, detail), or None."""
-    try:
-        detect(image.astype(np.float32) / 255)
-    except InputError as error:
-        return "person not found", str(error)
-    return None
 
 
 def truth_of(drawing: Drawing) -> dict | None:
