@@ -30,19 +30,19 @@ from toolkit.refine.target import FitTarget
 class LearningRates:
     """Adam's step sizes; larger than gsplat's because a refit has hundreds of steps, not 30 000."""
 
-    means: float = 3e-4  # metres
-    raw_scales: float = 2e-2  # of the logarithm
-    raw_opacities: float = 3e-2  # of the logit
-    quats: float = 3e-3
-    sh0: float = 4e-2  # colour changes by 0.28 times this
-    sh_rest: float = 1e-3
+    means: float = 4.5e-4  # metres
+    raw_scales: float = 3e-2  # of the logarithm
+    raw_opacities: float = 4.5e-2  # of the logit
+    quats: float = 4.5e-3
+    sh0: float = 6e-2  # colour changes by 0.28 times this
+    sh_rest: float = 1.5e-3
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """Settings of a refit; the losses are means over the person's pixels."""
 
-    steps: int = 30  # of Adam
+    steps: int = 60  # of Adam; 30 do for the sides and the back, the photo's own view wants more
     color_passes: int = 2  # of `colors.solve_colors` before; without them Adam needs 100 steps
     views_per_step: int = 4  # of each target; a target with fewer shows them all
     # The photo is one large view and costs as much as the rest of a step. So a target of one view
