@@ -1,6 +1,6 @@
 """Where is the refinement's room, and where is its gain lost? Three tables, validation people only.
 
-    python -m experiments.diagnosis                        # all three, about an hour on one core
+    python -m experiments.diagnosis                        # all three, 20 minutes on one core
     python -m experiments.diagnosis --parts chain,error    # these two; the third keeps its numbers
     python -m experiments.diagnosis --people 2 --out runs/diagnosis.json
 
@@ -9,7 +9,8 @@
     bound   how near the refit comes to the truth if its target is the truth
 
 Every finished person lies in runs/diagnosis, so a killed run goes on. A record is made anew when
-the weights that it depends on have changed.
+the weights or the settings that it depends on have changed. After a change of code, remove the
+folder first.
 """
 
 from dataclasses import dataclass

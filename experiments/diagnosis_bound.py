@@ -14,6 +14,7 @@ import torch
 
 from experiments.diagnosis_people import each_person, open_person, weights_key
 from experiments.document import markdown_table, number
+from experiments.refit import SLOW
 from toolkit.body.rig import Avatar
 from toolkit.coarse.from_photo import load_coarse
 from toolkit.evaluate.bench import Bench
@@ -40,14 +41,19 @@ class Way:
     config: FitConfig
 
 
+def adam(steps: int, smooth: float) -> FitConfig:
+    """Adam alone, from the coarse colours."""
+    return FitConfig(steps, color_passes=0, learning_rates=SLOW, smooth=smooth)
+
+
+TIED = FitConfig().smooth
 WAYS = {
-    "100_free": Way(
-        "100 steps, colours not tied to the neighbours'", FitConfig(100, 0, smooth=0.0)
-    ),
-    "100_tied": Way("100 steps, colours tied", FitConfig(100, 0)),
-    "400_free": Way("400 steps, colours not tied", FitConfig(400, 0, smooth=0.0)),
-    "400_tied": Way("400 steps, colours tied", FitConfig(400, 0)),
-    "linear": Way("2 linear passes, 30 steps, colours tied", FitConfig(30, color_passes=2)),
+    "100_free": Way("100 Adam steps, colours not tied", adam(100, 0.0)),
+    "100_tied": Way("100 Adam steps, colours tied", adam(100, TIED)),
+    "400_free": Way("400 Adam steps, colours not tied", adam(400, 0.0)),
+    "400_tied": Way("400 Adam steps, colours tied", adam(400, TIED)),
+    "linear": Way("2 linear passes, 30 Adam steps", FitConfig(30, color_passes=2)),
+    "default": Way("the default of `FitConfig`", FitConfig()),
 }
 
 

@@ -56,7 +56,7 @@ def measure_person(seed: int, folder: Path) -> dict:
     regions = draw_labels(posed, region_labels(coarse.rig), len(REGIONS), scene.cameras)
     sights = draw_labels(posed, sight_labels(coarse, bench.body, bench.visible), num, scene.cameras)
     labels = num * regions + sights
-    # what lies in front counts for the seen side; these views are left out here as everywhere
+    # pixels of front and three-quarter views get one label more, which is dropped below
     labels[~in_sector(scene.views.azimuths_deg, "side_back")] = num * len(REGIONS)
     sums, pixels = split_squares(scene.draw(coarse), scene.views, labels, num * len(REGIONS) + 1)
     sums, pixels = sums[:-1], pixels[:-1]
