@@ -49,7 +49,7 @@ def avatar(  # noqa: PLR0913 - one argument per option
         int | None, typer.Option(help="of SDEdit's schedule; embedded runs one of them")
     ] = None,
     refiner: Annotated[
-        str | None, typer.Option(help="of the embedded profile; see docs/core.md")
+        str | None, typer.Option(help="of the embedded profile: repairer or plain")
     ] = None,
     fit_steps: Annotated[int | None, typer.Option(help="of the refit")] = None,
     person: Annotated[

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from toolkit.errors import fail
-from toolkit.prior.latent.shipped import LATENT_POINT, POSTERIOR_POINT, load_latent
 from toolkit.prior.prior import PixelPrior, Prior
 from toolkit.prior.samplers import self_ensemble
 from toolkit.prior.sdedit import SDEditConfig
@@ -43,16 +42,6 @@ REFINERS = {
         "SDEdit in pixels, a prior that sees the front picture only (the paper's setting)",
         lambda: PixelPrior(plain_velocity(load_turntable("plain"))),
         PAPER_POINT,
-    ),
-    "latent": Refiner(
-        "SDEdit in latents, a prior that sees the front picture only (the paper's setting)",
-        load_latent,
-        LATENT_POINT,
-    ),
-    "posterior": Refiner(
-        "SDEdit in latents, a prior that also sees the coarse clip",
-        lambda: load_latent(posterior=True),
-        POSTERIOR_POINT,
     ),
 }
 
