@@ -192,6 +192,13 @@ def test_backoff_doubles(monkeypatch):
     assert waits == [0.5, 1.0, 2.0]
 
 
+def test_a_bad_answer_is_not_asked_for_with_the_same_seed_again():
+    script = [(503, "busy"), answer(""), answer("It ends", reason="length"), answer("Hi.")]
+    with server(*script) as (url, seen):
+        assert client(url)(ASK, seed=5) == "Hi."
+    assert [request["body"]["seed"] for request in seen] == [5, 5, 6, 7]
+
+
 def test_a_rate_limit_says_how_long_to_wait(monkeypatch):
     waits = []
     monkeypatch.setattr("toolkit.dataset.chat_server.time.sleep", waits.append)

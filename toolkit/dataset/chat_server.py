@@ -68,7 +68,8 @@ class ServerChat:
 
         Args:
             messages: the conversation, oldest first.
-            seed: sent to the server; not every server keeps to it.
+            seed: sent to the server; not every server keeps to it. After an empty answer, or one
+                that was cut off, the next seed is tried.
 
         Returns:
             The answer, without a reasoning model's <think> blocks.
@@ -85,6 +86,8 @@ class ServerChat:
                 return self._ask(messages, seed)
             except _Retry as error:
                 trouble, asked_to_wait = str(error), error.wait_s
+                # a server that keeps to the seed would give the same bad answer again
+                seed += error.is_answer
         fail(
             f"Server {self.url}",
             got=f"{trouble}, {self.retries + 1} times",
@@ -142,9 +145,9 @@ class ServerChat:
 class _Retry(Exception):
     """Another attempt may succeed; the message says what went wrong."""
 
-    def __init__(self, message: str, wait_s: float = 0.0):
+    def __init__(self, message: str, wait_s: float = 0.0, *, is_answer: bool = False):
         super().__init__(message)
-        self.wait_s = wait_s
+        self.wait_s, self.is_answer = wait_s, is_answer
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
@@ -181,7 +184,7 @@ def read_answer(completion: ChatCompletionOutput) -> str:
     except (IndexError, TypeError, AttributeError) as error:
         raise _Retry(f"a malformed answer ({str(completion)[:80]})") from error
     if not isinstance(text, str) or not strip_thinking(text):
-        raise _Retry("an empty answer")
+        raise _Retry("an empty answer", is_answer=True)
     if finish_reason == "length":  # the model reached max_tokens in the middle of a sentence
-        raise _Retry("an answer cut off at max_tokens")
+        raise _Retry("an answer cut off at max_tokens", is_answer=True)
     return strip_thinking(text)
