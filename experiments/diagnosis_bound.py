@@ -120,8 +120,9 @@ def table(numbers: dict) -> str:
     """One row per number of Gaussians and way."""
     heads = ["", "PSNR, dB", "perceptual", "perceptual, change in %", "sharpness"]
     lines = []
-    for count, rows in numbers["rows"].items():
-        for name, row in rows.items():
+    for count, rows in sorted(numbers["rows"].items()):
+        for name in ("coarse", *WAYS):
+            row = rows[name]
             words = "coarse avatar" if name == "coarse" else WAYS[name].words
             change = 100 * (row["perceptual"]["mean"] / rows["coarse"]["perceptual"]["mean"] - 1)
             lines.append(

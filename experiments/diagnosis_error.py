@@ -152,7 +152,8 @@ def by_sight(squares: np.ndarray) -> str:
 def by_clothes(groups: dict) -> str:
     """The causes' shares in each group's own error, and how large that error is."""
     rows = []
-    for name, group in groups.items():
+    for name in (name for name in CLOTHES if name in groups):  # JSON sorts its keys
+        group = groups[name]
         squares = np.array(group["squares"])
         parts = 100 * squares.sum((0, 1)) / squares.sum()
         rows.append(

@@ -1,5 +1,6 @@
 """The diagnosis: its split of an error is a partition, and its labels lie where they should."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -196,6 +197,21 @@ def test_shares_of_the_error_sum_to_one_along_every_axis():
     assert np.sum(numbers["pixels"]) == pytest.approx(1)
     table = diagnosis_error.table(numbers)
     assert all(words in table for words in (*REGIONS, *CAUSES, *diagnosis_error.SIGHTS.values()))
+
+
+def test_tables_do_not_depend_on_the_order_of_keys():
+    """What is read back from a JSON file has its keys sorted."""
+    persons = [error_person(c, i) for i, c in enumerate(diagnosis_error.CLOTHES)]
+    row = {m: {"mean": 0.5} for m in diagnosis_bound.MEASURES}
+    ways = {way: row for way in ("coarse", *diagnosis_bound.WAYS)}
+    bound = {"people": 1, "rows": {str(num): ways for num in diagnosis_bound.COUNTS}}
+    pairs = ((diagnosis_error, diagnosis_error.summarise(persons)), (diagnosis_bound, bound))
+    for module, numbers in pairs:
+        read_back = json.loads(json.dumps(numbers, sort_keys=True))
+        assert module.table(read_back) == module.table(numbers)
+    lines = diagnosis_bound.table(bound).splitlines()
+    assert len(lines) == 4 + len(ways) * len(diagnosis_bound.COUNTS)
+    assert "20,000 Gaussians: coarse" in lines[4]
 
 
 def test_clothes_are_told_apart_by_attributes():
