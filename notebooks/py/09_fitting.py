@@ -197,14 +197,15 @@ for _ in range(short):
     losses.append(loss.item())
 
 # %% [markdown]
-# `toolkit.refine.fit` is this loop with more care. It shows four views per step, and each of them
-# once before any comes again. It puts a white, black or coloured background behind both pictures,
-# so that a hole in the avatar costs something. The photo is a single view, as expensive as four, so
-# it is shown in every second step with twice the weight. And each pose is computed only once. With
-# these options switched off, it does what we do.
+# `toolkit.refine.fit` is this loop with more care. It begins with two passes of linear least
+# squares for the colours (`refine/colors.py`), since a picture is linear in them. It shows four
+# views per step, and each of them once before any comes again. It puts a white, black or coloured
+# background behind both pictures, so that a hole in the avatar costs something. The photo is a
+# single view, as expensive as four, so it is shown in every second step with twice the weight. And
+# each pose is computed only once. With these options switched off, it does what we do.
 
 # %%
-plain = FitConfig(steps=short, views_per_step=num_views, random_background=False)
+plain = FitConfig(short, color_passes=0, views_per_step=num_views, random_background=False)
 theirs, history = refine.fit(
     coarse.gaussians,
     coarse.rig,
