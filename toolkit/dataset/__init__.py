@@ -11,6 +11,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "draws": ["sample_record"],
         "rules": ["contradictions"],
         "selection": ["parse_selection"],
+        "words": ["Reading", "read_words"],
+        "image_check": ["check_image", "image_hash"],
         "chat_server": ["ServerChat"],
         "chat_transformers": ["TransformersChat"],
         "prompts": ["PromptRecord"],
