@@ -52,7 +52,8 @@ class Settings:
     """The options of this command."""
 
     people: Annotated[int, typer.Option(help="number of people")] = 12
-    first: Annotated[int, typer.Option(help="number of the first one")] = 0
+    # people 0 to 11 were looked at while the method was made
+    first: Annotated[int, typer.Option(help="number of the first one")] = 12
     split: Annotated[Literal["val", "train"], typer.Option(help="which people")] = "val"
     folder: Annotated[Path, typer.Option(help="keeps photos, bodies and coarse avatars")] = Path(
         "runs/sampler_people"
