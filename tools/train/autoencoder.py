@@ -12,9 +12,7 @@ the command resumes from the checkpoint in --out. With --decoder-of the latents 
 that a flow model that was trained on them fits the better decoder, too.
 """
 
-import json
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +25,6 @@ from torch import Tensor
 from toolkit.measure.perceptual import EfficientNetLite, compare_features
 from toolkit.prior.latent.autoencoder import FrameAutoencoder
 from toolkit.prior.turntable.clips import ClipStore
-from toolkit.run.files import atomic_path
 from tools.command import run_with
 from tools.train.critic import (
     Critic,
@@ -38,6 +35,7 @@ from tools.train.critic import (
     masked_mean,
     pictures,
 )
+from tools.train.timed import TimedTraining
 
 CROP = 96  # px
 
@@ -71,55 +69,18 @@ class Settings:
     seed: Annotated[int, typer.Option(help="of weights and draws")] = 0
 
 
-class Trainer:
-    """Networks, optimisers and counters; everything but the critic survives a restart."""
+class Trainer(TimedTraining):
+    """The autoencoder beside its critic; everything but the critic survives a restart."""
 
     def __init__(self, settings: Settings):
-        self.settings = settings
-        self.model = self._start().to(memory_format=torch.channels_last)
-        learnt = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(learnt, lr=settings.lr, weight_decay=0)
-        self.ema = {k: v.clone() for k, v in self.model.state_dict().items()}
+        super().__init__(first_model(settings), settings, warm_up=100, weight_decay=0)
         self.features = load_lite1(settings.feature_weights)
         self.critic = Critic()
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), 2e-3, (0.5, 0.99))
-        self.step, self.seconds = 0, 0.0
-        self.checkpoint = settings.out / "checkpoint.pt"
-        if self.checkpoint.exists():
-            saved = torch.load(self.checkpoint, weights_only=True)
-            self.model.load_state_dict(saved["model"])
-            self.optimiser.load_state_dict(saved["optimiser"])
-            self.ema, self.step, self.seconds = saved["ema"], saved["step"], saved["seconds"]
-
-    def _start(self) -> FrameAutoencoder:
-        if self.settings.decoder_of is None:
-            return FrameAutoencoder()
-        # The averages of `standard` are frozen with the encoder: a flow model may know its latents.
-        model = FrameAutoencoder.load(self.settings.decoder_of)
-        model.decoder.requires_grad_(True)
-        return model
-
-    @property
-    def progress(self) -> float:
-        """Share of the minutes that are used up."""
-        return min(1.0, self.seconds / (60 * self.settings.minutes))
 
     def learn(self, crops: Float[Tensor, "N 3 96 96"], generator: torch.Generator) -> float:
         """One step of all networks; returns the loss."""
-        warm_up = min(1.0, (self.step + 1) / 100)
-        rate = self.settings.lr * warm_up * (0.5 + 0.5 * math.cos(math.pi * self.progress))
-        self.optimiser.param_groups[0]["lr"] = rate
-        loss = self._loss(crops, generator)
-        self.optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.optimiser.param_groups[0]["params"], 1.0)
-        self.optimiser.step()
-        self.step += 1
-        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
-        for key, value in self.model.state_dict().items():
-            if value.is_floating_point():
-                self.ema[key].lerp_(value, 1 - decay)
-        return loss.item()
+        return self.descend(self._loss(crops, generator))
 
     def _loss(self, crops: Tensor, generator: torch.Generator) -> Tensor:
         latents = self.model.encode(crops)
@@ -140,31 +101,15 @@ class Trainer:
             loss = loss - self.settings.adversarial * masked_mean(self.critic(fake), mask)
         return loss
 
-    def averaged(self) -> FrameAutoencoder:
-        """The model with the averaged weights."""
-        model = FrameAutoencoder(self.model.config)
-        model.load_state_dict(self.ema)
-        return model.eval()
 
-    def save(self, row: dict) -> None:
-        """Checkpoint, averaged weights and a line of the log."""
-        self.settings.out.mkdir(parents=True, exist_ok=True)
-        with atomic_path(self.checkpoint) as tmp:
-            torch.save(
-                {
-                    "model": self.model.state_dict(),
-                    "optimiser": self.optimiser.state_dict(),
-                    "ema": self.ema,
-                    "step": self.step,
-                    "seconds": self.seconds,
-                },
-                tmp,
-            )
-        notes = {"step": str(self.step), "minutes": f"{self.seconds / 60:.1f}"}
-        self.averaged().save(self.settings.out / "autoencoder.safetensors", **notes)
-        with open(self.settings.out / "log.jsonl", "a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
+def first_model(settings: Settings) -> FrameAutoencoder:
+    """A fresh autoencoder, or a trained one of which only the decoder goes on."""
+    if settings.decoder_of is None:
+        return FrameAutoencoder()
+    # The averages of `standard` are frozen with the encoder: a flow model may know its latents.
+    model = FrameAutoencoder.load(settings.decoder_of)
+    model.decoder.requires_grad_(True)
+    return model
 
 
 def draw_crops(
@@ -210,23 +155,16 @@ def main(settings: Settings) -> None:
     validation = ClipStore(*settings.clips, split="val")
     generator = torch.Generator().manual_seed(settings.seed + trainer.step)
     losses: list[float] = []
-    clock, last = time.monotonic(), trainer.seconds
     while trainer.progress < 1:
         losses.append(trainer.learn(draw_crops(store, settings.batch, generator), generator))
         if trainer.step % 50 == 0:
             store.refresh()
-        now = time.monotonic()
-        trainer.seconds, clock = trainer.seconds + now - clock, now
-        if trainer.progress == 1 or trainer.seconds - last > 60 * settings.every:
-            last = trainer.seconds
-            row = {
-                "step": trainer.step,
-                "minutes": round(trainer.seconds / 60, 1),
-                "people": len(store),
-                "loss": round(sum(losses) / len(losses), 4),
-                **validate(trainer.averaged(), validation, trainer.features),
-            }
-            trainer.save(row)
+        if trainer.tick():
+            model = trainer.averaged()
+            model.save(settings.out / "autoencoder.safetensors", **trainer.notes)
+            loss = round(sum(losses) / len(losses), 4)
+            numbers = validate(model, validation, trainer.features)
+            trainer.report({"people": len(store), "loss": loss} | numbers)
             losses = []
 
 

@@ -11,9 +11,6 @@ The learning rate follows a cosine over --minutes of training time, which counts
 the command resumes from the checkpoint in --out. New shards in --clips are picked up.
 """
 
-import json
-import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -27,8 +24,8 @@ from torch.nn import functional as F
 from toolkit.prior.latent.autoencoder import SCALE, FrameAutoencoder
 from toolkit.prior.latent.model import FlowNet, LatentCondition, save_flow
 from toolkit.prior.turntable.clips import ClipPair, ClipStore
-from toolkit.run.files import atomic_path
 from tools.command import run_with
+from tools.train.timed import TimedTraining
 
 SIGMAS = (0.3, 0.5, 0.7, 0.9)  # at which validation people are denoised
 
@@ -123,31 +120,14 @@ class LatentStore:
         )
 
 
-class Trainer:
-    """Network, optimiser and counters; all of them survive a restart."""
+class Trainer(TimedTraining):
+    """The flow model of the latents."""
 
     def __init__(self, settings: Settings):
-        self.settings = settings
-        self.flow = FlowNet().to(memory_format=torch.channels_last)
-        self.optimiser = torch.optim.AdamW(self.flow.parameters(), settings.lr, weight_decay=0.01)
-        self.ema = {k: v.clone() for k, v in self.flow.state_dict().items()}
-        self.step, self.seconds = 0, 0.0
-        self.checkpoint = settings.out / "checkpoint.pt"
-        if self.checkpoint.exists():
-            saved = torch.load(self.checkpoint, weights_only=True)
-            self.flow.load_state_dict(saved["flow"])
-            self.optimiser.load_state_dict(saved["optimiser"])
-            self.ema, self.step, self.seconds = saved["ema"], saved["step"], saved["seconds"]
-
-    @property
-    def progress(self) -> float:
-        """Share of the minutes that are used up."""
-        return min(1.0, self.seconds / (60 * self.settings.minutes))
+        super().__init__(FlowNet(), settings, warm_up=200, weight_decay=0.01)
 
     def learn(self, pair: LatentPair, generator: torch.Generator) -> tuple[bool, float]:
         """One step; returns whether it was a plain one, and its loss."""
-        rate = min(1.0, (self.step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * self.progress))
-        self.optimiser.param_groups[0]["lr"] = self.settings.lr * rate
         coins = torch.rand(2, generator=generator)
         plain, coarse_front = bool(coins[0] < self.settings.plain), bool(coins[1] < 0.5)
         x0 = pair.clips[0]
@@ -155,42 +135,7 @@ class Trainer:
         sigma = torch.sigmoid(mean + std * torch.randn(len(x0), generator=generator))
         noise = torch.randn(x0.shape, generator=generator)
         known = pair.condition(plain=plain, coarse_front=coarse_front)
-        loss = self.flow.loss(x0, sigma, known, noise)
-        self.optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.flow.parameters(), 1.0)
-        self.optimiser.step()
-        self.step += 1
-        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
-        for key, value in self.flow.state_dict().items():
-            self.ema[key].lerp_(value, 1 - decay)
-        return plain, loss.item()
-
-    def averaged(self) -> FlowNet:
-        """The model with the averaged weights."""
-        flow = FlowNet(self.flow.config)
-        flow.load_state_dict(self.ema)
-        return flow.eval()
-
-    def save(self, row: dict) -> None:
-        """Checkpoint, averaged weights and a line of the log."""
-        self.settings.out.mkdir(parents=True, exist_ok=True)
-        with atomic_path(self.checkpoint) as tmp:
-            torch.save(
-                {
-                    "flow": self.flow.state_dict(),
-                    "optimiser": self.optimiser.state_dict(),
-                    "ema": self.ema,
-                    "step": self.step,
-                    "seconds": self.seconds,
-                },
-                tmp,
-            )
-        notes = {"step": str(self.step), "minutes": f"{self.seconds / 60:.1f}"}
-        save_flow(self.averaged(), self.settings.out / "flow.safetensors", **notes)
-        with open(self.settings.out / "log.jsonl", "a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
+        return plain, self.descend(self.model.loss(x0, sigma, known, noise))
 
 
 @torch.no_grad()
@@ -216,24 +161,20 @@ def main(settings: Settings) -> None:
     validation = LatentStore(ClipStore(*settings.clips, split="val"), autoencoder)
     generator = torch.Generator().manual_seed(settings.seed + trainer.step)
     losses: dict[bool, list[float]] = {True: [], False: []}
-    clock, last = time.monotonic(), trainer.seconds
     while trainer.progress < 1:
         pair = people.draw(settings.batch, settings.views, generator)
         plain, loss = trainer.learn(pair, generator)
         losses[plain].append(loss)
-        now = time.monotonic()
-        trainer.seconds, clock = trainer.seconds + now - clock, now
-        if trainer.progress == 1 or trainer.seconds - last > 60 * settings.every:
-            last, flow = trainer.seconds, trainer.averaged()
-            row = {
-                "step": trainer.step,
-                "minutes": round(trainer.seconds / 60, 1),
-                "people": len(people.store),
-            }
+        if trainer.step % 50 == 0:
+            people.store.refresh()
+        if trainer.tick():
+            flow = trainer.averaged()
+            save_flow(flow, settings.out / "flow.safetensors", **trainer.notes)
+            row = {"people": len(people.store)}
             for kind, name in ((True, "plain"), (False, "posterior")):
                 row[f"loss_{name}"] = round(sum(losses[kind]) / max(1, len(losses[kind])), 4)
                 row[f"val_{name}"] = validate(flow, validation, kind)
-            trainer.save(row)
+            trainer.report(row)
             losses = {True: [], False: []}
 
 

@@ -4,20 +4,15 @@ It does for our small prior what Wan's VAE does for Wan: the flow model has an e
 to deal with, and it need not learn fine detail, because the decoder draws it.
 """
 
-import json
 import os
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from toolkit.errors import MissingFileError, fail
-from toolkit.run.files import atomic_path
+from toolkit.run.model_file import read_model, write_model
 
 SCALE = 8  # pixels per latent place along each side
 MADE_BY = "python -m tools.train.autoencoder"
@@ -128,9 +123,7 @@ class FrameAutoencoder(nn.Module):
 
     def save(self, path: str | os.PathLike, **notes: str) -> None:
         """Weights as float16 with the configuration (and string notes) in the file's metadata."""
-        tensors = {k: _half(v) for k, v in self.state_dict().items()}
-        with atomic_path(path) as tmp:
-            save_file(tensors, tmp, metadata={"config": json.dumps(asdict(self.config)), **notes})
+        write_model(self, path, **notes)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "FrameAutoencoder":
@@ -139,21 +132,15 @@ class FrameAutoencoder(nn.Module):
         Raises:
             MissingFileError, InputError: no such file, or not an autoencoder.
         """
-        if not Path(path).is_file():
-            raise MissingFileError(f"{path} is missing. Make it with: {MADE_BY}")
-        with safe_open(str(path), "pt") as file:
-            config = json.loads((file.metadata() or {}).get("config", "{}"))
-            if "encoder" not in config:
-                fail(
-                    f"{path}",
-                    got="no autoencoder config in its metadata",
-                    wanted="a file of FrameAutoencoder.save",
-                    fix=f"Make it with: {MADE_BY}",
-                )
-            for name in ("encoder", "decoder"):
-                config[name] = tuple(config[name])
-            model = cls(AutoencoderConfig(**config))
-            model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})
+        config, weights = read_model(
+            path,
+            AutoencoderConfig,
+            what="autoencoder",
+            written_by="FrameAutoencoder.save",
+            made_by=MADE_BY,
+        )
+        model = cls(config)
+        model.load_state_dict(weights)
         return model.eval().requires_grad_(False)
 
 
@@ -161,7 +148,3 @@ def _per_frame(apply: nn.Module, clip: Float[Tensor, "B C T H W"]) -> Tensor:
     batch, _, frames, _, _ = clip.shape
     out = apply(clip.transpose(1, 2).flatten(0, 1))
     return out.unflatten(0, (batch, frames)).transpose(1, 2)
-
-
-def _half(tensor: Tensor) -> Tensor:
-    return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()

@@ -6,24 +6,19 @@ latents, denoise them step by step, decode. *Plain*: given the front picture and
 have led to it.
 """
 
-import json
 import os
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from toolkit.errors import MissingFileError, fail
 from toolkit.prior.latent.autoencoder import SCALE, FrameAutoencoder
 from toolkit.prior.latent.net import LatentUNet
 from toolkit.prior.prior import Condition, Encoded
 from toolkit.prior.turntable.unet import NUM_ANGLES, noise_features, view_features
-from toolkit.run.files import atomic_path
+from toolkit.run.model_file import read_model, write_model
 
 MADE_BY = "python -m tools.train.latent"
 
@@ -168,12 +163,7 @@ class LatentPrior:
 
 def save_flow(flow: FlowNet, path: str | os.PathLike, **notes: str) -> None:
     """Weights as float16 with the configuration (and string notes) in the file's metadata."""
-    with atomic_path(path) as tmp:
-        save_file(
-            {k: v.half().contiguous() for k, v in flow.state_dict().items()},
-            tmp,
-            metadata={"config": json.dumps(asdict(flow.config)), **notes},
-        )
+    write_model(flow, path, **notes)
 
 
 def load_flow(path: str | os.PathLike) -> FlowNet:
@@ -182,19 +172,11 @@ def load_flow(path: str | os.PathLike) -> FlowNet:
     Raises:
         MissingFileError, InputError: no such file, or not a flow model.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(f"{path} is missing. Make it with: {MADE_BY}")
-    with safe_open(str(path), "pt") as file:
-        config = json.loads((file.metadata() or {}).get("config", "{}"))
-        if "latent" not in config or "channels" not in config:
-            fail(
-                f"{path}",
-                got="no latent config in its metadata",
-                wanted="a file of save_flow",
-                fix=f"Make it with: {MADE_BY}",
-            )
-        flow = FlowNet(LatentConfig(**{**config, "channels": tuple(config["channels"])}))
-        flow.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})
+    config, weights = read_model(
+        path, LatentConfig, what="latent", written_by="save_flow", made_by=MADE_BY
+    )
+    flow = FlowNet(config)
+    flow.load_state_dict(weights)
     return flow.eval().requires_grad_(False)
 
 

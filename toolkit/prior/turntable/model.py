@@ -5,22 +5,18 @@ nothing of coarse renders (the paper's setting). *Repairer*: it also sees the co
 predicts what to change in it. Both answer `velocity(x, sigma, condition)` for the one SDEdit loop.
 """
 
-import json
 import os
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from toolkit.errors import MissingFileError, fail
+from toolkit.errors import fail
 from toolkit.prior.prior import Condition, PixelCodec
 from toolkit.prior.turntable.unet import NUM_ANGLES, ViewUNet, noise_features, view_features
-from toolkit.run.files import atomic_path
+from toolkit.run.model_file import read_model, write_model
 
 MADE_BY = "python -m tools.train.clips && python -m tools.train.turntable"
 
@@ -187,12 +183,7 @@ class TurntablePrior(PixelCodec, nn.Module):
 
     def save(self, path: str | os.PathLike, **notes: str) -> None:
         """Weights as float16 with the configuration (and string notes) in the file's metadata."""
-        with atomic_path(path) as tmp:
-            save_file(
-                {k: v.half().contiguous() for k, v in self.state_dict().items()},
-                tmp,
-                metadata={"config": json.dumps(asdict(self.config)), **notes},
-            )
+        write_model(self, path, **notes)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "TurntablePrior":
@@ -201,19 +192,15 @@ class TurntablePrior(PixelCodec, nn.Module):
         Raises:
             MissingFileError, InputError: no such file, or not a turntable prior.
         """
-        if not Path(path).is_file():
-            raise MissingFileError(f"{path} is missing. Make it with: {MADE_BY}")
-        with safe_open(str(path), "pt") as file:
-            config = json.loads((file.metadata() or {}).get("config", "{}"))
-            if "channels" not in config:
-                fail(
-                    f"{path}",
-                    got="no turntable config in its metadata",
-                    wanted="a file of TurntablePrior.save",
-                    fix=f"Make it with: {MADE_BY}",
-                )
-            model = cls(TurntableConfig(**{**config, "channels": tuple(config["channels"])}))
-            model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # to float32
+        config, weights = read_model(
+            path,
+            TurntableConfig,
+            what="turntable",
+            written_by="TurntablePrior.save",
+            made_by=MADE_BY,
+        )
+        model = cls(config)
+        model.load_state_dict(weights)  # to float32
         return model.eval()
 
     def _gain(self, s: Tensor, n: Tensor, condition: Condition) -> Tensor | float:
