@@ -236,14 +236,35 @@ def test_prompts_are_embedded_as_diffusers_does(pipeline, folders, monkeypatch):
 def test_text_encoder_is_freed_after_its_one_use(folders, monkeypatch):
     made = []
 
-    def recorded(*args):
-        model = files.read_part(*args)
+    def recorded(*args, **kwargs):
+        model = files.read_part(*args, **kwargs)
         made.append(weakref.ref(model))
         return model
 
     monkeypatch.setattr(encoders, "read_part", recorded)
     embedded = embed_text(folders["t2v"], [PROMPT])
     assert embedded.shape == (1, 512, 32) and len(made) == 1 and made[0]() is None
+
+
+def test_the_tiny_text_encoder_is_saved_as_the_published_one(folders):
+    """UMT5's config denies the tie, and the file holds one table for both (transformers 5.2.0)."""
+    folder = folders["t2v"] / "text_encoder"
+    keys = load_file(folder / "model.safetensors")
+    tables = [key for key in keys if "shared" in key or "embed_tokens" in key]
+    assert tables == ["shared.weight"]
+    assert json.loads((folder / "config.json").read_text())["tie_word_embeddings"] is False
+
+
+def test_a_library_that_leaves_the_table_of_tokens_empty_is_refused(folders, monkeypatch):
+    def as_in_5_2(*args, **kwargs):
+        model = files.read_part(*args, **kwargs)
+        empty = torch.zeros_like(model.shared.weight)
+        model.encoder.embed_tokens.weight = torch.nn.Parameter(empty, requires_grad=False)
+        return model
+
+    monkeypatch.setattr(encoders, "read_part", as_in_5_2)
+    with pytest.raises(MissingCapabilityError, match="did not fill.*transformers>=5.3"):
+        embed_text(folders["t2v"], [PROMPT])
 
 
 # -- silent traps of the pipelines, and our answers ----------------------------------------------

@@ -17,6 +17,7 @@ from torch import Tensor
 from toolkit.errors import MissingCapabilityError, fail
 from toolkit.prior.wan.files import read_part
 
+EMBEDDING = "encoder.embed_tokens.weight"  # UMT5's table of tokens; files hold `shared.weight` only
 TEXT_TOKENS = 512  # the I2V transformer splits text from picture tokens at this fixed number
 
 
@@ -50,7 +51,9 @@ def embed_text(
             wanted=f"at most {TEXT_TOKENS}",
             fix="Shorten it: the transformer would never see the rest.",
         )
-    encoder = read_part(UMT5EncoderModel, folder / "text_encoder", dtype).to(device)
+    encoder = read_part(UMT5EncoderModel, folder / "text_encoder", dtype, tied=(EMBEDDING,))
+    _check_embeddings(encoder)
+    encoder.to(device)
     mask = tokens.attention_mask.to(device)  # (N,512), 1 on tokens, 0 on padding
     with torch.no_grad():
         states = encoder(tokens.input_ids.to(device), mask).last_hidden_state
@@ -60,6 +63,26 @@ def embed_text(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return embedded
+
+
+def _check_embeddings(encoder: torch.nn.Module) -> None:
+    """Refuse a UMT5 whose prompts would all be the same: a library that left its table empty.
+
+    Raises:
+        MissingCapabilityError: the encoder does not read the table of tokens in the file.
+    """
+    used, stored = encoder.encoder.embed_tokens.weight, encoder.shared.weight
+    rows = slice(0, None, max(1, len(stored) // 1000))  # 256 thousand rows at the real size
+    if not torch.equal(used[rows], stored[rows]):
+        import transformers
+
+        fail(
+            "text encoder UMT5",
+            got=f"a table of tokens that transformers {transformers.__version__} did not fill",
+            wanted="the table of the file, shared.weight",
+            fix="pip install 'transformers>=5.3,<6'",
+            kind=MissingCapabilityError,
+        )
 
 
 def clean_text(text: str) -> str:

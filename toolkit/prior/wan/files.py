@@ -100,13 +100,17 @@ def check_wan(folder: Path) -> dict:
     }
 
 
-def read_part(kind: type[nn.Module], folder: Path, dtype: torch.dtype) -> nn.Module:
+def read_part(
+    kind: type[nn.Module], folder: Path, dtype: torch.dtype, *, tied: tuple[str, ...] = ()
+) -> nn.Module:
     """One model of a checkpoint, from safetensors only, in eval mode and without gradients.
 
     Args:
         kind: a class of diffusers or transformers with `from_pretrained`.
         folder: of this part, e.g. `.../vae`.
         dtype: of the weights in memory; the few that the class itself keeps in float32 stay so.
+        tied: names that a file need not hold because they are copies of others; the caller checks
+            that they are.
 
     Raises:
         MissingFileError: no weights, or a download that was cut short.
@@ -122,7 +126,7 @@ def read_part(kind: type[nn.Module], folder: Path, dtype: torch.dtype) -> nn.Mod
         raise MissingFileError(
             f"{folder} lacks weights or was cut short; fetch it again with hf download. ({error})"
         ) from error
-    if missing := sorted(report["missing_keys"]):
+    if missing := sorted(set(report["missing_keys"]) - set(tied)):
         fail(
             f"{folder}",
             got=f"no weights for {missing[0]} and {len(missing) - 1} others",

@@ -4,12 +4,15 @@ The folders have the layout of the published ones, so that loading, shapes, seed
 can be tried on any machine. The output is noise: it says nothing about the quality of Wan.
 """
 
+import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from toolkit.errors import fail
+from toolkit.prior.wan.encoders import EMBEDDING
 
 TINY_TRANSFORMER = {
     "patch_size": (1, 2, 2),
@@ -107,7 +110,21 @@ def write_tiny_wan(folder: str | Path, kind: str = "t2v", *, seed: int = 0) -> P
                 transformer=_with_larger_weights(transformer), **parts, **_clip()
             )
     pipeline.save_pretrained(folder, safe_serialization=True)
+    _save_text_encoder_as_published(Path(folder) / "text_encoder", parts["text_encoder"])
     return Path(folder)
+
+
+def _save_text_encoder_as_published(folder: Path, encoder: nn.Module) -> None:
+    """Rewrite UMT5's two files as google/umt5-xxl's are, which all Wan2.1 folders contain.
+
+    The published config says that embeddings are not tied, and yet the file holds one table for
+    both, `shared.weight`. transformers 5.2.0 believed the config and left the encoder's own table
+    empty (their issue 43992), and a file in the library's own style would not have shown it.
+    """
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"tie_word_embeddings": False}))
+    state = {key: w for key, w in encoder.state_dict().items() if key != EMBEDDING}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def _with_larger_weights(transformer: nn.Module) -> nn.Module:
@@ -138,8 +155,6 @@ def _clip() -> dict:
 
 def _tokenizer():
     """A T5 tokenizer over a unigram vocabulary trained on the spot; needs no file and no hub."""
-    import json
-
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import T5Tokenizer
 
