@@ -2,16 +2,21 @@
 
 import io
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from toolkit.dataset import images_diffusers
 from toolkit.dataset.balance import balanced_records
 from toolkit.dataset.image_check import blurred, check_image, cut_off, differing_bits, image_hash
+from toolkit.dataset.images_diffusers import DiffusionImages
 from toolkit.dataset.images_procedural import ProceduralImages
 from toolkit.dataset.prompts_templates import TemplateWriter
+from toolkit.errors import InputError, MissingCapabilityError
 from toolkit.photo.detection.keypoints import detect
 from toolkit.run.files import sample_path
 
@@ -88,3 +93,60 @@ def test_a_near_duplicate_has_nearly_the_same_hash(pictures):
     others = [differing_bits(own, image_hash(other)) for other in pictures[1:]]
     assert min(others) > 10 and len(own) == 16
     assert differing_bits(own, own) == 0 and differing_bits("0" * 16, "f" * 16) == 64
+
+
+class Offloaded:
+    """A pipeline that only remembers where it was told to work."""
+
+    def __init__(self):
+        self.devices = []
+
+    def __call__(self, prompt, height, width, num_inference_steps):
+        raise NotImplementedError
+
+    def set_progress_bar_config(self, disable):
+        pass
+
+    def enable_model_cpu_offload(self, gpu_id=None, device=None):
+        self.devices.append(str(device))
+
+
+@pytest.fixture
+def two_gpus(monkeypatch, tmp_path):
+    """A machine with two GPUs and the weights of one preset; gives back the pipeline."""
+    pipeline = Offloaded()
+    monkeypatch.setattr(
+        torch, "cuda", SimpleNamespace(is_available=lambda: True, device_count=lambda: 2)
+    )
+    monkeypatch.setattr(images_diffusers, "require", lambda name: tmp_path)
+    monkeypatch.setattr(images_diffusers, "load_pipeline", lambda folder, dtype: pipeline)
+    monkeypatch.delenv("TOOLKIT_DEVICE", raising=False)
+    return pipeline
+
+
+@pytest.mark.parametrize(
+    "given, variable, used",
+    [
+        ("cuda", None, ["cuda"]),
+        ("cuda:1", None, ["cuda:1"]),
+        ("cpu", None, []),
+        (None, None, ["cuda"]),
+        (None, "cuda:1", ["cuda:1"]),
+        (None, "cpu", []),
+    ],
+)
+def test_pictures_are_drawn_on_the_gpu_that_is_named(two_gpus, monkeypatch, given, variable, used):
+    if variable:
+        monkeypatch.setenv("TOOLKIT_DEVICE", variable)
+    DiffusionImages.load("flux.1-dev", device=given)
+    assert two_gpus.devices == used
+
+
+@pytest.mark.parametrize(
+    "device, error",
+    [("cuda:2", MissingCapabilityError), ("gpu", InputError), ("cuda:x", InputError)],
+)
+def test_a_device_that_does_not_exist_is_refused(two_gpus, device, error):
+    with pytest.raises(error, match="Preset flux.1-dev.*wanted"):
+        DiffusionImages.load("flux.1-dev", device=device)
+    assert not two_gpus.devices

@@ -193,6 +193,15 @@ def test_square_picture_says_where_the_photo_lies():
     assert scale == pytest.approx(448 / 240)
 
 
+def test_the_nets_60_degrees_are_fewer_over_the_photo():
+    """What `fit_body_multihmr` says about its default camera: the border is a part of the 60."""
+    _, scale, _ = square_picture(np.zeros((200, 120, 3), np.float32), 896)
+    focal_px = float(default_camera(896)[0, 0]) / scale
+    over_photo = 2 * np.degrees(np.arctan(200 / 2 / focal_px))
+    assert over_photo == pytest.approx(51.4, abs=0.05)
+    assert f"{over_photo:.1f}" in fit_body_multihmr.__doc__
+
+
 class NetThatErrs(torch.nn.Module):
     """Stands for a trained net: the true person with errors of the usual size."""
 

@@ -198,3 +198,16 @@ def test_fitted_gaussian_recovers_moments():
 def test_bad_configurations_are_refused(settings):
     with pytest.raises(InputError, match="wanted"):
         SDEditConfig(**settings)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 0.8, 1.0])
+@pytest.mark.parametrize("max_steps", [None, 1, 3, 50])
+def test_number_of_steps_is_how_often_the_prior_is_asked(prior, strength, max_steps):
+    config, asked = SDEditConfig(strength, 10, 3.0, max_steps=max_steps), []
+    sdedit(
+        lambda x, sigma, condition: asked.append(sigma) or prior.velocity(x, sigma),
+        torch.zeros(1, 3, dtype=torch.float64),
+        config=config,
+        generator=seeded(),
+    )
+    assert config.num_steps == len(asked)

@@ -499,6 +499,27 @@ def test_offloading_changes_no_value(folders, prior, video, where, monkeypatch):
     assert torch.equal(lean.to_clip(x), prior.to_clip(x))
 
 
+class PartOnGpu(torch.nn.Module):
+    """Moved to "cuda" it says "cuda:0", as every module does."""
+
+    def __init__(self):
+        super().__init__()
+        self.device, self.moves = torch.device("cpu"), []
+
+    def to(self, device):
+        self.moves.append(str(device))
+        self.device = torch.device("cuda:0" if str(device) == "cuda" else device)
+
+
+def test_a_swapped_plan_moves_a_part_once_and_not_at_every_step():
+    plan = memory.Plan("swapped", False, False, 8.0, 7.0, (0.0, 7.0, 6.0))
+    transformer, vae = PartOnGpu(), PartOnGpu()
+    prior = WanPrior(transformer, vae, None, plan, device="cuda")
+    for part in (vae, vae, *[transformer] * 5, vae):  # encode, five steps, decode
+        prior._bring(part)
+    assert vae.moves == ["cuda", "cpu", "cuda"] and transformer.moves == ["cpu", "cuda", "cpu"]
+
+
 # -- memory --------------------------------------------------------------------------------------
 
 

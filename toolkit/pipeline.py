@@ -96,7 +96,7 @@ def build_avatar(
         Clip,
         lambda tick: edit_turntable(turntable, config, profile, tick),
         file="state/clip.npy",
-        steps=config.edit.max_steps or config.edit.num_inference_steps,
+        steps=config.edit.num_steps,
     )
     # 5. The Gaussians, one to one, fitted to the refined clip and to the photo.
     targets = make_targets(picture, body, coarse, turntable, clip)

@@ -10,7 +10,8 @@ import torch
 
 from toolkit.dataset.images import Drawing, ImageRecord
 from toolkit.dataset.prompts import PromptRecord
-from toolkit.errors import InputError, MissingCapabilityError, fail
+from toolkit.errors import InputError, fail
+from toolkit.run.device import check_device, wanted_device
 from toolkit.weights.search import require
 from toolkit.weights.table import WEIGHTS
 
@@ -97,7 +98,7 @@ class DiffusionImages:
 
     @classmethod
     def load(
-        cls, preset: str = "flux.1-schnell", *, device: str = "cuda", dtype: str = "bfloat16"
+        cls, preset: str = "flux.1-schnell", *, device: str | None = None, dtype: str = "bfloat16"
     ) -> "DiffusionImages":
         """Load a preset's weights from this machine; nothing is downloaded.
 
@@ -106,11 +107,12 @@ class DiffusionImages:
 
         Args:
             preset: a key of `PRESETS`.
-            device: "cuda", or "cpu", which takes minutes per picture.
+            device: "cuda", "cuda:N", or "cpu", which takes minutes per picture; None takes what
+                `TOOLKIT_DEVICE` says, else "cuda".
             dtype: of the weights.
 
         Raises:
-            InputError: no such preset.
+            InputError: no such preset, or a name that is no device.
             MissingFileError: the weights are not here; the message says how to get them.
             MissingCapabilityError: no such device.
         """
@@ -121,18 +123,15 @@ class DiffusionImages:
                 wanted=f"one of {', '.join(PRESETS)}",
                 fix="Wrap any other pipeline with DiffusionImages(pipeline, Preset(...)).",
             )
-        if device == "cuda" and not torch.cuda.is_available():
-            fail(
-                f"Preset {preset}",
-                got="no GPU that torch can use",
-                wanted="a CUDA GPU",
-                fix='Use ProceduralImages, or device="cpu".',
-                kind=MissingCapabilityError,
-            )
+        chosen = check_device(
+            device or wanted_device(),
+            what=f"Preset {preset}",
+            fix='Use ProceduralImages, or device="cpu".',
+        )
         folder, weight = require(PRESETS[preset].weight), WEIGHTS[PRESETS[preset].weight]
         pipeline = load_pipeline(folder, dtype)
-        if device == "cuda":
-            pipeline.enable_model_cpu_offload()
+        if chosen.type == "cuda":
+            pipeline.enable_model_cpu_offload(device=chosen)
         return cls(
             pipeline,
             PRESETS[preset],

@@ -73,6 +73,11 @@ class SDEditConfig:
         """Noise level of the first step; 0 at strength 0."""
         return start_sigma(self.strength, self.num_inference_steps, self.shift)
 
+    @property
+    def num_steps(self) -> int:
+        """Steps that are run: calls of the prior, fewer than the schedule's below strength 1."""
+        return len(_chosen_sigmas(self)) - 1
+
 
 def shift_sigma(sigma: Tensor, shift: float) -> Tensor:
     """Move noise levels towards 1 by an odds factor: `s/(1-s)` is multiplied by `shift`."""

@@ -62,7 +62,8 @@ def fit_body_multihmr(
         body: a licensed SMPL-X body. With our own body the net's pose is used but not its shape,
             because the two shape spaces differ.
         focal_px: focal length in pixels; None takes the net's assumption, 60 degrees over the side
-            of its square picture.
+            of its square picture. A part of that picture is the black border, so it means 51.4
+            degrees over the longer side of the photo.
         stages: runs of Adam; without any, the result is the net's answer, placed in the photo.
 
     Raises:

@@ -10,13 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from toolkit.errors import MissingCapabilityError, fail
+from toolkit.errors import fail
 from toolkit.prior.prior import Condition
 from toolkit.prior.wan.config import WanCondition, WanConfig
 from toolkit.prior.wan.encoders import ImageEncoder, embed_text
 from toolkit.prior.wan.files import check_wan, find_wan, fingerprint, read_part
 from toolkit.prior.wan.grid import GridCodec, latent_shape
 from toolkit.prior.wan.memory import Plan, choose_plan, gpu_memory_gb
+from toolkit.run.device import check_device
 
 
 class WanPrior(GridCodec):
@@ -34,6 +35,7 @@ class WanPrior(GridCodec):
         self.device = torch.device(device)
         self.image_encoder: ImageEncoder | None = None  # I2V only
         self.close_loop, self.shift = True, 3.0  # `load` knows better
+        self.part_on_gpu: nn.Module | None = None  # of a swapped plan
         self.fingerprint = ""  # changes with the weights and with every setting
 
     @classmethod
@@ -181,10 +183,12 @@ class WanPrior(GridCodec):
 
     def _bring(self, part: nn.Module) -> None:
         """In a swapped plan, transformer and VAE are never on the GPU together."""
-        if self.plan.transformer == "swapped" and part.device != self.device:
+        # Who is there is remembered, not read off: a part on "cuda" says that it is on "cuda:0".
+        if self.plan.transformer == "swapped" and self.part_on_gpu is not part:
             other = self.vae if part is self.transformer else self.transformer
             other.to("cpu")
             part.to(self.device)
+            self.part_on_gpu = part
 
     def _scale(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each latent channel, as published."""
@@ -205,14 +209,7 @@ def _check(config: WanConfig) -> None:
         )
     if config.guidance_scale < 1:
         fail("guidance_scale", got=config.guidance_scale, wanted=">= 1", fix="Wan's own is 5.")
-    if config.device.startswith("cuda") and not torch.cuda.is_available():
-        fail(
-            "Wan2.1",
-            got="no CUDA device",
-            wanted="a GPU with 8 GB or more",
-            fix="Use --profile embedded.",
-            kind=MissingCapabilityError,
-        )
+    check_device(config.device, what="Wan2.1", fix="Use --profile embedded.")
     latent_shape(*config.clip)
 
 
