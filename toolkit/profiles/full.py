@@ -8,8 +8,6 @@ are loaded when their stage comes, one at a time: LHM and Wan together would not
 """
 
 import gc
-import importlib.util
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -23,7 +21,7 @@ from toolkit.body.anchors import Anchors
 from toolkit.body.npz import load_body
 from toolkit.coarse.lhm.checkpoint import Reconstruction, find_file, load_folder
 from toolkit.coarse.lhm.from_photo import make_anchors, predict
-from toolkit.errors import MissingCapabilityError, fail
+from toolkit.errors import fail
 from toolkit.gaussians import Gaussians
 from toolkit.photo.detection.keypoints import Detection
 from toolkit.photo.load import Photo
@@ -35,6 +33,8 @@ from toolkit.prior.wan.files import check_wan
 from toolkit.prior.wan.grid import LatentGrid
 from toolkit.prior.wan.model import WanPrior
 from toolkit.profiles.base import Defaults
+from toolkit.render.gsplat_kernels import rendering_device
+from toolkit.run.device import VARIABLE, check_device, wanted_device
 from toolkit.run.folder import digest
 from toolkit.weights.sets import choose, fingerprint, label
 from toolkit.weights.table import WEIGHTS
@@ -63,28 +63,16 @@ def find_device() -> str:
     """The GPU, or what `TOOLKIT_DEVICE` says: "cpu", "cuda", "cuda:1", ...
 
     Raises:
-        MissingCapabilityError: no CUDA.
+        MissingCapabilityError: no such GPU.
         InputError: another kind of device.
     """
-    device = os.environ.get("TOOLKIT_DEVICE") or "cuda"
-    if device != "cpu" and device.split(":")[0] != "cuda":
-        fail(
-            "TOOLKIT_DEVICE", got=repr(device), wanted='"cuda", "cuda:N" or "cpu"', fix="Unset it."
-        )
-    if device != "cpu" and not torch.cuda.is_available():
-        fail(
-            'profile "full"',
-            got="no CUDA GPU that torch can use",
-            wanted="a CUDA GPU and the weights of LHM and Wan2.1",
-            kind=MissingCapabilityError,
-            fix="Use --profile embedded (or TOOLKIT_DEVICE=cpu for a dry run with tiny weights).",
-        )
+    device = wanted_device()
+    check_device(
+        device,
+        what=f'profile "full" ({VARIABLE})',
+        fix="Use --profile embedded (or TOOLKIT_DEVICE=cpu for a dry run with tiny weights).",
+    )
     return device
-
-
-def rendering_device(device: str) -> str:
-    """Where Gaussians are rendered: with gsplat on the GPU, else with our own rasteriser."""
-    return device if importlib.util.find_spec("gsplat") else "cpu"
 
 
 class OneAtATime:

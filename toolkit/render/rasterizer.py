@@ -10,6 +10,7 @@ belong to the tile size in `meta["tile_size"]`, not to the argument, and are tig
 from jaxtyping import Float
 from torch import Tensor
 
+from toolkit.render import gsplat_kernels
 from toolkit.render.arguments import check_arguments, refuse_cuda_only
 
 
@@ -78,10 +79,12 @@ def rasterization(  # noqa: PLR0913 - gsplat's signature, kept so that code for 
 
     Raises:
         InputError: shapes that do not fit, NaN or Inf, an unknown mode.
-        MissingCapabilityError: a switch that only gsplat's CUDA kernels have.
+        MissingCapabilityError: a switch that only gsplat's CUDA kernels have, or tensors on a GPU
+            where these kernels cannot be had.
     """
     arguments = dict(locals())  # all of them by name; so this must stay the first line
     if means.is_cuda:
+        gsplat_kernels.require()
         return call_gsplat(arguments)
     refuse_cuda_only(arguments)
     check_arguments(arguments)
