@@ -18,6 +18,8 @@ from toolkit.prior.sdedit import SDEditConfig
 from toolkit.profiles import full as full_profile
 from toolkit.profiles.base import PipelineConfig
 from toolkit.profiles.choose import load_profile
+from toolkit.render import gsplat_kernels
+from toolkit.render.gsplat_kernels import Kernels
 from toolkit.run import report
 from toolkit.run.doctor import machine
 from toolkit.run.files import sample_path
@@ -113,6 +115,28 @@ def test_the_report_names_stand_ins_as_such(out):
         f"{name} (stand-in)" for name in ("smplx", "multi-hmr", "lhm-mini", "wan2.1-t2v-1.3b")
     ]
     assert summary["profile"] == "full"
+
+
+def test_the_report_says_how_wan_was_sampled_and_what_rendered(out, run):
+    """The tiny transformer has no published size; for those that have, see test_wan."""
+    summary = json.loads((out / "report.json").read_text())
+    settings = "shift 3, guidance 5 (scheduler_config.json; not a published size of Wan2.1)"
+    assert summary["video_prior_settings"] == settings and summary["rasteriser"] == "CPU"
+    assert settings in next(line for line in run[1].splitlines() if line.startswith("Wan2.1:"))
+
+
+def test_without_gsplats_kernels_the_cpu_renders_from_the_start(monkeypatch, capsys):
+    """Said when the profile is loaded, not after Multi-HMR and LHM have run."""
+    kernels = Kernels(False, False, "there is no CUDA toolkit (nvcc)", "Install it.")
+    monkeypatch.setattr(gsplat_kernels, "load", lambda: kernels)
+    monkeypatch.setattr(full_profile, "find_device", lambda: "cuda:1")
+    profile = load_profile("full")
+    assert (profile.net_device, profile.device) == ("cuda:1", "cpu")
+    assert profile.notes["rasteriser"] == "CPU"
+    said = [line for line in capsys.readouterr().err.splitlines() if "nvcc" in line]
+    assert len(said) == 1 and said[0].endswith("Install it.")
+    monkeypatch.setattr(gsplat_kernels, "load", lambda: Kernels(True, True, "compiled"))
+    assert load_profile("full").device == "cuda:1"
 
 
 def test_resume_goes_on_where_it_was_killed(out, monkeypatch):

@@ -18,6 +18,7 @@ from toolkit.prior.orbit import static_orbit, turntable_cameras
 from toolkit.prior.prior import Condition, Prior
 from toolkit.prior.sdedit import SDEditConfig, sdedit
 from toolkit.prior.wan import encoders, fake_tensors, files, memory
+from toolkit.prior.wan.advice import ADVICE, SIZES
 from toolkit.prior.wan.config import WanConfig
 from toolkit.prior.wan.encoders import clean_text, embed_text
 from toolkit.prior.wan.files import check_wan, find_wan, fingerprint
@@ -406,13 +407,46 @@ def test_relatives_of_wan21_are_refused(folders, tmp_path, file, changes):
 
 
 def test_what_a_folder_says(folders, tmp_path):
-    assert check_wan(folders["t2v"]) == {"kind": "t2v", "shift": 3.0, "image_encoder": None}
+    facts = check_wan(folders["t2v"])
+    assert (facts["kind"], facts["shift"], facts["image_encoder"]) == ("t2v", 3.0, None)
     assert check_wan(folders["i2v"])["image_encoder"] == "CLIPVisionModelWithProjection"
     first = fingerprint(folders["t2v"])
     other = write_tiny_wan(tmp_path / "other", seed=4)
     assert first == fingerprint(folders["t2v"]) != fingerprint(other)
     prompts = {load(folders["t2v"], prompt=p).fingerprint for p in ("a coat", "a coat", "a hat")}
     assert len(prompts) == 2 and all(first in text for text in prompts)
+
+
+@pytest.mark.parametrize(
+    "name, shift, guidance",
+    [("t2v-1.3b", 8.0, 6.0), ("t2v-14b", 5.0, 5.0), ("i2v-14b-480p", 3.0, 5.0)],
+)
+def test_shift_and_guidance_are_the_authors_and_not_the_schedulers_file(
+    folders, tmp_path, name, shift, guidance
+):
+    sizes = {key: MODELS[name].transformer[key] for key in SIZES}
+    folder = changed(folders, tmp_path, "transformer/config.json", **sizes)
+    facts = check_wan(folder)
+    assert facts["shift"] == 3.0  # what every published folder says
+    assert (facts["advice"].shift, facts["advice"].guidance_scale) == (shift, guidance)
+    assert "github.com/Wan-Video/Wan2.1" in str(facts["advice"])
+
+
+def test_a_network_of_another_size_takes_the_schedulers_file(folders, tmp_path):
+    folder = changed(folders, tmp_path, "scheduler/scheduler_config.json", flow_shift=4.0)
+    advice = check_wan(folder)["advice"]
+    assert advice.shift == 4.0 and "not a published size" in str(advice)
+    assert set(ADVICE) == set(MODELS)
+
+
+def test_guidance_is_the_advised_one_unless_it_is_given(folders, monkeypatch):
+    advised = dataclasses.replace(ADVICE["t2v-1.3b"], shift=7.0)
+    monkeypatch.setattr(files, "advice_for", lambda transformer, file_shift: advised)
+    prior = load(folders["t2v"])
+    assert (prior.shift, prior.base.guidance_scale) == (7.0, 6.0)
+    given = load(folders["t2v"], guidance_scale=1.0)
+    assert given.base.guidance_scale == 1 and given.base.negative is None
+    assert given.fingerprint != prior.fingerprint
 
 
 def test_missing_checkpoints_name_the_command_that_fetches_them(tmp_path, monkeypatch):

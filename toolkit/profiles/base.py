@@ -53,6 +53,8 @@ class Profile(Protocol):
         defaults: settings that suit the models.
         device: of rendering and refit; the pictures of the report are always drawn on the CPU.
         fingerprint: changes when the weights change, so that a resumed run does not mix them.
+
+    A profile may also have `notes`, a dict of further lines for the report.
     """
 
     name: str

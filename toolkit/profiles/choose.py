@@ -41,5 +41,7 @@ def with_prior(profile: Profile, prior: Prior, name: str) -> Profile:
     changed = copy.copy(profile)
     changed.load_prior = lambda frames, height, width: prior
     changed.models = profile.models | {"video_prior": name}
+    notes = getattr(profile, "notes", {})
+    changed.notes = {key: note for key, note in notes.items() if key != "video_prior_settings"}
     changed.fingerprint = digest(profile.fingerprint, name)
     return changed

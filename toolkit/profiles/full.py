@@ -124,15 +124,20 @@ class FullProfile:
             "coarse_model": labels["coarse"],
             "video_prior": labels["prior"],
         }
+        self.advice = check_wan(self.wan)["advice"]
         self.defaults = Defaults(
-            # the paper's strength and solver, with the checkpoint's own shift
-            edit=replace(OPERATING_POINT, shift=check_wan(self.wan)["shift"]),
+            # the paper's strength and solver, with the shift that Wan's authors advise
+            edit=replace(OPERATING_POINT, shift=self.advice.shift),
             num_views=NUM_VIEWS,
             clip_size=CLIP_SIZE,
             num_gaussians=self.num_points(),
             any_number=False,
         )
         self.device = rendering_device(device)
+        self.notes = {
+            "video_prior_settings": str(self.advice),
+            "rasteriser": "CPU" if self.device == "cpu" else "gsplat",
+        }
         self.fingerprint = digest(fingerprint(folders), device)
 
     def fit_body(self, photo: Photo, person: Detection) -> PhotoBody:
@@ -183,7 +188,7 @@ class FullProfile:
 
         def load() -> WanPrior:
             prior = WanPrior.load(config)
-            print(f"Wan2.1: {prior.plan}", file=sys.stderr)
+            print(f"Wan2.1: {prior.plan}; {self.advice}", file=sys.stderr)
             return prior
 
         return self.loaded.get(f"wan {clip}", load)

@@ -149,6 +149,7 @@ def describe_run(config: PipelineConfig, profile: Profile) -> dict:
     return {
         "profile": profile.name,
         **profile.models,
+        **getattr(profile, "notes", {}),
         "config": asdict(config),
         "start_sigma": config.edit.start_sigma,
         "versions": versions(),

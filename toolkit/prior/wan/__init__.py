@@ -5,6 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "advice": ["ADVICE", "Advice", "advice_for"],
         "config": ["OPERATING_POINT", "WanCondition", "WanConfig"],
         "fake_tensors": ["meta_models", "peak_bytes"],
         "files": ["check_wan", "find_wan"],

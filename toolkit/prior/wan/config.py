@@ -19,7 +19,8 @@ NEGATIVE_PROMPT = (
 )
 
 
-# The paper's strength and solver; steps and shift are diffusers' defaults for Wan2.1 at 480p.
+# The paper's strength and solver; 50 steps are the default of Wan's code for text to video. The
+# shift is replaced by the one that suits the network, see `advice`.
 OPERATING_POINT = SDEditConfig(strength=0.8, num_inference_steps=50, shift=3.0)
 
 
@@ -31,7 +32,7 @@ class WanConfig:
     revision: str | None = None  # commit on the hub; None: the one this code was written against
     prompt: str = PROMPT  # ours; the paper does not print its own
     negative_prompt: str = NEGATIVE_PROMPT
-    guidance_scale: float = 5.0  # classifier-free; 1 switches it off and halves the time
+    guidance_scale: float | None = None  # None: as `advice` says; 1 switches it off, half the time
     device: str = "cuda"
     dtype: torch.dtype = torch.bfloat16  # of transformer and text encoder; the VAE stays float32
     memory_gb: float | None = None  # of the GPU; None: what is free now

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from toolkit.errors import MissingFileError, fail
+from toolkit.prior.wan.advice import advice_for
 from toolkit.prior.wan.published import MODELS
 from toolkit.weights.search import locate
 from toolkit.weights.sets import hash_ends
@@ -74,8 +75,8 @@ def check_wan(folder: Path) -> dict:
     Wan2.2 and VACE come in folders of the same layout, but their networks are called differently.
 
     Returns:
-        `kind` ("t2v" or "i2v"), `shift` (of the noise schedule it is published with),
-        `image_encoder` (its class name or None).
+        `kind` ("t2v" or "i2v"), `shift` (in the scheduler's file), `image_encoder` (its class name
+        or None), `advice` (shift and guidance for a network of this size).
 
     Raises:
         MissingFileError: a file of the folder is missing.
@@ -97,6 +98,7 @@ def check_wan(folder: Path) -> dict:
         "kind": "t2v" if channels == 16 else "i2v",
         "shift": _shift(folder),
         "image_encoder": image_encoder,
+        "advice": advice_for(transformer, _shift(folder)),
     }
 
 

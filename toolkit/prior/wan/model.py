@@ -34,7 +34,7 @@ class WanPrior(GridCodec):
         self.transformer, self.vae, self.base, self.plan = transformer, vae, base, plan
         self.device = torch.device(device)
         self.image_encoder: ImageEncoder | None = None  # I2V only
-        self.close_loop, self.shift = True, 3.0  # `load` knows better
+        self.close_loop, self.shift = True, 3.0  # `load` knows better, see `advice`
         self.part_on_gpu: nn.Module | None = None  # of a swapped plan
         self.fingerprint = ""  # changes with the weights and with every setting
 
@@ -55,13 +55,14 @@ class WanPrior(GridCodec):
         memory_gb = config.memory_gb or gpu_memory_gb(config.device)
         shape = WanTransformer3DModel.load_config(folder / "transformer")
         plan = choose_plan(memory_gb, shape, config.clip, dtype=config.dtype)
-        texts = [config.prompt] + [config.negative_prompt] * (config.guidance_scale > 1)
+        guidance = config.guidance_scale or facts["advice"].guidance_scale
+        texts = [config.prompt] + [config.negative_prompt] * (guidance > 1)
         embedded = (
             embed_text(folder, texts, config.device if plan.text_on_gpu else "cpu", config.dtype)
             .to(config.device)
             .split(1)
         )
-        base = WanCondition(embedded[0], *embedded[1:], guidance_scale=config.guidance_scale)
+        base = WanCondition(embedded[0], *embedded[1:], guidance_scale=guidance)
         prior = cls(
             read_part(WanTransformer3DModel, folder / "transformer", config.dtype),
             read_part(AutoencoderKLWan, folder / "vae", torch.float32),
@@ -69,8 +70,8 @@ class WanPrior(GridCodec):
             plan,
             config.device,
         )
-        prior.shift = facts["shift"]
-        prior.fingerprint = f"{fingerprint(folder)} {config} {plan.tiled_vae}"
+        prior.shift = facts["advice"].shift
+        prior.fingerprint = f"{fingerprint(folder)} {config} {guidance} {plan.tiled_vae}"
         prior.close_loop = config.close_loop
         if facts["kind"] == "i2v":
             prior.image_encoder = ImageEncoder.load(folder, facts["image_encoder"])
@@ -207,8 +208,8 @@ def _check(config: WanConfig) -> None:
             wanted="bfloat16 or float32; float16 overflows in Wan",
             fix="Use torch.bfloat16.",
         )
-    if config.guidance_scale < 1:
-        fail("guidance_scale", got=config.guidance_scale, wanted=">= 1", fix="Wan's own is 5.")
+    if config.guidance_scale is not None and config.guidance_scale < 1:
+        fail("guidance_scale", got=config.guidance_scale, wanted=">= 1", fix="Try None or 5.")
     check_device(config.device, what="Wan2.1", fix="Use --profile embedded.")
     latent_shape(*config.clip)
 
