@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from toolkit.errors import InputError, MissingFileError, ToolkitError
-from toolkit.photo.load import MAX_SIDE_PX, load_photo, read_photo
+from toolkit.photo.colour import MAX_SIDE_PX
+from toolkit.photo.load import load_photo, read_photo
 
 
 @pytest.fixture
@@ -131,12 +132,6 @@ def _ribbon(path, picture):
     return path / "a.png"
 
 
-def _animated(path, picture):
-    frames = [Image.fromarray(picture), Image.fromarray(picture[::-1])]
-    frames[0].save(path / "a.gif", save_all=True, append_images=frames[1:])
-    return path / "a.gif"
-
-
 def _blank(path, picture):
     Image.fromarray(np.zeros_like(picture)).save(path / "a.png")
     return path / "a.png"
@@ -153,7 +148,6 @@ def _blank(path, picture):
         (_corrupt, InputError, "damaged"),
         (_small, InputError, "128 x 40"),
         (_ribbon, InputError, "1024 x 96"),
-        (_animated, InputError, "2 frames"),
         (_blank, InputError, "flat colour"),
     ],
 )

@@ -1,5 +1,7 @@
 """The one family of errors: a message says what is wrong, what we got and wanted, how to fix it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 
@@ -35,3 +37,35 @@ def fail(
         kind: class of the error.
     """
     raise kind(f"{what}: got {got}, wanted {wanted}. {fix}")
+
+
+@contextmanager
+def reading(what: object, *, wanted: str, fix: str) -> Iterator[None]:
+    """Turn whatever a decoder raises about a damaged file into one `InputError`.
+
+    Decoders meet bytes that nobody foresaw, and raise whatever their code runs into: KeyError,
+    struct.error, RecursionError. To a user these mean one thing.
+
+    Args:
+        what: the file, and where it helps the part of it.
+        wanted, fix: see `fail`.
+    """
+    try:
+        yield
+    except ToolkitError:
+        raise
+    except MemoryError:
+        fail(f"{what}", got="more numbers than fit into memory", wanted=wanted, fix=fix)
+    except Exception as error:  # noqa: BLE001  see above
+        fail(f"{what}", got=f"a damaged file ({one_line(error)})", wanted=wanted, fix=fix)
+
+
+def one_line(error: BaseException) -> str:
+    """Kind and message of an error in one short line; bytes of the file cannot steer a terminal.
+
+    Args:
+        error: of a decoder; its message may quote the file.
+    """
+    text = "".join(c if c.isprintable() else " " for c in f"{error}")
+    text = " ".join(text.split())[:160].rstrip(" .")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
