@@ -37,16 +37,17 @@ from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.orbit import static_orbit, turntable_cameras
 from toolkit.profiles.base import PipelineConfig, Profile
 from toolkit.profiles.choose import load_profile
-from toolkit.refine.refit import FitConfig
+from toolkit.refine.refit import FitConfig, LearningRates
 from toolkit.refine.turntable import pose_for_turntable
 from toolkit.render.api import render
 from toolkit.run.files import atomic_path
 from toolkit.run.folder import digest, read_json, write_json
 from tools.command import run
 
+SLOW = LearningRates(3e-4, 2e-2, 3e-2, 3e-3, 4e-2, 1e-3)  # of 100 steps from the coarse colours
 FITS = {
-    "100 steps": FitConfig(steps=100, color_passes=0),
-    "linear start, 30 steps": FitConfig(steps=30, color_passes=2),
+    "100 Adam steps, slower rates": FitConfig(100, 0, learning_rates=SLOW),
+    "2 linear passes, 60 Adam steps": FitConfig(60, 2),
 }
 PIECES_PX = 640
 SIDE_VIEWS = (1, 2, 3)  # of a turntable of four
