@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.errors import MissingFileError, fail
+from toolkit.errors import fail
 from toolkit.run.files import atomic_path
+from toolkit.run.ply_file import read_ply_columns
 
 # The zeroth spherical harmonic, 1 / (2 sqrt(pi)), is constant: its coefficient is the plain colour,
 # colour = 0.5 + SH_C0 * coefficient. The 0.5 puts grey at zero, as all 3DGS software does.
@@ -153,52 +154,70 @@ def save_ply(gaussians: Gaussians, path: str | os.PathLike) -> None:
 def load_ply(path: str | os.PathLike) -> Gaussians:
     """Read a 3DGS PLY file into physical values, the inverse of `save_ply`.
 
+    Infinite logarithms and logits are values, too: a scale of -Inf is flat (1e-9 m here), an
+    opacity of +Inf opaque. Files of 2D Gaussians have no `scale_2`: they are flat, too. A
+    quaternion of zeros is no rotation; it passes only where all scales are equal, so that no
+    rotation makes a difference.
+
     Raises:
         MissingFileError: there is no such file.
-        InputError: not a PLY file, no Gaussians inside, or NaN among the values.
+        InputError: not a PLY file, no Gaussians inside, or values that no Gaussian can have; the
+            message names the property.
     """
-    from plyfile import PlyData
-
-    if not os.path.isfile(path):
-        raise MissingFileError(f"{path} does not exist. Give the path of a 3DGS .ply file.")
-    try:
-        vertex = PlyData.read(str(path))["vertex"]
-        names = {p.name for p in vertex.properties}
-    except Exception as error:  # plyfile raises many kinds of error for broken files
-        fail(
-            f"{path}",
-            got=f"an unreadable file ({type(error).__name__})",
-            wanted="a 3DGS PLY",
-            fix="Export it again as a Gaussian-splatting PLY.",
-        )
-    num_rest = sum(name.startswith("f_rest_") for name in names)
+    columns = read_ply_columns(path)
+    num_rest = sum(name.startswith("f_rest_") for name in columns)
     needed = [n for n in _property_names(num_rest) if n not in ("nx", "ny", "nz")]
-    missing = [n for n in needed if n not in names]
+    if "scale_1" in columns and "scale_2" not in columns:
+        columns["scale_2"] = np.full_like(columns["scale_1"], -np.inf, np.float32)
+    missing = [n for n in needed if n not in columns]
     if missing or num_rest not in (0, 9, 24, 45):  # 3 ((degree + 1)^2 - 1) for degrees 0 to 3
+        packed = "packed_position" in columns
         fail(
             f"{path}",
             got=f"a PLY without {missing[:4]}" if missing else f"{num_rest} f_rest values",
             wanted="the 3DGS properties x y z f_dc_* opacity scale_* rot_*",
-            fix="A mesh or point-cloud PLY holds no Gaussians; export the splats.",
+            fix="It is compressed: export it uncompressed."
+            if packed
+            else "A mesh or point-cloud PLY holds no Gaussians; export the splats.",
         )
-    table = np.stack([np.asarray(vertex[n], np.float32) for n in needed], axis=1)
-    columns = torch.from_numpy(table)
-    if len(columns) == 0 or not torch.isfinite(columns).all():
-        fail(
-            f"{path}",
-            got="no Gaussians" if len(columns) == 0 else "NaN or Inf",
-            wanted="one or more finite Gaussians",
-            fix="Export it again.",
-        )
-    n = len(columns)
+    with np.errstate(over="ignore"):  # what is too large for float32 is Inf and told below
+        table = np.stack([np.asarray(columns[name], np.float32) for name in needed], axis=1)
+    n = len(table)
+    if n == 0:
+        fail(f"{path}", got="no Gaussians", wanted="one or more", fix="Export it again.")
+    _check_columns(path, needed, table)
     # columns: means 0-2, plain colour 3-5, rest of the SH, then opacity, scales and quaternion
-    rest = columns[:, 6 : 6 + num_rest].reshape(n, 3, num_rest // 3).mT
-    tail = columns[:, 6 + num_rest :]
-    quats = torch.nn.functional.normalize(tail[:, 4:8], dim=-1)
-    return Gaussians(
-        means=columns[:, :3],
-        quats=quats,
-        scales=tail[:, 1:4].exp(),
-        opacities=tail[:, 0].sigmoid(),
-        sh=torch.cat([columns[:, None, 3:6], rest], dim=1),
+    means, base, rest, opacity, scales, quats = (
+        torch.from_numpy(part)
+        for part in np.split(table, np.cumsum([3, 3, num_rest, 1, 3]), axis=1)
     )
+    quats = quats.double()  # squares of large and small float32 would be Inf and 0
+    lengths = quats.norm(dim=1, keepdim=True)
+    identity = torch.tensor([1.0, 0, 0, 0], dtype=torch.float64)
+    rest = rest.reshape(n, 3, num_rest // 3).mT
+    return Gaussians(
+        means=means,
+        quats=torch.where(lengths > 0, quats / lengths, identity).float(),
+        scales=scales.exp().clamp_min(1e-9),
+        opacities=opacity[:, 0].sigmoid(),
+        sh=torch.cat([base[:, None], rest], dim=1),
+    )
+
+
+def _check_columns(path: str | os.PathLike, names: list[str], table: np.ndarray) -> None:
+    """Refuse values that no Gaussian can have; the message names the property and the row."""
+    for name, values in zip(names, table.T, strict=True):
+        fine = np.isfinite(values)
+        if name.startswith("scale"):
+            fine = values < 88.0  # of which e^88 is still a float32; -Inf is flat
+        elif name == "opacity":
+            fine = ~np.isnan(values)
+        if not fine.all():
+            row = int((~fine).argmax())
+            got = f"{name} = {values[row]:.4g} in row {row}, {(~fine).sum()} such rows"
+            fail(f"{path}", got=got, wanted="finite Gaussians", fix="Export it again.")
+    scales, quats = table[:, -7:-4], table[:, -4:]
+    zero = ~quats.any(axis=1) & (scales != scales[:, :1]).any(axis=1)
+    if zero.any():
+        got = f"rot_0 to rot_3 all 0 in {zero.sum()} rows, the first is {int(zero.argmax())}"
+        fail(f"{path}", got=got, wanted="quaternions (w, x, y, z)", fix="Export it again.")

@@ -1,7 +1,6 @@
 """Read a body file in SMPL-X layout: our CC0 body.npz, or the user's licensed SMPLX_NEUTRAL.npz."""
 
 import os
-import zipfile
 from functools import cache
 
 import numpy as np
@@ -11,10 +10,19 @@ from numpy.typing import DTypeLike
 from torch import Tensor
 
 from toolkit.body.model import NUM_JOINTS, BodyModel
-from toolkit.errors import MissingFileError, fail
+from toolkit.errors import MissingFileError, fail, reading
 from toolkit.run.files import model_path
+from toolkit.run.npz_file import check_arrays, check_parents, npz_keys, read_npz
 
-REQUIRED_KEYS = ("v_template", "f", "shapedirs", "J_regressor", "kintree_table", "weights")
+SHAPES = {  # V vertices, F faces, J joints, C directions of shape and expression
+    "v_template": ("V", 3),
+    "weights": ("V", "J"),
+    "f": ("F", 3),
+    "shapedirs": ("V", 3, "C"),
+    "J_regressor": ("J", "V"),
+    "kintree_table": (2, "J"),
+}
+REQUIRED_KEYS = tuple(SHAPES)
 OPTIONAL_KEYS = ("posedirs", "vt", "ft", "lmk_faces_idx", "lmk_bary_coords")
 OURS = "joint_names"  # a key that only our own file has; its pose correctives are all zero
 
@@ -28,8 +36,8 @@ def load_body(path: str | os.PathLike | None = None, *, num_betas: int = 20) -> 
 
     Raises:
         MissingFileError: there is no such file.
-        InputError: not an npz file in SMPL-X layout, pickles among the needed arrays, or a number
-            of joints other than 55.
+        InputError: not an npz file in SMPL-X layout, pickles among the needed arrays, shapes that
+            do not fit, or a number of joints other than 55; names the array.
     """
     if path is None:
         path = model_path("body.npz", made_by="python -m tools.bake.body")
@@ -42,65 +50,42 @@ def _load(path: str, num_betas: int) -> BodyModel:
         raise MissingFileError(
             f"{path} does not exist. Give a body .npz, or leave it out for the default body."
         )
-    try:
-        arrays = _read(path)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        fail(
-            path,
-            got=f"{type(error).__name__}: {error}",
-            wanted="an .npz of plain arrays in SMPL-X layout",
-            fix="Official files: take SMPLX_NEUTRAL.npz, not the .pkl.",
-        )
+    arrays = _read(path)
     _check(path, arrays)
-    return _from_arrays(arrays, num_betas)
+    with reading(path, wanted="an .npz in SMPL-X layout", fix="Get the file again."):
+        return _from_arrays(arrays, num_betas)
 
 
 def _read(path: str) -> dict[str, np.ndarray]:
     """The arrays we use. Official files also hold pickles, which could run code: not opened."""
-    with np.load(path, allow_pickle=False) as file:
-        if OURS in file.files:
-            return {k: file[k] for k in file.files if k != "posedirs"}
-        return {k: file[k] for k in (*REQUIRED_KEYS, *OPTIONAL_KEYS) if k in file.files}
+    wanted, fix = (
+        "an .npz of plain arrays in SMPL-X layout",
+        "Take SMPLX_NEUTRAL.npz, not the .pkl.",
+    )
+    known, every = {*REQUIRED_KEYS, *OPTIONAL_KEYS}, npz_keys(path, wanted=wanted, fix=fix)
+    used = set(every) - {"posedirs"} if OURS in every else known
+    return read_npz(path, used, wanted=wanted, fix=fix)
 
 
 def _check(path: str, arrays: dict[str, np.ndarray]) -> None:
     """Raise an InputError unless keys, joints, vertices and numbers are as a body's must be."""
-    missing = [k for k in REQUIRED_KEYS if k not in arrays]
-    if missing:
+    more = {"posedirs": ("V", 3, 9 * (NUM_JOINTS - 1))} if "posedirs" in arrays else {}
+    damaged = "Is this a body file? All arrays must be for one number of vertices and joints."
+    sizes = check_arrays(path, arrays, SHAPES | more, fix=damaged)
+    if sizes["J"] != NUM_JOINTS:
         fail(
             path,
-            got=f"no {', '.join(missing)}",
-            wanted=f"the keys {', '.join(REQUIRED_KEYS)}",
-            fix="Is this a body file? See data/models/body.md.",
-        )
-    joints = {
-        arrays["kintree_table"].shape[-1],
-        *(arrays[k].shape[a] for k, a in (("J_regressor", 0), ("weights", -1))),
-    }
-    if joints != {NUM_JOINTS}:
-        fail(
-            path,
-            got=f"{sorted(joints)} joints",
+            got=f"{sizes['J']} joints",
             wanted="55 (SMPL-X)",
             fix="SMPL and SMPL-H files do not fit; take an SMPL-X one.",
         )
-    num = len(arrays["v_template"])
-    sizes = {num, len(arrays["shapedirs"]), len(arrays["weights"]), arrays["J_regressor"].shape[1]}
-    if sizes != {num} or int(arrays["f"].max()) >= num:
+    check_parents(f"{path}, kintree_table", arrays["kintree_table"][0], fix=damaged)
+    low, high = (int(edge(arrays["f"], initial=0)) for edge in (np.min, np.max))
+    if low < 0 or high >= sizes["V"] or not arrays["f"].size or sizes["C"] < 10:
         fail(
             path,
-            got=f"arrays for {sorted(sizes)} vertices, faces up to {int(arrays['f'].max())}",
-            wanted="one number of vertices",
-            fix="The file is damaged; get it again.",
-        )
-    broken = [
-        k for k in ("v_template", "J_regressor", "weights") if not np.isfinite(arrays[k]).all()
-    ]
-    if broken:
-        fail(
-            path,
-            got=f"NaN or Inf in {', '.join(broken)}",
-            wanted="finite numbers",
+            got=f"{sizes['F']} faces of vertices {low} to {high}, {sizes['C']} shape directions",
+            wanted=f"faces of vertices 0 to {sizes['V'] - 1}, ten or more directions",
             fix="The file is damaged; get it again.",
         )
 

@@ -30,7 +30,6 @@ network poses its output by its own rule (`coarse/lhm/posing.py`) before it beco
 """
 
 import os
-import zipfile
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -39,9 +38,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from toolkit.body.anchors import Anchors
+from toolkit.body.avatar_file import read_avatar_file
 from toolkit.body.model import BodyModel, check_pose, joint_transforms
 from toolkit.body.rotations import matrix_to_quat, multiply_quats, nearest_rotation, rodrigues
-from toolkit.errors import MissingFileError, fail
+from toolkit.errors import fail
 from toolkit.gaussians import Gaussians
 from toolkit.run.files import atomic_path
 
@@ -217,23 +217,11 @@ class Avatar:
 
         Raises:
             MissingFileError: there is no such file.
-            InputError: the file is not an avatar.
+            InputError: the file is not an avatar, or damaged; names the array.
         """
-        if not os.path.isfile(path):
-            raise MissingFileError(
-                f"{path} does not exist. Make it with: python -m toolkit avatar PHOTO --out DIR"
-            )
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                gaussians, rig = (
-                    kind(**{f.name: torch.tensor(file[f"{part}_{f.name}"]) for f in fields(kind)})
-                    for part, kind in (("gaussians", Gaussians), ("rig", Rig))
-                )
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            fail(
-                f"{path}",
-                got=f"{type(error).__name__}: {error}",
-                wanted="an avatar.npz",
-                fix="Make it again with: python -m toolkit avatar PHOTO --out DIR",
-            )
+        arrays = read_avatar_file(path)
+        gaussians, rig = (
+            kind(**{f.name: torch.tensor(arrays[f"{part}_{f.name}"]) for f in fields(kind)})
+            for part, kind in (("gaussians", Gaussians), ("rig", Rig))
+        )
         return cls(gaussians, rig)
