@@ -2,6 +2,7 @@
 
 import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,3 +247,12 @@ def test_bad_settings_are_refused(tmp_path, text, message):
         read_config(path)
     with pytest.raises(MissingFileError):
         read_config(tmp_path / "none.toml")
+
+
+def test_the_committed_set_is_whole_and_what_its_settings_say():
+    samples = Path(__file__).parents[1] / "data/samples"
+    folder, settings = SetFolder(samples / "people_32"), samples / "people_32.toml"
+    assert verify(folder) == []
+    manifest = Manifest.load(folder)
+    wanted = read_config(settings).to_json()
+    assert manifest.people == 32 and {k: manifest.settings[k] for k in wanted} == wanted

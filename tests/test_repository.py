@@ -177,10 +177,11 @@ def artefacts() -> list[Path]:
 
 
 def test_every_artefact_has_a_card():
-    """A card is a .md beside the file that names it."""
+    """A card is a .md in the file's folder, or in one above it, that names the file."""
     missing = []
     for path in artefacts():
-        cards = [card.read_text() for card in path.parent.glob("*.md")]
+        above = [path.parent, *(p for p in path.parents if p.is_relative_to(ROOT / "data"))]
+        cards = [card.read_text() for folder in above for card in folder.glob("*.md")]
         if not any(path.name in card for card in cards):
             missing.append(path.name)
     assert not missing
