@@ -60,16 +60,26 @@ class HeadEncoder(nn.Module):
 
 
 class BodyEncoder(nn.Module):
-    """Sapiens: tokens of the whole person."""
+    """Sapiens: tokens of the whole person.
 
-    def __init__(self, config: VitConfig):
+    LHM was trained on tokens that Sapiens computed with its float32 weights under autocast: products
+    of matrices in bfloat16, sums, norms and everything between the layers in float32.
+    """
+
+    def __init__(self, config: VitConfig, autocast: bool = False):
+        """An encoder of these sizes.
+
+        Args:
+            autocast: run the matrix products in bfloat16, as LHM's training did.
+        """
         super().__init__()
-        self.model = VisionTransformer(config)
+        self.model, self.autocast = VisionTransformer(config), autocast
 
     @torch.no_grad()
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B T D"]:
         """Tokens of normalised pictures, e.g. 1024 x 1024 pixels; see `images.body_input`."""
-        return self.model(images)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.autocast):
+            return self.model(images)
 
 
 def fused_depths(depth: int) -> list[int]:
@@ -127,8 +137,12 @@ def load_body_encoder(
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    autocast: bool = False,
 ) -> BodyEncoder:
     """Sapiens from its state dict, whatever the prefix of its keys.
+
+    Args:
+        autocast: run the matrix products in bfloat16, as LHM's training did.
 
     Raises:
         InputError: not a complete Sapiens backbone.
@@ -143,7 +157,7 @@ def load_body_encoder(
             state[f"model.{name}"] = value
 
     def build() -> BodyEncoder:
-        return BodyEncoder(VitConfig.of_state(_without_prefix(state), **RESIZE))
+        return BodyEncoder(VitConfig.of_state(_without_prefix(state), **RESIZE), autocast)
 
     return _fill(build, state, "Sapiens", device, dtype)
 
