@@ -75,9 +75,9 @@ def load_folder(
     Args:
         points: folder of the PLY, if it is another one.
         sapiens: folder of Sapiens, if it is another one.
-        dtype: of transformer and encoders. In float32 on a GPU the matrix products of Sapiens run in
-            bfloat16 and nothing else does, as in LHM's training. torch.bfloat16 halves the memory;
-            its latents are off by 1 % (random weights, 15 layers; autocast: 0.04 %).
+        dtype: of transformer and encoders. In float32 on a GPU the matrix products of Sapiens run
+            in bfloat16 and nothing else does, as in LHM's training. torch.bfloat16 halves the
+            memory; its latents are off by 1 % (random weights, 15 layers; autocast: 0.04 %).
 
     Raises:
         MissingFileError: a file is not there; the message names it.

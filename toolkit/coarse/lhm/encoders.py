@@ -62,8 +62,8 @@ class HeadEncoder(nn.Module):
 class BodyEncoder(nn.Module):
     """Sapiens: tokens of the whole person.
 
-    LHM was trained on tokens that Sapiens computed with its float32 weights under autocast: products
-    of matrices in bfloat16, sums, norms and everything between the layers in float32.
+    LHM was trained on tokens that Sapiens computed with float32 weights under autocast: products of
+    matrices in bfloat16; sums, norms and everything between the layers in float32.
     """
 
     def __init__(self, config: VitConfig, autocast: bool = False):
