@@ -10,8 +10,6 @@ from toolkit.errors import fail
 if TYPE_CHECKING:
     from toolkit.dataset.text_to_avatar import TextModels
 
-LLM, DIFFUSION = "llama-3.3-70b", "flux.1-schnell"  # of the full profile
-
 
 def text2avatar(
     text: Annotated[str, typer.Argument(help='e.g. "a woman in her thirties in a green hoodie"')],
@@ -30,13 +28,14 @@ def text2avatar(
     """
     from toolkit.dataset.text_to_avatar import text_to_avatar
     from toolkit.profiles.base import PipelineConfig
+    from toolkit.weights.sets import pick
 
     if profile not in ("embedded", "full"):
         fail("profile", got=repr(profile), wanted='"embedded" or "full"', fix="Or leave it out.")
     if not 0 <= seed < 1_000_000:
         fail("seed", got=seed, wanted="0 to 999999", fix="Leave it out for 0.")
     if profile == "full":
-        chat, images = chat or LLM, images or DIFFUSION
+        chat, images = chat or pick("prompts")[0], images or pick("images")[0]
     result = text_to_avatar(
         text,
         out,

@@ -21,7 +21,7 @@ from toolkit.body.anchors import Anchors
 from toolkit.body.npz import load_body
 from toolkit.coarse.lhm.checkpoint import Reconstruction, find_file, load_folder
 from toolkit.coarse.lhm.from_photo import make_anchors, predict
-from toolkit.errors import fail
+from toolkit.errors import MissingCapabilityError, fail
 from toolkit.gaussians import Gaussians
 from toolkit.photo.detection.keypoints import Detection
 from toolkit.photo.load import Photo
@@ -31,23 +31,22 @@ from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.wan.config import OPERATING_POINT, WanConfig
 from toolkit.prior.wan.files import check_wan
 from toolkit.prior.wan.grid import LatentGrid
+from toolkit.prior.wan.memory import gpu_memory_gb
 from toolkit.prior.wan.model import WanPrior
 from toolkit.profiles.base import Defaults
+from toolkit.profiles.memory import CLIP_SIZE, NUM_VIEWS, lhm_dtype, stage_need
 from toolkit.render.gsplat_kernels import rendering_device
 from toolkit.run.device import VARIABLE, check_device, wanted_device
 from toolkit.run.folder import digest
 from toolkit.weights.sets import choose, fingerprint, label
 from toolkit.weights.table import WEIGHTS
 
-CLIP_SIZE = (832, 480)  # height and width, the portrait of Wan2.1's 480p
-NUM_VIEWS = 21  # as SV3D's clips; with the first view again at the end Wan sees 25 frames
-
 
 def load_full() -> "FullProfile":
     """Find every weight, load none yet; says in one line on stderr what was chosen.
 
     Raises:
-        MissingCapabilityError: no GPU.
+        MissingCapabilityError: no GPU, or one that is too small for a network.
         MissingFileError: a weight is missing; with the command that fetches it.
         InputError: a variable of the environment that says nothing known.
     """
@@ -55,6 +54,7 @@ def load_full() -> "FullProfile":
     chosen = {stage: choose(stage) for stage in ("body", "pose", "coarse", "prior")}
     names = {stage: label(*next(iter(weights.items()))) for stage, weights in chosen.items()}
     every = {name: folder for weights in chosen.values() for name, folder in weights.items()}
+    check_memory(chosen, device)
     print(f"full profile on {device}: {', '.join(names.values())}", file=sys.stderr)
     return FullProfile(every, names, chosen, device)
 
@@ -73,6 +73,33 @@ def find_device() -> str:
         fix="Use --profile embedded (or TOOLKIT_DEVICE=cpu for a dry run with tiny weights).",
     )
     return device
+
+
+def check_memory(chosen: dict[str, dict[str, Path]], device: str) -> None:
+    """Refuse a GPU on which a network would run out of memory minutes later.
+
+    Wan is not judged here: how much it needs depends on the clip, see `prior.wan.memory`.
+
+    Args:
+        chosen: the weights of each stage.
+        device: of the networks.
+
+    Raises:
+        MissingCapabilityError: the GPU has less memory than a stage needs.
+    """
+    if device == "cpu":
+        return
+    has_gb = torch.cuda.get_device_properties(device).total_memory / 1e9
+    for stage in ("pose", "coarse"):
+        need = stage_need(stage, tuple(chosen[stage]))
+        if need.gpu_gb > has_gb:
+            fail(
+                f"GPU memory for {next(iter(chosen[stage]))}",
+                got=f"{has_gb:.1f} GB",
+                wanted=f"{need.gpu_gb:.1f} GB ({need.says})",
+                fix="Choose a smaller LHM with TOOLKIT_LHM, or use --profile embedded.",
+                kind=MissingCapabilityError,
+            )
 
 
 class OneAtATime:
@@ -115,6 +142,7 @@ class FullProfile:
         """
         self.folders, self.net_device = folders, device
         self.lhm, self.wan = (folders[next(iter(chosen[s]))] for s in ("coarse", "prior"))
+        self.lhm_names = tuple(chosen["coarse"])
         self.points = next(name for name in folders if name.startswith("lhm-points"))
         self.body_model = load_body(find_file(folders["smplx"], "SMPLX_NEUTRAL.npz"))
         self.loaded = OneAtATime()
@@ -149,15 +177,21 @@ class FullProfile:
 
     def reconstruction(self) -> Reconstruction:
         """LHM with its points and encoders."""
-        return self.loaded.get(
-            "lhm",
-            lambda: load_folder(
+
+        def load() -> Reconstruction:
+            free_gb = gpu_memory_gb(self.net_device)
+            dtype = lhm_dtype(self.lhm_names, free_gb)
+            if dtype != torch.float32:
+                print(f"LHM runs in bfloat16: {free_gb:.1f} GB are free", file=sys.stderr)
+            return load_folder(
                 self.lhm,
                 points=self.folders[self.points],
                 sapiens=self.folders["sapiens-1b"],
                 device=self.net_device,
-            ),
-        )
+                dtype=dtype,
+            )
+
+        return self.loaded.get("lhm", load)
 
     def num_points(self) -> int:
         """Gaussians of this LHM, as the name of its file of points says: 1_N.ply."""

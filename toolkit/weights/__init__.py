@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "commands": ["fetch_command", "weights_dir"],
         "search": ["Located", "hub_cache", "locate", "require"],
-        "sets": ["SETS", "choose", "fingerprint", "is_stand_in", "label"],
+        "sets": ["SETS", "choose", "fingerprint", "is_stand_in", "label", "pick"],
         "table": ["WEIGHTS"],
         "weight": ["Weight"],
     },

@@ -32,8 +32,31 @@ SETS: dict[str, tuple[tuple[str, ...], ...]] = {
         _lhm("mini", "20k"),
     ),
     "prior": (("wan2.1-t2v-1.3b",), ("wan2.1-t2v-14b",), ("wan2.1-i2v-14b-480p",)),
+    "prompts": (("llama-3.3-70b",), ("qwen2.5-7b",), ("smollm2-1.7b",)),
+    # FLUX.1-dev last, although it is the paper's: its licence forbids to train on its pictures
+    "images": (("flux.1-schnell",), ("flux.2-klein-4b",), ("z-image-turbo",), ("flux.1-dev",)),
 }
 CHOSEN_BY = {"coarse": "TOOLKIT_LHM", "prior": "TOOLKIT_WAN"}  # environment variables
+
+
+def pick(stage: str) -> tuple[str, ...]:
+    """Names of the weights that a stage uses, whether they are here or not: the one rule for it.
+
+    Both a run and the doctor ask here, so that they cannot disagree.
+
+    Args:
+        stage: a key of `SETS`.
+
+    Returns:
+        The set that the stage's environment variable names, else the first complete one, else the
+        one that lacks least.
+
+    Raises:
+        InputError: the stage's environment variable names no set.
+    """
+    sets = _set_from_environment(stage) or SETS[stage]
+    lacking = [sum(not locate(WEIGHTS[name]).complete for name in names) for names in sets]
+    return sets[min(range(len(sets)), key=lambda index: lacking[index])]  # the first of equals
 
 
 def choose(stage: str) -> dict[str, Path]:
@@ -44,13 +67,9 @@ def choose(stage: str) -> dict[str, Path]:
 
     Raises:
         InputError: the stage's environment variable names no set.
-        MissingFileError: no set is complete; the message holds the command for what is lacking in
-            the set that lacks least.
+        MissingFileError: they are not complete; the message holds the command that fetches them.
     """
-    sets = _set_from_environment(stage) or SETS[stage]
-    lacking = [[name for name in names if not locate(WEIGHTS[name]).complete] for names in sets]
-    best = min(range(len(sets)), key=lambda index: len(lacking[index]))  # the first of equals
-    return {name: require(name) for name in sets[best]}
+    return {name: require(name) for name in pick(stage)}
 
 
 def _set_from_environment(stage: str) -> tuple[tuple[str, ...], ...]:

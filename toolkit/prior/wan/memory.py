@@ -96,9 +96,25 @@ def choose_plan(
     fail(
         "GPU memory",
         got=f"{memory_gb:.1f} GB for a clip of {clip}",
-        wanted=f"{max(denoise, vae):.1f} GB or more",
+        wanted=f"{least_gb(transformer, clip, dtype=dtype):.1f} GB or more",
         kind=MissingCapabilityError,
         fix="Use t2v-1.3b, fewer views or smaller pictures.",
+    )
+
+
+def least_gb(
+    transformer: Mapping, clip: tuple[int, int, int], *, dtype: torch.dtype = torch.bfloat16
+) -> float:
+    """GPU memory (10^9 bytes) of the leanest plan; with less, `choose_plan` refuses.
+
+    Args:
+        transformer: its configuration.
+        clip: frames, height and width in pixels.
+        dtype: of the transformer.
+    """
+    return min(
+        max(phase_gb(transformer, clip, where=where, tiled=tiled, dtype=dtype))
+        for where, tiled in LADDER
     )
 
 

@@ -2,12 +2,14 @@
 
 import os
 import platform
-import re
 import shutil
 import tomllib
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
+from toolkit.run.doctor import gpu
 from toolkit.run.doctor.requirements import MISSING, READY
 from toolkit.weights.commands import weights_dir
 from toolkit.weights.search import hub_cache
@@ -19,26 +21,21 @@ def examine_machine() -> dict:
     """Python, processor, memory, GPUs, and the folders of weights with the space left on them."""
     # In a container or under taskset, fewer processors may be ours than the machine has.
     affinity = getattr(os, "sched_getaffinity", None)
+    gpus, build, driver = gpu.cuda_gpus(), gpu.torch_build(), gpu.nvidia_driver()
+    device = os.environ.get("TOOLKIT_DEVICE") or "cuda"
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": len(affinity(0)) if affinity else os.cpu_count(),
         "memory_gb": _memory_gb(),
-        "gpus": cuda_gpus(),
+        "gpus": gpus,
+        "device": device,
+        "torch": build,
+        "driver": driver,
+        "gpu_problem": None if device == "cpu" else gpu.gpu_problem(gpus, build, driver, device),
         "weights_dir": _folder(weights_dir()),
         "hub_cache": _folder(hub_cache()),
     }
-
-
-def cuda_gpus() -> list[dict]:
-    """CUDA devices that torch can use; none if torch is missing or built without CUDA."""
-    try:
-        cuda = import_module("torch").cuda
-        count = cuda.device_count() if cuda.is_available() else 0
-        devices = [cuda.get_device_properties(index) for index in range(count)]
-    except (ImportError, OSError, RuntimeError):
-        return []
-    return [{"name": gpu.name, "memory_gb": round(gpu.total_memory / 1e9, 1)} for gpu in devices]
 
 
 def _memory_gb() -> float | None:
@@ -61,22 +58,23 @@ def _folder(path: Path) -> dict:
 
 def examine_packages() -> list[dict]:
     """Every package that pyproject.toml asks for: its version, and whether the job needs it."""
-    try:
-        requirements = metadata.requires("toolkit") or []
-    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
-        requirements = _requirements_of_checkout()
+    # A checkout may be newer than what pip noted when it was installed.
+    requirements = _requirements_of_checkout() or metadata.requires("toolkit") or []
     rows = []
     for line in requirements:
         requirement, _, extra = line.partition(";")  # 'ftfy>=6.3 ; extra == "full"'
-        name = re.match(r"[\w.-]+", requirement)[0]
-        version = installed_version(name)
+        wanted = Requirement(requirement)
+        version = installed_version(wanted.name)
+        status = READY if version else MISSING
+        if version and not wanted.specifier.contains(version, prereleases=True):
+            status = f"{version} is here, {wanted.specifier} is wanted"
         rows.append(
             {
-                "name": name,
+                "name": wanted.name,
                 "wanted": requirement.strip(),
                 "installed": version,
                 "needed": not extra,
-                "status": READY if version else MISSING,
+                "status": status,
             }
         )
     if version := installed_version("torchvision"):

@@ -1,8 +1,6 @@
-"""What each stage needs in either profile: shipped files, packages, weights, GPU memory."""
+"""What each stage needs in either profile: shipped files, packages, weights, a GPU."""
 
 from dataclasses import dataclass
-
-from toolkit.weights.sets import SETS
 
 READY, MISSING, FALLBACK = "ready", "missing", "falls back to embedded"  # states in the report
 
@@ -11,22 +9,25 @@ READY, MISSING, FALLBACK = "ready", "missing", "falls back to embedded"  # state
 class Requirement:
     """What one stage needs in each profile.
 
+    Which weights it uses is decided by `weights.sets.pick`, and how much memory they need is
+    computed by `profiles.memory`, both by the stage's name.
+
     Attributes:
         name: of the stage.
         embedded: files of `data/models` that the embedded profile reads.
         module: dotted name of the full profile's implementation.
-        weights: alternatives, each a set of keys of `WEIGHTS` that are enough together.
+        also: weights of other stages that this one needs, too.
         packages: that the full implementation imports.
-        gpu_gb: GPU memory (10^9 bytes) that the smallest alternative needs; 0 runs without a GPU.
+        on_gpu: the full implementation wants a GPU.
         falls_back: the full profile may use the embedded implementation of this stage instead.
     """
 
     name: str
     embedded: tuple[str, ...]
     module: str
-    weights: tuple[tuple[str, ...], ...] = ((),)  # one alternative, which needs nothing
+    also: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
-    gpu_gb: float = 0
+    on_gpu: bool = False
     falls_back: bool = False
 
 
@@ -36,47 +37,41 @@ POSE_FILES = (
     "selfie_segmentation.tflite",
     "lift.safetensors",
 )
-CHAT_MODELS = (("llama-3.3-70b",), ("qwen2.5-7b",), ("smollm2-1.7b",))
-IMAGE_MODELS = (("flux.1-dev",), ("flux.1-schnell",), ("flux.2-klein-4b",), ("z-image-turbo",))
+LIBRARIES = ("diffusers", "transformers", "accelerate")
 
-# GPU memory as the authors and diffusers' documentation give it; we have not measured it.
 REQUIREMENTS = (
-    Requirement(
-        "body", ("body.npz", "rest_space.npz", "motions.npz"), "toolkit.body.npz", SETS["body"]
-    ),
+    Requirement("body", ("body.npz", "rest_space.npz", "motions.npz"), "toolkit.body.npz"),
     # Multi-HMR predicts the parameters of SMPL-X, so it needs that body model as well.
-    Requirement(
-        "pose", POSE_FILES, "toolkit.photo.multihmr.model", (("multi-hmr", "smplx"),), gpu_gb=4
-    ),
-    Requirement(
-        "coarse", ("coarse.safetensors",), "toolkit.coarse.lhm.network", SETS["coarse"], gpu_gb=14
-    ),
+    Requirement("pose", POSE_FILES, "toolkit.photo.multihmr.model", also=("smplx",), on_gpu=True),
+    Requirement("coarse", ("coarse.safetensors",), "toolkit.coarse.lhm.network", on_gpu=True),
     Requirement(
         "prior",
         ("turntable.safetensors", "turntable_plain.safetensors"),
         "toolkit.prior.wan.model",
-        SETS["prior"],
-        ("diffusers", "transformers", "accelerate"),
-        gpu_gb=9,
+        packages=LIBRARIES,
+        on_gpu=True,
     ),
     Requirement(
-        "rasteriser", (), "toolkit.render.api", packages=("gsplat",), gpu_gb=2, falls_back=True
+        "rasteriser",
+        (),
+        "toolkit.render.gsplat_kernels",
+        packages=("gsplat",),
+        on_gpu=True,
+        falls_back=True,
     ),
     Requirement(
         "prompts",
         (),
         "toolkit.dataset.prompts_chat",
-        CHAT_MODELS,
-        ("transformers",),
+        packages=("transformers", "accelerate"),
         falls_back=True,
     ),
     Requirement(
         "images",
         (),
         "toolkit.dataset.images_diffusers",
-        IMAGE_MODELS,
-        ("diffusers", "transformers", "accelerate", "sentencepiece"),
-        gpu_gb=13,
+        packages=(*LIBRARIES, "sentencepiece"),
+        on_gpu=True,
         falls_back=True,
     ),
 )

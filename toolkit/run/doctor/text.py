@@ -2,6 +2,11 @@
 
 from toolkit.run.doctor.requirements import FALLBACK, READY
 
+ESTIMATES = (
+    "GB of memory: weights counted in their files (or by the size of the download), activations\n"
+    "measured on tensors without data at full size, 20 % on top; not measured on a GPU."
+)
+
 
 def as_text(report: dict, profile: str | None = None) -> str:
     """Lay the report out for a terminal.
@@ -22,11 +27,22 @@ def as_text(report: dict, profile: str | None = None) -> str:
 
 
 def _machine(machine: dict) -> str:
-    gpus = ", ".join(f"{g['name']} {g['memory_gb']:g} GB" for g in machine["gpus"])
+    gpus = ", ".join(
+        f"{g['name']} {g['memory_gb']:g} GB (compute capability {g['capability']})"
+        for g in machine["gpus"]
+    )
+    build = machine["torch"]
     lines = [
         f"Python {machine['python']}, {machine['cpus']} CPUs, {machine['memory_gb']} GB of "
-        f"memory, GPU: {gpus or 'none that torch can use'}"
+        f"memory, GPU: {gpus or 'none that torch can use'}",
+        f"torch {build['version']} for {f'CUDA {c}' if (c := build['cuda']) else 'CPUs'}, "
+        f"NVIDIA driver {machine['driver'] or 'none'}; the full profile runs on "
+        f"{machine['device']} (TOOLKIT_DEVICE)",
     ]
+    if machine["gpu_problem"]:
+        lines.append(f"no GPU for the full profile: {machine['gpu_problem']}")
+    if machine["device"] == "cpu":
+        lines.append("on a CPU the full profile is for dry runs: real weights take many hours")
     for key, label in (("weights_dir", "weights (TOOLKIT_WEIGHTS)"), ("hub_cache", "hub cache")):
         place = machine[key]
         remark = "" if place["exists"] else ", does not exist yet"
@@ -62,8 +78,23 @@ def _stages(report: dict, profile: str | None) -> str:
             lacking = f": {', '.join(state['missing'])}" if state["missing"] else ""
             status = f"{FALLBACK}, it lacks" if state["status"] == FALLBACK else state["status"]
             lines.append(f"  {stage['name']:<11}{status}{lacking}")
+            lines += [f"    {line}" for line in _how(state)]
         blocks.append("\n".join(lines))
+    if profile != "embedded":
+        blocks.append(ESTIMATES)
     return "\n\n".join(blocks)
+
+
+def _how(state: dict) -> list[str]:
+    """Which weights a stage takes, what they need and how it would run, a line each."""
+    lines = [f"takes {', '.join(state['weights'])}"] if state.get("weights") else []
+    needs = state.get("needs")
+    if needs and needs["gpu_gb"]:
+        main = f"; main memory: {needs['main_gb']:.1f} GB" if needs["main_gb"] else ""
+        lines.append(f"GPU: {needs['gpu_gb']:.1f} GB at least ({needs['says']}){main}")
+    elif needs:
+        lines.append(needs["says"])
+    return lines + [note for note in state.get("notes", []) if note]
 
 
 def _weights(weights: list[dict]) -> str:
