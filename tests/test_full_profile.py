@@ -130,6 +130,7 @@ def test_without_gsplats_kernels_the_cpu_renders_from_the_start(monkeypatch, cap
     kernels = Kernels(False, False, "there is no CUDA toolkit (nvcc)", "Install it.")
     monkeypatch.setattr(gsplat_kernels, "load", lambda: kernels)
     monkeypatch.setattr(full_profile, "find_device", lambda: "cuda:1")
+    monkeypatch.setattr(full_profile, "check_memory", lambda chosen, device: None)
     profile = load_profile("full")
     assert (profile.net_device, profile.device) == ("cuda:1", "cpu")
     assert profile.notes["rasteriser"] == "CPU"
