@@ -51,6 +51,13 @@ class pretend_gpu(TorchDispatchMode):  # noqa: N801  used like a function
         self.patch = pytest.MonkeyPatch()
         for name in ("tensor", "as_tensor"):  # these two write into memory that is not there
             self.patch.setattr(torch, name, in_two_steps(getattr(torch, name)))
+        # autocast knows no "meta"; its numbers are computed on the CPU
+        cast = torch.autocast
+        self.patch.setattr(
+            torch,
+            "autocast",
+            lambda kind, *a, **k: cast("cpu" if kind == DEVICE else kind, *a, **k),
+        )
         torch.__future__.set_overwrite_module_params_on_conversion(True)  # for `module.to`
         return super().__enter__()
 
