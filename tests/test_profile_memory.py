@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import save_file
+from transformers import Qwen3Config, Qwen3Model, T5Config, T5EncoderModel
 
 from toolkit.coarse.lhm.checkpoint import read_tensors
 from toolkit.coarse.lhm.config import RELEASED, LHMConfig
@@ -19,6 +20,7 @@ from toolkit.prior.wan.published import MODELS
 from toolkit.profiles import memory
 from toolkit.weights.counting import count, count_parts, read_shapes
 from toolkit.weights.sets import SETS
+from toolkit.weights.table import WEIGHTS
 
 diffusers = pytest.importorskip("diffusers")
 GB = 1e9
@@ -104,11 +106,47 @@ def test_activations_of_a_picture_are_covered():
 
 
 def test_published_numbers_are_those_of_the_real_classes():
-    flux = on_meta(lambda: diffusers.FluxTransformer2DModel(guidance_embeds=True))
-    assert numbers(flux) == pytest.approx(memory.LARGEST_PART["flux.1-dev"], rel=0.001)
-    z_image = on_meta(diffusers.ZImageTransformer2DModel)
-    assert numbers(z_image) == pytest.approx(memory.LARGEST_PART["z-image-turbo"], rel=0.001)
-    assert set(memory.LARGEST_PART) == {names[0] for names in SETS["images"]}
+    def largest_and_all(transformer, *encoders):
+        sizes = [
+            numbers(on_meta(make)) for make in (transformer, *encoders, diffusers.AutoencoderKL)
+        ]
+        return max(sizes), sum(sizes)
+
+    t5 = T5Config(
+        d_model=4096,
+        d_kv=64,
+        d_ff=10240,
+        num_layers=24,
+        num_heads=64,
+        vocab_size=32128,
+        feed_forward_proj="gated-gelu",
+    )
+    qwen = Qwen3Config(
+        vocab_size=151936,
+        hidden_size=2560,
+        intermediate_size=9728,
+        num_hidden_layers=36,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        head_dim=128,
+    )
+    counted = {
+        "flux.1-dev": largest_and_all(
+            lambda: diffusers.FluxTransformer2DModel(guidance_embeds=True),
+            lambda: T5EncoderModel(t5),
+        ),
+        "z-image-turbo": largest_and_all(
+            diffusers.ZImageTransformer2DModel, lambda: Qwen3Model(qwen)
+        ),
+    }
+    for name, found in counted.items():  # CLIP and the VAE's real size are within the margin
+        assert found == pytest.approx(memory.IMAGE_NUMBERS[name], rel=0.02)
+    assert counted["flux.1-dev"][0] == pytest.approx(
+        memory.IMAGE_NUMBERS["flux.1-dev"][0], rel=1e-3
+    )
+    klein = WEIGHTS["flux.2-klein-4b"].bytes / 2
+    assert klein == pytest.approx(memory.IMAGE_NUMBERS["flux.2-klein-4b"][1], rel=0.02)
+    assert set(memory.IMAGE_NUMBERS) == {names[0] for names in SETS["images"]}
 
 
 def test_the_size_of_a_download_never_promises_too_little():

@@ -37,13 +37,14 @@ LHM_BYTES_PER_POINT = 62_000  # LHM's transformer; its encoders take a tenth and
 # FLUX.1's transformer in bfloat16, one picture of 1280 x 768; its VAE takes 1.5 GB when the
 # transformer has left the GPU again.
 IMAGE_GB = 0.5
-# Numbers in the largest part of each image pipeline: counted in the real classes of diffusers and
-# transformers (FLUX.2 klein: its Qwen3-4B). Used where the weights are not on this machine.
-LARGEST_PART = {
-    "flux.1-dev": 11.90e9,
-    "flux.1-schnell": 11.90e9,
-    "flux.2-klein-4b": 4.02e9,
-    "z-image-turbo": 6.15e9,
+# Numbers in the largest part of each image pipeline, and in all parts: counted in the real classes
+# of diffusers and transformers (FLUX.2 klein: its Qwen3-4B, and its download). Used where the
+# weights are not on this machine; their files mix float32 and 16 bits.
+IMAGE_NUMBERS = {
+    "flux.1-dev": (11.90e9, 16.87e9),
+    "flux.1-schnell": (11.90e9, 16.87e9),
+    "flux.2-klein-4b": (4.02e9, 8.0e9),
+    "z-image-turbo": (6.15e9, 10.3e9),
 }
 RASTERISER_GB = 2.0  # an estimate: 40 000 Gaussians, 21 views of 832 x 480, forward and backward
 LHM_UNUSED = re.compile(rf"(?!encoder\.)(?:{NOT_OURS.pattern})")  # tensors that are never read
@@ -131,8 +132,8 @@ def wan_config(name: str) -> Mapping:
 def image_need(name: str) -> Need:
     """A text-to-image pipeline in bfloat16, of which one part at a time is on the GPU."""
     parts = count_parts(name)
-    largest = max(parts.values()) if parts else LARGEST_PART[name]
-    everything = sum(parts.values()) if parts else count(name)
+    published = IMAGE_NUMBERS[name]
+    largest, everything = (max(parts.values()), sum(parts.values())) if parts else published
     return _network(2 * largest / GB, IMAGE_GB, main_gb=2 * everything / GB)
 
 
