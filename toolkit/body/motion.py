@@ -1,7 +1,6 @@
 """Two standard poses, and motion clips on the 55 joints: recorded ones, and two from formulas."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,12 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toolkit.body.model import JOINT_NAMES
+from toolkit.body.motion_source import COMPUTED, clip_names, motions_path
 from toolkit.body.rotations import matrix_to_axis_angle, rodrigues, rotation_about
 from toolkit.errors import fail
-from toolkit.run.files import model_path
 
 FPS = 30.0
-COMPUTED = ("idle", "stroll")  # made by the functions below, without a file
 
 
 @dataclass(frozen=True)
@@ -69,13 +67,6 @@ def a_pose(arms_down_deg: float = 65.0, legs_apart_deg: float = 2.0) -> Float[Te
     return pose
 
 
-def clip_names() -> tuple[str, ...]:
-    """Names of all clips that `load_clip` knows."""
-    with np.load(_motions_path(), allow_pickle=False) as file:
-        recorded = tuple(k.removesuffix("_poses") for k in file.files if k.endswith("_poses"))
-    return recorded + COMPUTED
-
-
 def load_clip(name: str) -> Motion:
     """Load a clip of 30 frames per second that starts at the origin and moves along +z.
 
@@ -94,15 +85,11 @@ def load_clip(name: str) -> Motion:
             wanted=f"one of {', '.join(clip_names())}",
             fix="Check the spelling.",
         )
-    with np.load(_motions_path(), allow_pickle=False) as file:
+    with np.load(motions_path(), allow_pickle=False) as file:
         poses, transl = (
             torch.from_numpy(file[f"{name}_{k}"].astype(np.float32)) for k in ("poses", "transl")
         )
     return Motion(poses, transl, FPS)
-
-
-def _motions_path() -> Path:
-    return model_path("motions.npz", made_by="python -m tools.bake.motions")
 
 
 def _idle(num_frames: int = 90) -> Motion:

@@ -138,15 +138,18 @@ def _motion(skeleton: _Skeleton, text: str) -> BvhMotion:
     width = len(skeleton.joint_channels)
     if not 0 < num * width < MAX_NUMBERS:
         fail("motion", got=f"{num} frames of {width} channels", wanted="some", fix="Cut the clip.")
-    values = np.array(" ".join(lines[2:]).split(), np.float64)
-    if len(values) % width or len(values) < width:
+    # Line by line: the text of all numbers, cut into words, would take ten times their memory.
+    values = np.concatenate([np.array(line.split(), np.float64) for line in lines[2:] or [""]])
+    if len(values) % width or len(values) < num * width:
         fail(
             "motion",
             got=f"{len(values)} numbers",
             wanted=f"{num} frames of {width} channels",
-            fix="The file is cut off.",
+            fix="The file is cut off, or Frames is wrong.",
         )
-    values = values.reshape(-1, width)[:num]
+    if not np.isfinite(values).all():
+        fail("motion", got="NaN or Inf", wanted="finite numbers", fix="Cut these frames.")
+    values = values[: num * width].reshape(num, width)
     return _assemble(skeleton, values, 1 / seconds)
 
 

@@ -9,17 +9,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toolkit.body.motion import Motion, clip_names, load_clip
+from toolkit.body.motion import Motion, load_clip
 from toolkit.body.motion_bvh import read_bvh
 from toolkit.body.motion_feet import Skeleton, joint_chain, stand_on
 from toolkit.body.motion_json import read_json_motion
 from toolkit.body.motion_npz import from_arrays, read_npz
 from toolkit.body.motion_raw import RawMotion
 from toolkit.body.motion_retarget import retarget
+from toolkit.body.motion_source import check_source
 from toolkit.body.rotations import matrix_to_axis_angle, rodrigues, rotation_about
-from toolkit.errors import InputError, MissingFileError, fail
+from toolkit.errors import fail, reading
+from toolkit.run.npz_file import read_npy
 
-KINDS = ".npz, .npy, .bvh, .json, or a folder of .json files"
 AXES = {
     sign + axis: tuple((-1 if sign else 1) * (axis == other) for other in "xyz")
     for sign in ("", "-")
@@ -65,18 +66,19 @@ def import_motion(
         MissingFileError: neither a file nor a clip.
         InputError: not a motion.
     """
-    path = Path(source)
-    if not path.exists():
-        if str(source) in clip_names():
-            return ImportedMotion(load_clip(str(source)), {"format": "clip", "name": str(source)})
-        raise MissingFileError(
-            f"{source} does not exist. Give a motion file ({KINDS}) or one of our clips: "
-            f"{', '.join(clip_names())}."
-        )
+    path = check_source(source)
+    if isinstance(path, str):
+        return ImportedMotion(load_clip(path), {"format": "clip", "name": path})
     if up is not None and up not in AXES:
         fail("up", got=repr(up), wanted=", ".join(AXES), fix="AMASS has z, most others y.")
-    raw = _read(path, skeleton, hands)
-    return to_our_world(raw, skeleton, fps=fps, up=up)
+    if fps is not None and not 0 < fps <= 1000:
+        fail("fps", got=fps, wanted="more than 0, at most 1000", fix="Leave it out.")
+    with reading(path, wanted="a motion", fix="Get the file again, or export it anew."):
+        raw = _read(path, skeleton, hands)
+        found = to_our_world(raw, skeleton, fps=fps, up=up)
+    if not (found.motion.poses.isfinite().all() and found.motion.transl.isfinite().all()):
+        fail(str(path), got="numbers beyond all bounds", wanted="a person", fix="Check the unit.")
+    return found
 
 
 def _read(path: Path, skeleton: Skeleton, hands: str | os.PathLike | None) -> RawMotion:
@@ -87,21 +89,10 @@ def _read(path: Path, skeleton: Skeleton, hands: str | os.PathLike | None) -> Ra
     if kind == ".npz":
         return read_npz(path, hands)
     if kind == ".npy":
-        try:
-            return from_arrays(str(path), {"poses": np.load(path, allow_pickle=False)})
-        except (OSError, EOFError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            fail(str(path), got=str(error), wanted="an array of numbers", fix="Save it again.")
-    if kind == ".bvh":
-        joints = skeleton.joints.numpy().astype(float)
-        return retarget(str(path), read_bvh(path), joints, skeleton.parents.tolist())
-    fail(
-        str(path),
-        got=f"a file {kind or 'without an ending'}",
-        wanted=KINDS,
-        fix="Pickles (.pkl) are not opened, because they can run code: save them as .npz.",
-    )
+        array = read_npy(path, wanted="an array of numbers", fix="Save it again.")
+        return from_arrays(str(path), {"poses": array})
+    joints = skeleton.joints.numpy().astype(float)
+    return retarget(str(path), read_bvh(path), joints, skeleton.parents.tolist())
 
 
 def to_our_world(

@@ -9,7 +9,8 @@ import numpy as np
 
 from toolkit.body.motion_npz import from_arrays
 from toolkit.body.motion_raw import RawMotion, raw_motion
-from toolkit.errors import fail
+from toolkit.body.motion_source import check_size
+from toolkit.errors import fail, one_line, reading
 
 
 def read_json_motion(path: str | os.PathLike) -> RawMotion:
@@ -57,10 +58,9 @@ def _frame_number(file: Path) -> tuple[int, str]:
 
 
 def _frames(file: Path) -> list[dict]:
-    try:
+    check_size(file)
+    with reading(file, wanted="a frame as JSON", fix="Get the file again."):
         record = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        fail(str(file), got=f"no JSON ({error})", wanted="a frame", fix="Get the file again.")
     frames = record if isinstance(record, list) else [record]
     if not all(isinstance(frame, dict) for frame in frames):
         fail(str(file), got="a list of something else", wanted="frames", fix="See LHM's files.")
@@ -71,10 +71,10 @@ def _stack(path: Path, records: list[dict], key: str) -> np.ndarray:
     """One key of all frames as an array, (T, ...)."""
     try:
         return np.array([record[key] for record in records], np.float32)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         fail(
             f"{path}, {key}",
-            got=f"{type(error).__name__}: {error}",
+            got=one_line(error),
             wanted="the same numbers in every frame",
             fix="Is every frame complete?",
         )

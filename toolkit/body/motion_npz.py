@@ -7,14 +7,14 @@ a pickle may run code.
 """
 
 import os
-import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from toolkit.body.motion_raw import BODY, EYES, HANDS, JAW, RawMotion, raw_motion
 from toolkit.errors import fail
+from toolkit.run.npz_file import PICKLED, check_arrays
+from toolkit.run.npz_file import read_npz as read_arrays
 
 MAX_BYTES = 2 * 2**30  # unpacked; an hour of SMPL-X at 120 Hz has 0.3 GB
 ROOT = ("root_orient", "global_orient", "root_pose")
@@ -43,27 +43,9 @@ def read_npz(path: str | os.PathLike, hands: str | os.PathLike | None = None) ->
     Raises:
         InputError: a damaged or huge file, or none of the known keys.
     """
-    name = str(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_BYTES:
-            fail(name, got=f"{size / 2**30:.0f} GB unpacked", wanted="2 GB", fix="Cut the clip.")
-        with np.load(path, allow_pickle=False) as file:
-            return from_arrays(name, _plain_arrays(file), hands)
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        fail(name, got=f"{type(error).__name__}: {error}", wanted="an npz file", fix="Get it anew.")
-
-
-def _plain_arrays(file: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All arrays that are plain; pickled ones become an array of text that says so."""
-    arrays = {}
-    for key in file:
-        try:
-            arrays[key] = file[key]
-        except ValueError:  # numpy refuses pickles so; any key may be one that we do not need
-            arrays[key] = np.array("pickled")
-    return arrays
+    fix = "Get the file again, or cut the clip."
+    arrays = read_arrays(path, wanted="an npz file", fix=fix, max_bytes=MAX_BYTES)
+    return from_arrays(str(path), arrays, hands)
 
 
 def from_arrays(
@@ -84,11 +66,10 @@ def from_arrays(
     poses = _from_row(name, whole) if whole is not None else _from_parts(name, arrays, notes, hands)
     transl = _first(arrays, TRANSL)
     if transl is not None:
-        transl = _numbers(name, "translations", transl).reshape(-1, 3)
-        scaling = _first(arrays, ("smpl_scaling",))  # AIST++: its body is as large as its unit
-        transl = transl if scaling is None else transl / float(np.ravel(scaling)[0])
-    fps = _first(arrays, FPS)
-    fps = None if fps is None or fps.dtype.kind not in "fiu" else float(np.ravel(fps)[0])
+        transl = _rows_of_three(name, "translations", transl)
+        # AIST++: its body is as large as its unit
+        transl = transl / (_number(name, arrays, ("smpl_scaling",)) or 1.0)
+    fps = _number(name, arrays, FPS)
     up = "y" if "smpl_poses" in arrays or np.ndim(whole) == 3 else "z"
     return raw_motion(name, poses, transl, fps, up=up, notes=notes)
 
@@ -108,17 +89,40 @@ def _numbers(name: str, what: str, array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32)
 
 
+def _rows_of_three(name: str, what: str, array: np.ndarray) -> np.ndarray:
+    """(T,3), also from (1,T,3) and from one row of all numbers."""
+    array = _numbers(name, what, array)
+    if array.size % 3 or (array.ndim > 1 and array.shape[-1] != 3):
+        fail(
+            name,
+            got=f"{what} of shape {array.shape}",
+            wanted="three numbers per frame",
+            fix="Rotations are axis-angle vectors here; convert matrices and quaternions.",
+        )
+    return array.reshape(-1, 3)
+
+
+def _number(name: str, arrays: Mapping[str, np.ndarray], keys: tuple[str, ...]) -> float | None:
+    """The one number under the first of these keys; None if there is none, or some text."""
+    array = _first(arrays, keys)
+    if array is None or array.dtype.kind not in "fiu" or array.size == 0:
+        return None
+    return float(array.reshape(-1)[0])
+
+
 def _about(arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
     """Gender, number of betas and whether hands are relative to a flat hand, as far as known."""
     about = {}
     if "gender" in arrays:
         gender = np.asarray(arrays["gender"]).reshape(-1)
-        gender = gender[0] if gender.size else "unknown"
-        about["gender"] = gender.decode() if isinstance(gender, bytes) else str(gender)
+        gender = gender[0] if gender.size and str(gender[0]) != PICKLED else "unknown"
+        gender = gender.decode(errors="replace") if isinstance(gender, bytes) else str(gender)
+        about["gender"] = gender[:20] if gender.isprintable() else "unknown"
     if "betas" in arrays and np.asarray(arrays["betas"]).dtype.kind == "f":
-        about["num_betas"] = int(np.asarray(arrays["betas"]).shape[-1])
-    if "flat_hand_mean" in arrays:
-        about["flat_hand"] = bool(np.ravel(arrays["flat_hand_mean"])[0])
+        about["num_betas"] = int(np.atleast_1d(arrays["betas"]).shape[-1])
+    flat = np.ravel(arrays.get("flat_hand_mean", ()))
+    if flat.size and flat.dtype.kind in "biu":
+        about["flat_hand"] = bool(flat[0])
     return about
 
 
@@ -156,7 +160,7 @@ def _from_parts(
             wanted="poses, or root_orient and pose_body",
             fix="Is it a motion? A body model or a scan has no poses.",
         )
-    root = _numbers(name, "root", root).reshape(-1, 3)
+    root = _rows_of_three(name, "the root's rotations", root)
     poses = np.zeros((len(root), 55, 3), np.float32)
     poses[:, 0] = root
     for part, (keys, where) in PARTS.items():
@@ -185,10 +189,15 @@ def _decode_hands(
     if hands is None:
         notes["hands"] = "PCA coefficients, left flat: their basis is in a licensed SMPL-X file"
         return np.zeros((len(values), 45 * len(sides)), np.float32)
-    with np.load(Path(hands), allow_pickle=False) as file:
-        decoded = [
-            half @ file[f"hands_components{side}"][: half.shape[1]] + file[f"hands_mean{side}"]
-            for side, half in zip(sides, np.split(values, len(sides), axis=1), strict=True)
-        ]
-    notes["hands"] = f"{values.shape[1] // len(sides)} PCA coefficients, decoded"
+    num, fix = values.shape[1] // len(sides), "Give a licensed SMPLX_NEUTRAL.npz."
+    parts = [f"hands_{kind}{side}" for side in sides for kind in ("components", "mean")]
+    basis = read_arrays(hands, parts, wanted="an SMPL-X file with a basis of hands", fix=fix)
+    check_arrays(hands, basis, {p: ("K", 45)[-1 - ("comp" in p) :] for p in parts}, fix=fix)
+    if values.shape[1] % len(sides):
+        fail(part, got=f"{values.shape[1]} numbers", wanted="as many for each", fix="Check them.")
+    decoded = [
+        half @ basis[f"hands_components{side}"][:num] + basis[f"hands_mean{side}"]
+        for side, half in zip(sides, np.split(values, len(sides), axis=1), strict=True)
+    ]
+    notes["hands"] = f"{num} PCA coefficients, decoded"
     return np.concatenate(decoded, axis=1).astype(np.float32)

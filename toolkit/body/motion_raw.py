@@ -14,6 +14,7 @@ from toolkit.errors import fail
 BODY = slice(0, 22)  # pelvis and 21 joints of the body: the same in SMPL, SMPL-H and SMPL-X
 JAW, EYES, HANDS = 22, slice(23, 25), slice(25, 55)
 DEFAULT_FPS = 30.0  # for files that do not say
+MAX_ANGLE, MAX_PLACE = 100.0, 1e8  # radians; 100 km in millimetres
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,14 @@ def raw_motion(
             wanted="finite numbers",
             fix="Cut these frames, or fill them.",
         )
+    for what, array, limit in (("an angle", poses, MAX_ANGLE), ("a place", transl, MAX_PLACE)):
+        if (largest := float(np.abs(array).max())) > limit:
+            fail(
+                name,
+                got=f"{what} of {largest:.4g}",
+                wanted=f"at most {limit:.0f}",
+                fix="Angles are in radians here, places in metres, centimetres or millimetres.",
+            )
     if fps is None:
         fps, notes["frame rate"] = DEFAULT_FPS, "not in the file, taken as 30"
     if not np.isfinite(fps) or not 0 < fps <= 1000:

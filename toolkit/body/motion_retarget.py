@@ -55,7 +55,7 @@ def retarget(
             fix="Rename the joints, e.g. Hips, LeftUpLeg, LeftLeg, LeftFoot.",
         )
     rest = _rest_places(bvh)
-    axes = _our_axes(rest, mapping)
+    axes = _our_axes(name, rest, mapping)
     turns, places = bvh.world()
     turns = axes @ turns @ axes.T  # (T,J,3,3) in our axes
     rest, places = rest @ axes.T, places @ axes.T
@@ -77,16 +77,16 @@ def _rest_places(bvh: BvhMotion) -> np.ndarray:
     return places
 
 
-def _our_axes(rest: np.ndarray, mapping: dict[int, int]) -> Float[np.ndarray, "3 3"]:
+def _our_axes(name: str, rest: np.ndarray, mapping: dict[int, int]) -> Float[np.ndarray, "3 3"]:
     """The rotation from the file's axes to ours: up from the legs, left from the hips."""
     at = lambda joint: rest[mapping[INDEX[joint]]]  # noqa: E731
     up = at("left_hip") + at("right_hip") - at("left_ankle") - at("right_ankle")
     left = at("left_hip") - at("right_hip")
     if np.linalg.norm(np.cross(up, left)) < 1e-6 * max(1.0, np.linalg.norm(up)) ** 2:
-        fail("BVH skeleton", got="legs without length", wanted="a person", fix="Check OFFSET.")
+        fail(name, got="legs without length", wanted="a person", fix="Check OFFSET.")
     up, left = (_nearest_axis(v) for v in (up, left))
     if np.dot(up, left):
-        fail("BVH skeleton", got="hips above legs", wanted="a standing person", fix="Check OFFSET.")
+        fail(name, got="hips above legs", wanted="a standing person", fix="Check OFFSET.")
     return np.stack([left, up, np.cross(left, up)])  # rows: our x, y and z in the file's axes
 
 
