@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import pytest
 
 from toolkit.cli import main
+from toolkit.dataset import text_command
 from toolkit.errors import InputError, MissingFileError
 from toolkit.render import gsplat_kernels
 from toolkit.render.gsplat_kernels import Kernels
@@ -212,6 +213,41 @@ def test_version_of_the_driver(monkeypatch, tmp_path, text, version):
     (tmp_path / "version").write_text(text)
     monkeypatch.setattr(gpu, "KERNEL_MODULE", tmp_path / "version")
     assert gpu.nvidia_driver() == version
+
+
+@pytest.mark.parametrize(
+    "answer, version",
+    [("echo 535.54.03; echo 535.54.03", "535.54.03"), ("echo failed; exit 9", None)],
+)
+def test_version_of_the_driver_where_linux_does_not_list_it(monkeypatch, tmp_path, answer, version):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{answer}\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(gpu, "KERNEL_MODULE", tmp_path / "nothing")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpu.nvidia_driver() == version
+    tool.unlink()
+    assert gpu.nvidia_driver() is None
+
+
+def test_text2avatar_takes_the_models_that_the_doctor_judges(empty, with_gpu, monkeypatch):
+    """It took Llama and FLUX by name, where the doctor called whatever was there ready."""
+    fill(empty, "qwen2.5-7b", "flux.2-klein-4b")
+    with_gpu({})
+    report, taken = examine(), []
+
+    class Seen(Exception):
+        pass
+
+    def load_models(chat, images):
+        taken.extend([chat, images])
+        raise Seen
+
+    monkeypatch.setattr(text_command, "load_models", load_models)
+    with pytest.raises(Seen):
+        text_command.text2avatar("a woman in a green hoodie", empty / "out", profile="full")
+    judged = [stage(report, name)["full"]["weights"] for name in ("prompts", "images")]
+    assert judged == [["qwen2.5-7b"], ["flux.2-klein-4b"]] == [[name] for name in taken]
 
 
 def test_a_version_out_of_bounds_is_no_ready_package(empty, with_gpu, all_packages, monkeypatch):
