@@ -72,7 +72,7 @@ from toolkit.evaluate import fit_similarity
 from toolkit.people import photo_of, render_person, sample_person
 from toolkit.photo import detect, fit_body
 from toolkit.profiles import find_device
-from toolkit.render import render
+from toolkit.render import render, rendering_device
 
 # %%
 assert joint in JOINT_NAMES, f"joint: {joint!r}, wanted one of {', '.join(JOINT_NAMES)}"
@@ -82,7 +82,7 @@ assert num_steps >= 3, f"num_steps: {num_steps}, wanted 3 or more"
 
 # %%
 num_people, num_steps = (2, 3) if fast else (num_people, num_steps)
-device = find_device() if profile == "full" else "cpu"
+device = rendering_device(find_device()) if profile == "full" else "cpu"
 out, body = Path(out_dir), load_body()
 anchors, model = sample_anchors(body, num=20_000), load_coarse()
 

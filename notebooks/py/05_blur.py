@@ -67,7 +67,7 @@ from toolkit.coarse import load_coarse, predict
 from toolkit.people import photo_of, redraw_noise, render_person, sample_alternatives, sample_person
 from toolkit.prior.orbit import COVERED_M
 from toolkit.profiles import find_device
-from toolkit.render import render
+from toolkit.render import render, rendering_device
 
 # %%
 assert num_people >= 2 and num_twins >= 2, "num_people and num_twins: wanted 2 or more"
@@ -76,7 +76,7 @@ assert sigma_px >= 0 and noise >= 0, "sigma_px and noise: wanted 0 or more"
 
 # %%
 num_people, num_twins, num_views = (2, 2, 4) if fast else (num_people, num_twins, num_views)
-device = find_device() if profile == "full" else "cpu"
+device = rendering_device(find_device()) if profile == "full" else "cpu"
 
 # %%
 out, body = Path(out_dir), load_body()
