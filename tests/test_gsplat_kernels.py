@@ -122,6 +122,19 @@ def test_tensors_on_a_gpu_without_kernels_are_refused_in_words(workshop, monkeyp
         call(OnGpu(), None, None, None, None, cameras.viewmats, cameras.Ks, 16, 16)
 
 
+@pytest.mark.parametrize("variable", [None, "TORCH_EXTENSIONS_DIR"])
+def test_an_earlier_binary_is_looked_for_where_torch_keeps_it(monkeypatch, tmp_path, variable):
+    from torch.utils.cpp_extension import _get_build_directory
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("TORCH_EXTENSIONS_DIR", raising=False)
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "own"))
+    folder = _get_build_directory("gsplat_cuda", False)
+    assert str(gsplat_kernels.compiled_before().parent) == folder
+
+
 def test_this_machine_is_examined_without_compiling():
     found = gsplat_kernels.examine()
     if torch.version.cuda is None:
