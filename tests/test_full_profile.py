@@ -15,6 +15,7 @@ from toolkit.gaussians import Gaussians
 from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.prior import Prior
 from toolkit.prior.sdedit import SDEditConfig
+from toolkit.prior.wan.published import MODELS
 from toolkit.profiles import full as full_profile
 from toolkit.profiles.base import PipelineConfig
 from toolkit.profiles.choose import load_profile
@@ -123,6 +124,20 @@ def test_the_report_says_how_wan_was_sampled_and_what_rendered(out, run):
     settings = "shift 3, guidance 5 (scheduler_config.json; not a published size of Wan2.1)"
     assert summary["video_prior_settings"] == settings and summary["rasteriser"] == "CPU"
     assert settings in next(line for line in run[1].splitlines() if line.startswith("Wan2.1:"))
+
+
+def test_a_clip_too_large_for_the_gpu_is_refused_before_anything_runs(monkeypatch):
+    published = MODELS["t2v-14b"].transformer
+    profile = load_profile("full")
+    monkeypatch.setattr(full_profile, "wan_config", lambda name: published)
+    config = PipelineConfig(profile="full", num_views=121, clip_size=(1280, 720))
+    assert config.resolved(profile).num_views == 121  # on a CPU nothing is planned
+    profile.net_device = "cuda"
+    monkeypatch.setattr(full_profile, "card_gb", lambda device: 24.0)
+    assert PipelineConfig(profile="full").resolved(profile).clip_size == full_profile.CLIP_SIZE
+    monkeypatch.setattr(full_profile, "card_gb", lambda device: 8.0)
+    with pytest.raises(MissingCapabilityError, match="8.0 GB for a clip of"):
+        config.resolved(profile)
 
 
 def test_without_gsplats_kernels_the_cpu_renders_from_the_start(monkeypatch, capsys):

@@ -54,7 +54,8 @@ class Profile(Protocol):
         device: of rendering and refit; the pictures of the report are always drawn on the CPU.
         fingerprint: changes when the weights change, so that a resumed run does not mix them.
 
-    A profile may also have `notes`, a dict of further lines for the report.
+    A profile may also have `notes`, a dict of further lines for the report, and `check_clip(frames,
+    height, width)`, which refuses a clip before anything is computed.
     """
 
     name: str
@@ -136,6 +137,7 @@ class PipelineConfig:
 
         Raises:
             InputError: a number of Gaussians that the profile's coarse model does not have.
+            MissingCapabilityError: a clip that is too large for the GPU.
         """
         # A released LHM comes with its own query points, so their number is fixed
         defaults = profile.defaults
@@ -147,7 +149,7 @@ class PipelineConfig:
                 fix="Leave the number out.",
             )
         open_settings = ("num_views", "clip_size", "num_gaussians", "edit")
-        return replace(
+        settled = replace(
             self,
             **{
                 name: getattr(defaults, name)
@@ -155,6 +157,9 @@ class PipelineConfig:
                 if getattr(self, name) is None
             },
         )
+        if check := getattr(profile, "check_clip", None):
+            check(settled.num_views, *settled.clip_size)
+        return settled
 
 
 def _check_kind(name: str, value: object, kind: type) -> None:

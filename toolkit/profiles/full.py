@@ -31,10 +31,10 @@ from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.wan.config import OPERATING_POINT, WanConfig
 from toolkit.prior.wan.files import check_wan
 from toolkit.prior.wan.grid import LatentGrid
-from toolkit.prior.wan.memory import gpu_memory_gb
+from toolkit.prior.wan.memory import choose_plan, gpu_memory_gb
 from toolkit.prior.wan.model import WanPrior
 from toolkit.profiles.base import Defaults
-from toolkit.profiles.memory import CLIP_SIZE, NUM_VIEWS, lhm_dtype, stage_need
+from toolkit.profiles.memory import CLIP_SIZE, NUM_VIEWS, lhm_dtype, stage_need, wan_config
 from toolkit.render.gsplat_kernels import rendering_device
 from toolkit.run.device import VARIABLE, check_device, wanted_device
 from toolkit.run.folder import digest
@@ -78,7 +78,7 @@ def find_device() -> str:
 def check_memory(chosen: dict[str, dict[str, Path]], device: str) -> None:
     """Refuse a GPU on which a network would run out of memory minutes later.
 
-    Wan is not judged here: how much it needs depends on the clip, see `prior.wan.memory`.
+    Wan is judged by `FullProfile.check_clip`: how much it needs depends on the clip.
 
     Args:
         chosen: the weights of each stage.
@@ -89,7 +89,7 @@ def check_memory(chosen: dict[str, dict[str, Path]], device: str) -> None:
     """
     if device == "cpu":
         return
-    has_gb = torch.cuda.get_device_properties(device).total_memory / 1e9
+    has_gb = card_gb(device)
     for stage in ("pose", "coarse"):
         need = stage_need(stage, tuple(chosen[stage]))
         if need.gpu_gb > has_gb:
@@ -100,6 +100,11 @@ def check_memory(chosen: dict[str, dict[str, Path]], device: str) -> None:
                 fix="Choose a smaller LHM with TOOLKIT_LHM, or use --profile embedded.",
                 kind=MissingCapabilityError,
             )
+
+
+def card_gb(device: str) -> float:
+    """All memory of a GPU, 10^9 bytes."""
+    return torch.cuda.get_device_properties(device).total_memory / 1e9
 
 
 class OneAtATime:
@@ -142,7 +147,7 @@ class FullProfile:
         """
         self.folders, self.net_device = folders, device
         self.lhm, self.wan = (folders[next(iter(chosen[s]))] for s in ("coarse", "prior"))
-        self.lhm_names = tuple(chosen["coarse"])
+        self.lhm_names, self.wan_name = tuple(chosen["coarse"]), next(iter(chosen["prior"]))
         self.points = next(name for name in folders if name.startswith("lhm-points"))
         self.body_model = load_body(find_file(folders["smplx"], "SMPLX_NEUTRAL.npz"))
         self.loaded = OneAtATime()
@@ -213,6 +218,16 @@ class FullProfile:
         """LHM's Gaussians on our rig."""
         image, mask = torch.from_numpy(photo.rgb), torch.as_tensor(body.mask)
         return predict(self.reconstruction(), image, mask, body, self.body_model, anchors)
+
+    def check_clip(self, frames: int, height: int, width: int) -> None:
+        """Refuse a clip for which the GPU is too small, before the other networks have run.
+
+        Raises:
+            MissingCapabilityError: not even Wan's leanest plan fits.
+        """
+        if self.net_device != "cpu":
+            clip = LatentGrid(frames, height, width, close_loop=True).padded
+            choose_plan(card_gb(self.net_device), wan_config(self.wan_name), clip)
 
     def load_prior(self, frames: int, height: int, width: int) -> WanPrior:
         """Wan2.1, spread over the GPU's memory for such a clip."""
