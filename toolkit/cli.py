@@ -10,8 +10,20 @@ import typer
 
 from toolkit.dataset import commands
 from toolkit.dataset.text_command import text2avatar
-from toolkit.errors import ToolkitError, fail
+from toolkit.errors import MissingFileError, ToolkitError, fail, printable
 from toolkit.export.commands import animate, export
+from toolkit.profiles.lhm_points import lhm_points
+from toolkit.run.options import (
+    PROFILES,
+    REFINERS,
+    check_choice,
+    check_num_gaussians,
+    check_number,
+    check_out_folder,
+    check_seed,
+    check_views,
+    parse_size,
+)
 
 if TYPE_CHECKING:
     from toolkit.refine.refit import FitConfig
@@ -37,7 +49,7 @@ def _root() -> None:
 
 @app.command()
 def avatar(  # noqa: PLR0913 - one argument per option
-    photo: Annotated[Path, typer.Argument(help="a PNG, JPEG or WebP of a person")],
+    photo: Annotated[Path, typer.Argument(help="a PNG, JPEG, HEIC or WebP of a person")],
     out: Annotated[Path, typer.Option(help="folder for the results")],
     profile: Annotated[str, typer.Option(help="embedded (CPU) or full (GPU)")] = "embedded",
     seed: Annotated[int, typer.Option(help="same seed, same files")] = 0,
@@ -64,6 +76,23 @@ def avatar(  # noqa: PLR0913 - one argument per option
 
     An option that is left out takes the profile's default.
     """
+    check_choice("profile", profile, PROFILES)
+    check_choice("refiner", refiner, REFINERS)
+    check_seed(seed)
+    check_views(views)
+    check_num_gaussians(gaussians)
+    clip_size = parse_size(size)
+    for name, value, low, high in (
+        ("strength", strength, 0, 1),
+        ("steps", steps, 1, 1000),
+        ("fit-steps", fit_steps, 0, 100_000),
+        ("person", person, 1, 1000),
+    ):
+        check_number(name, value, low, high)
+    check_out_folder(out)
+    for note in _look_at(photo):
+        typer.echo(f"note: {note}")
+
     from toolkit.photo.detection.choice import Choice
     from toolkit.pipeline import build_avatar
     from toolkit.profiles.base import PipelineConfig
@@ -73,7 +102,7 @@ def avatar(  # noqa: PLR0913 - one argument per option
         profile=profile,
         seed=seed,
         num_views=views,
-        clip_size=_parse_size(size),
+        clip_size=clip_size,
         num_gaussians=gaussians,
         fit=_fit_config(fit_steps),
         person=Choice.parse(person, box),
@@ -96,14 +125,11 @@ def _fit_config(steps: int | None) -> "FitConfig":
     return FitConfig() if steps is None else FitConfig(steps=steps)
 
 
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    try:
-        height, width = (int(side) for side in text.lower().split("x"))
-    except ValueError:
-        fail("size", got=repr(text), wanted="HEIGHTxWIDTH in pixels", fix="Try 192x96.")
-    return height, width
+def _look_at(photo: Path) -> tuple[str, ...]:
+    """Read the photo once before any model is loaded: most mistakes are in it."""
+    from toolkit.photo.load import read_photo
+
+    return read_photo(photo).notes
 
 
 @app.command()
@@ -139,6 +165,15 @@ def evaluate(  # noqa: PLR0913 - one argument per option
     poses: Annotated[bool, typer.Option(help="score eight novel poses, too")] = True,
 ) -> None:
     """Score coarse, refined and controls on people whose 3D truth is known."""
+    check_choice("split", split, ("val", "test"))
+    for name, value in (("num", num), ("workers", workers)):
+        check_number(name, value, 1, 1_000_000)
+    check_seed(seed)
+    check_number("fit-steps", fit_steps, 0, 100_000)
+    check_out_folder(out)
+    if people is not None and not people.is_dir():
+        raise MissingFileError(f"{people} does not exist. Give a folder with person_* inside.")
+
     from toolkit.evaluate.run import CLIPS, VARIANTS, EvaluateConfig
     from toolkit.evaluate.run import evaluate as run
     from toolkit.evaluate.score_config import ScoreConfig
@@ -161,6 +196,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option
 
 app.command()(commands.synthesize)
 app.command()(text2avatar)
+app.command()(lhm_points)
 app.add_typer(commands.dataset, name="dataset")
 
 
@@ -169,7 +205,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return app(args=argv, standalone_mode=False) or 0
     except ToolkitError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except typer.Exit as stop:
         return stop.exit_code
@@ -178,6 +214,6 @@ def main(argv: list[str] | None = None) -> int:
             if message := error.format_message().rstrip("."):  # none after the help of no command
                 context = getattr(error, "ctx", None)
                 command = context.command_path if context else "python -m toolkit"
-                print(f"error: {message}. See: {command} --help", file=sys.stderr)
+                print(f"error: {printable(message)}. See: {command} --help", file=sys.stderr)
             return 2
         raise

@@ -10,9 +10,10 @@ LHM_BUCKET = "https://virutalbuy-public.oss-cn-hangzhou.aliyuncs.com/share/aigc3
 LHM_LICENCE = "CC BY-NC 4.0 (model card)"
 LHM_NOTE = "Non-commercial: weights CC BY-NC, and they contain SMPL-X (MPI, non-commercial)."
 POINTS_NOTE = (
-    "Anchors that the checkpoint lacks. In 2026 the bucket refused access (403) for a time; "
-    "we know no mirror of these files."
+    "Anchors that the checkpoint lacks. In 2026 the bucket refused access (403) for months; we "
+    "know no mirror. Then the command draws stand-ins from the checkpoint, and reports say so."
 )
+DRAW_POINTS = " || python -m toolkit lhm-points {folder}/"  # after LHM itself has been fetched
 # The large files of a folder in diffusers' layout.
 PIPELINE = (
     "model_index.json",
@@ -79,7 +80,9 @@ AVATAR_WEIGHTS = (
         None,
         LHM_LICENCE,
         note="For LHM-MINI. " + POINTS_NOTE,
-        recipe="curl --create-dirs -fL {source} -o {folder}/1_20000.ply",
+        recipe="curl --create-dirs -fL {source} -o {folder}/1_20000.ply"
+        + DRAW_POINTS
+        + "1_20000.ply",
     ),
     Weight(
         "lhm-points-40k",
@@ -91,7 +94,9 @@ AVATAR_WEIGHTS = (
         note="For the 500M and 1B models; one small file of a "
         "large archive, of which LHM's voxel grid is not needed. " + POINTS_NOTE,
         recipe="mkdir -p {folder} && curl -fL {source} | "
-        "tar -x -C {folder} --wildcards '*/1_40000.ply'",
+        "tar -x -C {folder} --wildcards --occurrence=1 '*/1_40000.ply'"  # 1: then it stops reading
+        + DRAW_POINTS
+        + "1_40000.ply",
     ),
     Weight(
         "sapiens-1b",

@@ -3,7 +3,7 @@
 config.json, model.safetensors --load_network-------> LHM (without image encoders)
 model.safetensors --encoders.load_head_encoder------> HeadEncoder
 sapiens* ---------encoders.load_body_encoder--------> BodyEncoder
-1_N.ply ----------read_points-----------------------> query points
+1_N.ply ----------points.read_points----------------> query points
 """
 
 import json
@@ -13,10 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from plyfile import PlyData
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -29,6 +27,7 @@ from toolkit.coarse.lhm.encoders import (
     read_sapiens,
 )
 from toolkit.coarse.lhm.network import LHM
+from toolkit.coarse.lhm.points import are_computed, read_points
 from toolkit.errors import MissingFileError, fail
 
 SMALL_POINTS, SMALL_SOURCE_PX, SOURCE_PX = 20_000, 512, 1024  # MINI was trained on 512 px
@@ -48,6 +47,7 @@ class Reconstruction:
     Attributes:
         points: query points on the zero-pose template, metres; body before head.
         source_px: width at which the person is framed.
+        points_computed: the points stand in for the release's, see `points`.
         fingerprint: of the files, so that a resumed run does not mix two checkpoints.
     """
 
@@ -56,6 +56,7 @@ class Reconstruction:
     head_encoder: HeadEncoder
     points: Float[Tensor, "N 3"]
     source_px: int
+    points_computed: bool
     fingerprint: str
 
 
@@ -109,6 +110,7 @@ def load_folder(
         load_head_encoder(state, device=device, dtype=dtype),
         read_points(ply),
         int(config.get("source_image_res", default_px)),
+        are_computed(ply),
         f"{sizes} {config_path.read_text()}",
     )
 
@@ -155,27 +157,6 @@ def _read_json(path: Path) -> dict:
     except ValueError as error:
         fail(path, got=f"{error}", wanted="JSON", fix="Get the file again.")
     return config if isinstance(config, dict) else {}
-
-
-def read_points(path: str | os.PathLike) -> Float[Tensor, "N 3"]:
-    """Vertices of a PLY, metres, in the file's order, which the network relies on.
-
-    Raises:
-        InputError: not a PLY of finite points.
-    """
-    try:
-        vertex = PlyData.read(os.fspath(path))["vertex"]
-        points = np.stack([np.asarray(vertex[axis], np.float32) for axis in "xyz"], axis=1)
-        if not len(points) or not np.isfinite(points).all():
-            raise ValueError(f"{len(points)} points, NaN or none")
-    except Exception as error:  # noqa: BLE001  plyfile raises many kinds
-        fail(
-            path,
-            got=f"{type(error).__name__}: {error}",
-            wanted="a PLY of points",
-            fix="Take 1_N.ply from the prior files of the release.",
-        )
-    return torch.from_numpy(points)
 
 
 def load_network(

@@ -103,7 +103,7 @@ def forward(
         body_tokens: of `encoders.BodyEncoder`, with or without a batch axis of one.
         head_tokens: of `encoders.HeadEncoder`; padded with zeros to the body tokens' width.
         dense_points: points of the zero-pose template, body before head, metres; they come with
-            the checkpoint as a PLY, see `checkpoint.read_points`.
+            the checkpoint as a PLY, see `points.read_points`.
 
     Raises:
         InputError: shapes that do not fit the checkpoint, or NaN.

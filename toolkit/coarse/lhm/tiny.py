@@ -9,16 +9,17 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
+from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
-from toolkit.body.anchors import Anchors, sample_anchors
+from toolkit.body.anchors import HEAD_JOINTS, Anchors, sample_anchors
 from toolkit.body.model import JOINT_NAMES, BodyModel
 from toolkit.coarse.lhm.config import LHMConfig
 from toolkit.coarse.lhm.encoders import RESIZE, BodyEncoder, HeadEncoder
 from toolkit.coarse.lhm.network import LHM, forward
+from toolkit.coarse.lhm.points import LAYER, save_points
 from toolkit.photo.vit import VitConfig
 from toolkit.run.files import atomic_path
 
@@ -83,9 +84,10 @@ def write_tiny(
         _carry_body(model, body, anchors)
         _spread_colors(model, anchors.points)
     state = {**model.state_dict(), **{f"encoder.{k}": v for k, v in head.state_dict().items()}}
+    state[f"{LAYER}faces_tensor"] = body.faces.long()
     _save(folder / "model.safetensors", state)
     _save(folder / "sapiens_tiny.safetensors", _sapiens_names(sapiens.state_dict()))
-    _save_points(folder / f"1_{num_points}.ply", anchors.points)
+    save_points(folder / f"1_{num_points}.ply", anchors.points)
     with atomic_path(folder / "config.json") as tmp:
         tmp.write_text(json.dumps(released_names(config), indent=1) + "\n")
     return folder
@@ -145,13 +147,20 @@ def _spread_colors(model: LHM, points: Tensor) -> None:
 
 
 def _carry_body(model: LHM, body: BodyModel, anchors: Anchors) -> None:
-    """Fill the buffers that a release carries from SMPL-X with this body instead."""
+    """Fill the buffers that a release carries from SMPL-X with this body instead.
+
+    As in a release, what skinning and shape know of a point is copied from its nearest vertex.
+    """
     skin, layer = model.skin, model.skin.smplx_layer
     upper = torch.tensor([any(part in name for part in ARMS_AND_UP) for name in JOINT_NAMES])
+    on_skin = body.faces.unique()  # our body has vertices of clothes, too
+    nearest = on_skin[cKDTree(body.v_template[on_skin].numpy()).query(anchors.points.numpy())[1]]
+    weights = body.lbs_weights[nearest]
     for target, source in (
-        (skin.skinning_weight, anchors.lbs_weights),
-        (skin.shape_dirs, anchors.shapedirs[..., :BETAS]),
-        (skin.is_upper_body, anchors.lbs_weights[:, upper].sum(1) > 0.5),
+        (skin.skinning_weight, weights),
+        (skin.shape_dirs, body.shapedirs[nearest, :, :BETAS]),
+        (skin.is_upper_body, weights[:, upper].sum(1) > 0.5),
+        (skin.is_face, weights[:, HEAD_JOINTS].sum(1) > 0.5),
         (layer.v_template, body.v_template),
         (layer.shapedirs, body.shapedirs[..., :BETAS]),
         (layer.J_regressor, body.J_regressor),
@@ -183,13 +192,3 @@ def _sapiens_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def _save(path: Path, state: dict[str, Tensor]) -> None:
     with atomic_path(path) as tmp:
         save_file({k: v.contiguous() for k, v in state.items()}, str(tmp))
-
-
-def _save_points(path: Path, points: Tensor) -> None:
-    from plyfile import PlyData, PlyElement
-
-    table = np.empty(len(points), dtype=[(axis, "<f4") for axis in "xyz"])
-    for i, axis in enumerate("xyz"):
-        table[axis] = points[:, i].numpy()
-    with atomic_path(path) as tmp:
-        PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(str(tmp))
