@@ -21,6 +21,7 @@ from toolkit.body.anchors import Anchors
 from toolkit.body.npz import load_body
 from toolkit.coarse.lhm.checkpoint import Reconstruction, find_file, load_folder
 from toolkit.coarse.lhm.from_photo import make_anchors, predict
+from toolkit.coarse.lhm.points import are_computed
 from toolkit.errors import MissingCapabilityError, fail
 from toolkit.gaussians import Gaussians
 from toolkit.photo.detection.keypoints import Detection
@@ -171,6 +172,8 @@ class FullProfile:
             "video_prior_settings": str(self.advice),
             "rasteriser": "CPU" if self.device == "cpu" else "gsplat",
         }
+        if are_computed(find_file(folders[self.points], "1_*.ply")):
+            self.notes["query_points"] = "drawn from the checkpoint, not those of LHM's release"
         self.fingerprint = digest(fingerprint(folders), device)
 
     def fit_body(self, photo: Photo, person: Detection) -> PhotoBody:
