@@ -17,7 +17,7 @@ from PIL import Image
 from pretend_bulk import bytes_of
 
 from toolkit.cli import main
-from toolkit.dataset.bulk.config import Gates, read_config
+from toolkit.dataset.bulk.config import TRIED, Gates, read_config
 from toolkit.dataset.bulk.folder import SetFolder
 from toolkit.dataset.bulk.index import read_index
 from toolkit.dataset.bulk.manifest import Manifest
@@ -25,7 +25,7 @@ from toolkit.dataset.bulk.measures import failing_gate, measure, round_trip_db
 from toolkit.dataset.bulk.pack import store
 from toolkit.dataset.bulk.people import PeopleRecipe
 from toolkit.dataset.bulk.pictures import unwebp
-from toolkit.dataset.bulk.quantise import MIN_DB, STEPS, TRIED, Steps, decode
+from toolkit.dataset.bulk.quantise import MIN_DB, STEPS, Steps, decode
 from toolkit.dataset.bulk.recipe import Rejected
 from toolkit.dataset.bulk.steps import Draft, ImageModels, draw_picture, fit_body, make_coarse
 from toolkit.dataset.bulk.tars import read_samples

@@ -66,6 +66,14 @@ def one_line(error: BaseException) -> str:
     Args:
         error: of a decoder; its message may quote the file.
     """
-    text = "".join(c if c.isprintable() else " " for c in f"{error}")
-    text = " ".join(text.split())[:160].rstrip(" .")
+    text = " ".join(printable(f"{error}").split())[:160].rstrip(" .")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """The text in one line; what is no visible character (escapes of a terminal) is a blank.
+
+    Args:
+        text: may quote a file or its name.
+    """
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -29,6 +29,7 @@ from toolkit.refine.refit import FitConfig, fit
 from toolkit.refine.target import FitTarget, clip_target, photo_target
 from toolkit.refine.turntable import Turntable, render_turntable
 from toolkit.run.folder import Record, RunFolder, digest
+from toolkit.run.options import check_out_folder
 from toolkit.run.progress import Progress
 from toolkit.run.report import DRAWINGS, describe_run, draw_report
 
@@ -134,13 +135,7 @@ def _settle(
     out_dir: str | os.PathLike, config: PipelineConfig, profile: Profile | None
 ) -> tuple[PipelineConfig, Profile]:
     """Models, and settings with nothing left open; refuses early what would fail minutes later."""
-    if not str(out_dir) or os.path.isfile(out_dir):
-        fail(
-            "Output folder",
-            got=f"the file {out_dir}" if str(out_dir) else "an empty name",
-            wanted="a folder that can be written",
-            fix="Choose another --out.",
-        )
+    check_out_folder(out_dir)
     if not isinstance(config, PipelineConfig):
         fail("config", got=repr(config), wanted="a PipelineConfig", fix="Try PipelineConfig().")
     if profile is not None and not isinstance(profile, Profile):

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from toolkit.errors import fail
+from toolkit.run.options import check_choice, check_number, check_out_folder
 
 Folder = Annotated[Path, typer.Argument(help="of a data set")]
 dataset = typer.Typer(no_args_is_help=True, help="Look at data sets, check and join them.")
@@ -26,11 +27,17 @@ def synthesize(  # noqa: PLR0913 - one argument per option
 
     After a kill, the same command goes on; in the end the set has the same bytes.
     """
+    check_choice("engine", engine, ("local", "ray"))
+    for name, value in (("count", count), ("workers", workers)):
+        check_number(name, value, 1, 10**9)
+    check_out_folder(out)
     from toolkit.dataset.bulk.config import read_config
+
+    settings = read_config(config, selection=set_ or ())
+
     from toolkit.dataset.bulk.people import PeopleRecipe
     from toolkit.dataset.bulk.synthesize import synthesize as run
 
-    settings = read_config(config, selection=set_ or ())
     recipe = PeopleRecipe(settings)
     if estimate:
         from toolkit.dataset.bulk.estimate import describe, estimate_run

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolkit.errors import fail
+from toolkit.run.options import check_out_folder
 
 if TYPE_CHECKING:
     from toolkit.dataset.text_to_avatar import TextModels
@@ -26,14 +27,16 @@ def text2avatar(
 
     report.json lists under "description" what the words said and what was sampled.
     """
-    from toolkit.dataset.text_to_avatar import text_to_avatar
-    from toolkit.profiles.base import PipelineConfig
-    from toolkit.weights.sets import pick
-
     if profile not in ("embedded", "full"):
         fail("profile", got=repr(profile), wanted='"embedded" or "full"', fix="Or leave it out.")
     if not 0 <= seed < 1_000_000:
         fail("seed", got=seed, wanted="0 to 999999", fix="Leave it out for 0.")
+    check_out_folder(out)
+
+    from toolkit.dataset.text_to_avatar import text_to_avatar
+    from toolkit.profiles.base import PipelineConfig
+    from toolkit.weights.sets import pick
+
     if profile == "full":
         chat, images = chat or pick("prompts")[0], images or pick("images")[0]
     result = text_to_avatar(

@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
+from toolkit.body.motion_source import check_source
 from toolkit.errors import fail
+from toolkit.export.formats import default_path
 
+POSES = ("t", "a", "photo")
 FILMS = (".mp4", ".gif", ".webp")
 AvatarPath = Annotated[Path, typer.Argument(help="an avatar.npz, or the folder of a run")]
 
@@ -24,10 +27,15 @@ def export(  # noqa: PLR0913 - one argument per option
 ) -> None:
     """Write AVATAR in the format of another program, in the T-pose unless told otherwise."""
     _must_exist(avatar)
-    from toolkit.export.subject import load_subject
-    from toolkit.export.write import default_path, export_avatar
+    path = default_path(avatar if avatar.is_dir() else avatar.parent, kind)
+    for source in (motion, None if pose in POSES else pose):
+        if source is not None:
+            check_source(source)
+    path = out or path
 
-    path = out or default_path(avatar if avatar.is_dir() else avatar.parent, kind)
+    from toolkit.export.subject import load_subject
+    from toolkit.export.write import export_avatar
+
     files = export_avatar(
         load_subject(avatar), path, kind, pose=pose, motion=motion, frame=frame, up=up
     )
@@ -61,6 +69,7 @@ def animate(  # noqa: PLR0913 - one argument per option
     for name, value in (("fps", fps), ("speed", speed), ("radius", radius), ("seconds", seconds)):
         if value is not None and not 0 < value < 1000:
             fail(name, got=value, wanted="more than 0, less than 1000", fix=f"Leave --{name} out.")
+    check_source(motion)
 
     from toolkit.export.film import FilmOptions, film_motion
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.errors import MissingCapabilityError, MissingFileError, fail
+from toolkit.export.formats import SPLAT_FORMATS
 from toolkit.gaussians import Gaussians, load_ply, save_ply
 from toolkit.run.files import atomic_path
 
-SPLAT_FORMATS = ("spz", "splat", "sog")
 OPAQUE_LOGIT = 16.0  # a byte of 255 means opaque, whose logit is infinite; sigmoid(16) = 1 - 1e-7
 
 

@@ -16,8 +16,6 @@ from toolkit.body.rig import Avatar
 from toolkit.errors import MissingFileError, fail
 from toolkit.show.film import lowest_point
 
-POSES = ("t", "a", "photo")
-
 
 @dataclass(frozen=True)
 class Subject:

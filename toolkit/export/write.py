@@ -8,26 +8,13 @@ from toolkit.body.npz import load_body
 from toolkit.errors import fail
 from toolkit.export.axes import with_up
 from toolkit.export.bundle import write_bundle
+from toolkit.export.formats import SPLAT_FORMATS, default_path
 from toolkit.export.glb_mesh import write_glb_mesh
 from toolkit.export.glb_splats import write_glb_splats
 from toolkit.export.proxy import make_proxy
-from toolkit.export.splats import SPLAT_FORMATS, write_splats
+from toolkit.export.splats import write_splats
 from toolkit.export.subject import Subject, choose_pose
 from toolkit.gaussians import save_ply
-
-FORMATS = ("ply", *SPLAT_FORMATS, "glb", "html", "bundle")
-ENDINGS = {"bundle": "zip"}  # others end as they are called
-
-
-def default_path(folder: str | os.PathLike, kind: str) -> Path:
-    """Where a format is written if the user names no file.
-
-    Raises:
-        InputError: an unknown format.
-    """
-    if kind not in FORMATS:
-        fail("format", got=repr(kind), wanted=", ".join(FORMATS), fix="Check the spelling.")
-    return Path(folder) / f"avatar.{ENDINGS.get(kind, kind)}"
 
 
 def export_avatar(

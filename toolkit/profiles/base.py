@@ -18,6 +18,7 @@ from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.prior import Prior
 from toolkit.prior.sdedit import SDEditConfig
 from toolkit.refine.refit import FitConfig
+from toolkit.run.options import check_clip_size, check_num_gaussians, check_seed, check_views
 
 
 @dataclass(frozen=True)
@@ -104,33 +105,16 @@ class PipelineConfig:
     person: Choice = field(default_factory=Choice)
 
     def __post_init__(self):
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
-            fail("seed", got=repr(self.seed), wanted="a whole number from 0 to 2^63", fix="Try 0.")
+        check_seed(self.seed)
         _check_kind("num_views", self.num_views, int)
         _check_kind("num_gaussians", self.num_gaussians, int)
         _check_kind("clip_size", self.clip_size, tuple)
         _check_kind("edit", self.edit, SDEditConfig)
         if not isinstance(self.fit, FitConfig):
             fail("fit", got=repr(self.fit), wanted="a FitConfig", fix="Try FitConfig().")
-        if self.num_views is not None and (self.num_views < 5 or self.num_views % 4 != 1):
-            fail(
-                "views",
-                got=self.num_views,
-                wanted="4k + 1 of at least 5 (5, 9, 13, 17, 21, ...)",
-                fix="Try 13.",
-            )
-        if self.num_gaussians is not None and not 10_000 <= self.num_gaussians <= 80_000:
-            fail("gaussians", got=self.num_gaussians, wanted="10000 to 80000", fix="Try 20000.")
-        if self.clip_size is not None and (
-            len(self.clip_size) != 2
-            or any(not isinstance(n, int) or n < 16 or n % 16 for n in self.clip_size)
-        ):
-            fail(
-                "size",
-                got=self.clip_size,
-                wanted="height and width in multiples of 16",
-                fix="Try 192x96, or 832x480 for Wan2.1.",
-            )
+        check_views(self.num_views)
+        check_num_gaussians(self.num_gaussians)
+        check_clip_size(self.clip_size)
 
     def resolved(self, profile: Profile) -> "PipelineConfig":
         """The same settings with the profile's defaults in place of every None.

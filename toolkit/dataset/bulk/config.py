@@ -5,10 +5,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
-from toolkit.dataset.bulk.quantise import TRIED
 from toolkit.dataset.selection import parse_selection
-from toolkit.errors import MissingFileError, fail
+from toolkit.errors import MissingFileError, fail, one_line
+from toolkit.run.options import check_num_gaussians
 
+TRIED = {  # steps of the stored Gaussians, until one keeps `quantise.MIN_DB`
+    "fine": ("fine",),
+    "compact": ("coarse", "medium", "fine"),
+}
 SEEDS = 1_000_000  # of procedural people in the "train" split
 
 
@@ -72,6 +76,9 @@ class BulkConfig:
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:
                 fail(name, got=repr(value), wanted=f"{low} to {high}", fix="See --help.")
+        for owner in (self, self.gates):
+            for entry in fields(owner):
+                _check_kind(entry.name, getattr(owner, entry.name), entry.default)
         if self.steps not in TRIED:
             fail("steps", got=repr(self.steps), wanted=f"one of {', '.join(TRIED)}", fix="Try one.")
         parse_selection(self.selection)  # refuses what is unknown
@@ -79,6 +86,18 @@ class BulkConfig:
     def to_json(self) -> dict:
         """Settings as JSON has them."""
         return asdict(self) | {"selection": list(self.selection)}
+
+
+def _check_kind(name: str, value: object, default: object) -> None:
+    """Words where the default is a word, numbers where it is a number, also for None."""
+    if isinstance(default, str) and not isinstance(value, str):
+        fail(name, got=repr(value), wanted="a text in quotes", fix=f'Try "{default}".')
+    if isinstance(default, float) and (type(value) not in (int, float) or not 0 <= value < 1e6):
+        fail(name, got=repr(value), wanted="a number from 0", fix=f"Try {default}.")
+    if name == "num_gaussians":
+        if value is not None and type(value) is not int:
+            fail(name, got=repr(value), wanted="a whole number", fix="Try 20000.")
+        check_num_gaussians(value)
 
 
 def read_config(path: Path | None, *, selection: Iterable[str] = ()) -> BulkConfig:
@@ -94,6 +113,11 @@ def read_config(path: Path | None, *, selection: Iterable[str] = ()) -> BulkConf
     """
     content = _read_toml(path) if path else {}
     gates = content.pop("gates", {})
+    chosen = content.get("selection", [])
+    words = isinstance(chosen, list) and all(isinstance(word, str) for word in chosen)
+    if not isinstance(gates, dict) or not words:
+        wanted = 'a table [gates], and selection = ["gender=woman"]'
+        fail(f"{path}", got=f"gates {gates!r}, selection {chosen!r}", wanted=wanted, fix="Edit it.")
     for kind, given in ((BulkConfig, content), (Gates, gates)):
         known = [f.name for f in fields(kind)]
         if unknown := sorted(set(given) - set(known)):
@@ -107,5 +131,10 @@ def _read_toml(path: Path) -> dict:
         raise MissingFileError(f"{path} does not exist. Give the path of a TOML file.")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        fail(f"{path}", got=str(error), wanted="TOML", fix='For example: images = "z-image-turbo"')
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        fail(
+            f"{path}",
+            got=one_line(error),
+            wanted="TOML",
+            fix='For example: images = "z-image-turbo"',
+        )

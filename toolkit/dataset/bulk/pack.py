@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import torch
 
 from toolkit.body.rig import Avatar
+from toolkit.dataset.bulk.config import TRIED
 from toolkit.dataset.bulk.measures import round_trip_db
 from toolkit.dataset.bulk.pictures import png, thumbnail
-from toolkit.dataset.bulk.quantise import MIN_DB, STEPS, TRIED, decode, encode
+from toolkit.dataset.bulk.quantise import MIN_DB, STEPS, decode, encode
 from toolkit.dataset.bulk.recipe import Packed, Rejected
 from toolkit.dataset.bulk.steps import THUMB_PX, AvatarModels, Draft, numbers
 from toolkit.prior.orbit import static_orbit, turntable_cameras

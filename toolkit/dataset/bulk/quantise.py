@@ -50,7 +50,6 @@ STEPS = {
     "medium": Steps(3e-4, 0.08, 1 / 48, 1 / 255, 1 / 192),
     "coarse": Steps(4e-4, 0.1, 1 / 32, 1 / 128, 1 / 128),
 }
-TRIED = {"fine": ("fine",), "compact": ("coarse", "medium", "fine")}  # until one keeps `MIN_DB`
 
 
 def encode(coarse: Gaussians, refined: Gaussians, steps: Steps) -> bytes:
