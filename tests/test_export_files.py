@@ -21,12 +21,13 @@ from toolkit.cameras import orbit_cameras
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.export import splats
 from toolkit.export.axes import with_up
+from toolkit.export.formats import FORMATS
 from toolkit.export.glb_file import GlbWriter, accessor_array, read_glb
 from toolkit.export.glb_mesh import write_glb_mesh
 from toolkit.export.glb_splats import read_glb_splats, write_glb_splats
 from toolkit.export.proxy import make_proxy
 from toolkit.export.subject import Subject, choose_pose, load_subject
-from toolkit.export.write import FORMATS, export_avatar
+from toolkit.export.write import export_avatar
 from toolkit.gaussians import Gaussians
 from toolkit.render.mesh import rasterize_mesh
 

@@ -12,8 +12,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "glb_mesh": ["write_glb_mesh"],
         "glb_splats": ["read_glb_splats", "write_glb_splats"],
         "proxy": ["ProxyMesh", "make_proxy"],
-        "splats": ["SPLAT_FORMATS", "read_splats", "write_splats"],
+        "formats": ["FORMATS", "SPLAT_FORMATS"],
+        "splats": ["read_splats", "write_splats"],
         "subject": ["Subject", "choose_pose", "load_subject"],
-        "write": ["FORMATS", "export_avatar"],
+        "write": ["export_avatar"],
     },
 )
