@@ -13,6 +13,7 @@ from toolkit.dataset.text_command import text2avatar
 from toolkit.errors import MissingFileError, ToolkitError, fail, printable
 from toolkit.export.commands import animate, export
 from toolkit.profiles.lhm_points import lhm_points
+from toolkit.run.licences import licences
 from toolkit.run.options import (
     PROFILES,
     REFINERS,
@@ -197,6 +198,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option
 app.command()(commands.synthesize)
 app.command()(text2avatar)
 app.command()(lhm_points)
+app.command()(licences)
 app.add_typer(commands.dataset, name="dataset")
 
 

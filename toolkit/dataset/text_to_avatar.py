@@ -22,6 +22,7 @@ from toolkit.pipeline import AvatarResult, build_avatar
 from toolkit.profiles.base import PipelineConfig
 from toolkit.run.folder import Record
 from toolkit.run.progress import Progress
+from toolkit.weights.licences import licences_of
 
 PICTURES = 4  # drawn until one passes the checks
 # Where the words do not say what the person does: an avatar is best made from a calm stance.
@@ -79,6 +80,7 @@ def text_to_avatar(
     config = config or PipelineConfig(seed=seed)
     result = build_avatar(photo, out_dir, config, resume=resume)
     report = Record(result.report | {"description": describe(text, reading, record, drawing)})
+    report["licences"] = licences_of(report)
     report.save(Path(out_dir) / "report.json")
     return AvatarResult(**vars(result) | {"report": report})
 
@@ -169,5 +171,9 @@ def describe(text: str, reading: Reading, record: AttributeRecord, drawing: Draw
         "said_but_not_drawn": not_shown,
         "not_understood": list(reading.unread),
         "prompt": drawing.record.prompt.text,
-        "picture": {"model": drawing.record.model, "seed": drawing.record.image_seed},
+        "picture": {
+            "model": drawing.record.model,
+            "prompt_by": drawing.record.prompt.model,
+            "seed": drawing.record.image_seed,
+        },
     }

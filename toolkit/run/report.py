@@ -29,6 +29,7 @@ from toolkit.show.comparison import StageViews, compare_figure
 from toolkit.show.export import write_video
 from toolkit.show.film import animate, side_by_side
 from toolkit.show.style import save_figure
+from toolkit.weights.licences import licences_of
 
 FILM_SIZE = (512, 256)  # height and width of the turntable films, pixels
 FILM_FRAMES = 48
@@ -150,6 +151,7 @@ def describe_run(config: PipelineConfig, profile: Profile) -> dict:
         "profile": profile.name,
         **profile.models,
         **getattr(profile, "notes", {}),
+        "licences": licences_of(profile.models),
         "config": asdict(config),
         "start_sigma": config.edit.start_sigma,
         "versions": versions(),

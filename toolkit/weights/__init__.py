@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "commands": ["fetch_command", "weights_dir"],
+        "licences": ["licences_of"],
         "search": ["Located", "hub_cache", "locate", "require"],
         "sets": ["SETS", "choose", "fingerprint", "is_stand_in", "label", "pick"],
         "table": ["WEIGHTS"],

@@ -6,6 +6,7 @@ from toolkit.dataset.bulk.folder import SetFolder, write_bytes
 from toolkit.dataset.bulk.index import read_index
 from toolkit.dataset.bulk.manifest import Manifest
 from toolkit.dataset.bulk.markdown import table
+from toolkit.weights.licences import FREE, PARTS, binding, source_of
 
 LOADING = """```python
 import io, json
@@ -70,7 +71,7 @@ ours is needed to read it:
 def _licences(manifest: Manifest, rows: list[dict]) -> str:
     """Who made which part, and under which licence."""
     profile = manifest.settings.get("profile", "embedded")
-    avatars = "CC0-1.0" if profile == "embedded" else "those of Multi-HMR, LHM and Wan2.1"
+    avatars = "CC0-1.0" if profile == "embedded" else "those of the models, see below"
     parts: Counter[tuple[str, str, str]] = Counter()
     for row in rows:
         parts["attributes", "this repository", "CC0-1.0"] += 1
@@ -81,4 +82,20 @@ def _licences(manifest: Manifest, rows: list[dict]) -> str:
             parts["picture", maker, row["image_licence"]] += 1
             parts["body and avatars", f"{profile} profile", avatars] += 1
     lines = [[*key, number] for key, number in sorted(parts.items())]
-    return "## Licences\n" + table(["part", "made by", "licence", "people"], lines)
+    text = "## Licences\n" + table(["part", "made by", "licence", "people"], lines)
+    return text + _what_binds(manifest, rows)
+
+
+def _what_binds(manifest: Manifest, rows: list[dict]) -> str:
+    """The strictest use among all models that made the set; nothing where all of it is free."""
+    parts = [manifest.settings, *(source["settings"] for source in manifest.sources)]
+    made = {(PARTS[k], v) for part in parts for k, v in part.get("models", {}).items()}
+    made |= {("picture", row["image_model"]) for row in rows if row.get("image_model")}
+    made |= {("prompt", row["prompt_model"]) for row in rows if row.get("prompt_model")}
+    sources = [source_of(part, name) for part, name in sorted(made)]
+    if not any(source.use != FREE for source in sources):
+        return ""
+    use, by = binding(sources)
+    lines = [[s.part, s.made_by, s.licence, s.use, s.note] for s in sources]
+    names = ["part", "model", "licence of its weights", "use of its outputs", "note"]
+    return f"\nThe set as a whole: **{use}** ({by}). No legal advice.\n\n{table(names, lines)}"

@@ -89,7 +89,10 @@ class PeopleRecipe:
 
     def settings(self) -> dict:
         """Settings, and the packages that can change a result."""
-        return self.config.to_json() | {"packages": package_versions()}
+        models = {}
+        if self.config.profile != "embedded":  # their licences bind the set, see its card
+            models = {"models": load_profile(self.config.profile).models}
+        return self.config.to_json() | models | {"packages": package_versions()}
 
     def tasks(self, count: int) -> list[Task]:
         """The first `count` people; each key holds the record and every stage's version."""
