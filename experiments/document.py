@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
 DATASET_PAGE = ROOT / "docs" / "dataset.md"
 EXPORT_PAGE = ROOT / "docs" / "export.md"
+RELIABILITY_PAGE = ROOT / "docs" / "reliability.md"
 NUMBERS = ROOT / "docs" / "results"  # NAME.json
 END = "<!-- end of table -->"
 UNMEASURED = "*Not measured yet; the command in the mark above does it.*\n"

@@ -11,7 +11,7 @@ from toolkit.errors import InputError
 NAMES = sorted(path.stem for path in document.NUMBERS.glob("*.json"))
 PAGES = {
     p: p.read_text(encoding="utf-8")
-    for p in (document.PAGE, document.DATASET_PAGE, document.EXPORT_PAGE)
+    for p in (document.PAGE, document.DATASET_PAGE, document.EXPORT_PAGE, document.RELIABILITY_PAGE)
 }
 PROSE = {path: document.BLOCK.sub("", text) for path, text in PAGES.items()}
 

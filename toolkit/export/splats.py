@@ -8,16 +8,29 @@ avatar no longer fits to them; a PLY keeps the order.
 
 import io
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from toolkit.errors import MissingCapabilityError, MissingFileError, fail
+from toolkit.errors import MissingCapabilityError, MissingFileError, fail, printable, reading
 from toolkit.export.formats import SPLAT_FORMATS
 from toolkit.gaussians import Gaussians, load_ply, save_ply
 from toolkit.run.files import atomic_path
 
+CONVERT = """
+import os, sys
+result = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)  # the library prints its complaints to where the result belongs
+from gaussforge import GaussForge
+answer = GaussForge().convert(sys.stdin.buffer.read(), sys.argv[1], "ply")
+if not answer.get("data"):
+    sys.exit(str(answer.get("error", "no Gaussians")))
+result.write(bytes(answer["data"]))
+"""
+CONVERT_S = 600
 OPAQUE_LOGIT = 16.0  # a byte of 255 means opaque, whose logit is infinite; sigmoid(16) = 1 - 1e-7
 
 
@@ -51,11 +64,57 @@ def read_splats(path: str | os.PathLike) -> Gaussians:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist. Give a .spz, .splat or .sog file.")
-    data = _convert(path.read_bytes(), path.suffix.removeprefix("."), "ply")
+    data = _convert_apart(path, path.suffix.removeprefix("."))
     with tempfile.TemporaryDirectory() as folder:
         ply = Path(folder) / f"{path.name}.ply"
-        ply.write_bytes(finite_ply(data))
+        with reading(path, wanted="Gaussians", fix="Get the file again."):
+            ply.write_bytes(finite_ply(data))
         return load_ply(ply)
+
+
+def _convert_apart(path: Path, source: str) -> bytes:
+    """Convert a foreign file to PLY in a process of its own.
+
+    gaussforge is C++ without checks: a damaged file ends the process that reads it.
+    """
+    if source not in SPLAT_FORMATS:
+        fail("splat file", got=f".{source}", wanted=", ".join(SPLAT_FORMATS), fix="Rename it.")
+    _gaussforge(source)  # tells at once if it is missing
+    done = subprocess.run(
+        [sys.executable, "-c", CONVERT, source],
+        input=path.read_bytes(),
+        capture_output=True,
+        timeout=CONVERT_S,
+        check=False,
+    )
+    if done.returncode != 0 or not done.stdout:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it crashed"]
+        fail(
+            f"{path}",
+            got=f"a damaged file ({printable(lines[-1])[:160]})",
+            wanted=f"a .{source} file",
+            fix="Is the file whole, and does its name end as its kind does?",
+        )
+    return done.stdout
+
+
+def _gaussforge(kind: str) -> type:
+    """The package's class.
+
+    Raises:
+        MissingCapabilityError: it is not installed.
+    """
+    try:
+        from gaussforge import GaussForge
+    except ImportError:
+        fail(
+            "export",
+            got="no package gaussforge",
+            wanted=f"it, for .{kind} files",
+            fix="Install it with: pip install gaussforge",
+            kind=MissingCapabilityError,
+        )
+    return GaussForge
 
 
 def _convert(data: bytes, source: str, target: str) -> bytes:
@@ -63,17 +122,7 @@ def _convert(data: bytes, source: str, target: str) -> bytes:
     for kind in {source, target} - {"ply"}:
         if kind not in SPLAT_FORMATS:
             fail("splat file", got=f".{kind}", wanted=", ".join(SPLAT_FORMATS), fix="Rename it.")
-    try:
-        from gaussforge import GaussForge
-    except ImportError:
-        fail(
-            "export",
-            got="no package gaussforge",
-            wanted=f"it, for .{target if source == 'ply' else source} files",
-            fix="Install it with: pip install gaussforge",
-            kind=MissingCapabilityError,
-        )
-    answer = GaussForge().convert(data, source, target)
+    answer = _gaussforge(target)().convert(data, source, target)
     if "data" not in answer or not answer["data"]:
         fail(
             f"conversion from {source} to {target}",

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from toolkit.cameras import Cameras
-from toolkit.errors import MissingFileError, fail
+from toolkit.errors import MissingFileError, fail, reading
 from toolkit.run.files import atomic_path
 
 FORMAT = "toolkit-photo-body-1"
@@ -87,15 +87,13 @@ class PhotoBody:
         path = Path(path)
         if not path.is_file():
             raise MissingFileError(f"{path} is missing. Fit the photo first.")
-        try:
-            record = json.loads(path.read_text())
+        with reading(f"Body file {path}", wanted=FORMAT, fix="Fit the photo again."):
+            record = json.loads(path.read_text(encoding="utf-8"))
             if record["format"] != FORMAT:
                 raise ValueError(f"format {record['format']!r}")
+            if not (path.parent / record["mask"]).is_file():
+                raise MissingFileError(f"The mask of {path} is missing: {record['mask']}")
             return _from_record(record, path.parent)
-        except FileNotFoundError as error:
-            raise MissingFileError(f"The mask of {path} is missing: {error.filename}") from None
-        except (ValueError, KeyError, TypeError) as error:
-            fail(f"Body file {path}", got=repr(error), wanted=FORMAT, fix="Fit the photo again.")
 
 
 def _from_record(record: dict, folder: Path) -> PhotoBody:

@@ -8,6 +8,7 @@ is compared with what the archive holds before anything is unpacked.
 import io
 import math
 import os
+import warnings
 import zipfile
 from collections.abc import Container, Mapping
 
@@ -21,7 +22,7 @@ Shape = tuple[int | str, ...]  # letters stand for sizes that must agree
 
 
 def read_npz(
-    path: str | os.PathLike,
+    path: str | os.PathLike | io.BytesIO,
     keys: Container[str] | None = None,
     *,
     wanted: str,
@@ -31,7 +32,7 @@ def read_npz(
     """The arrays of an npz file.
 
     Args:
-        path: of a file that exists.
+        path: of a file that exists, or its content.
         keys: arrays to read, as far as they are there; the others stay packed. None: all.
         wanted, fix: for messages, see `errors.fail`.
         max_bytes: of all arrays together, unpacked.
@@ -43,17 +44,18 @@ def read_npz(
     Raises:
         InputError: damaged, too large, or no npz file.
     """
-    with reading(path, wanted=wanted, fix=fix), zipfile.ZipFile(path) as archive:
+    name = "npz data" if isinstance(path, io.BytesIO) else f"{path}"
+    with reading(name, wanted=wanted, fix=fix), zipfile.ZipFile(path) as archive:
         entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
         entries = {key: e for key, e in entries.items() if keys is None or key in keys}
         size = sum(entry.file_size for entry in entries.values())
         if size > max_bytes:
             limit = f"at most {max_bytes / 2**30:.1f} GB"
-            fail(f"{path}", got=f"{size / 2**30:.1f} GB unpacked", wanted=limit, fix=fix)
+            fail(name, got=f"{size / 2**30:.1f} GB unpacked", wanted=limit, fix=fix)
         arrays = {}
         for key, entry in entries.items():
             with (
-                reading(f"{path}, {_shown(key)}", wanted=wanted, fix=fix),
+                reading(f"{name}, {_shown(key)}", wanted=wanted, fix=fix),
                 archive.open(entry) as f,
             ):
                 arrays[key] = array_from_bytes(f.read(entry.file_size))
@@ -87,7 +89,9 @@ def array_from_bytes(data: bytes) -> np.ndarray:
     readers = {(1, 0): header.read_array_header_1_0, (2, 0): header.read_array_header_2_0}
     if version not in readers:
         raise ValueError(f"version {version} of the npy format")
-    shape, fortran, dtype = readers[version](stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on headers that Python 2 wrote
+        shape, fortran, dtype = readers[version](stream)
     if dtype.hasobject:
         return np.array(PICKLED)
     start, count = stream.tell(), math.prod(shape)

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from toolkit.errors import fail
+from toolkit.errors import fail, reading
 from toolkit.gaussians import Gaussians
+from toolkit.run.npz_file import read_npz
 
 Arrays = dict[str, np.ndarray]
 
@@ -86,9 +87,8 @@ def decode(data: bytes) -> tuple[Gaussians, Gaussians]:
     Raises:
         InputError: something else, or a damaged file.
     """
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+    with reading("gaussians.npz", wanted="what `encode` wrote", fix="Verify the set."):
+        arrays = read_npz(io.BytesIO(data), wanted="small integers", fix="Verify the set.")
         names = [name.removeprefix("step_") for name in arrays if name.startswith("step_")]
         sets = []
         for changed in (0, 1):
@@ -102,8 +102,6 @@ def decode(data: bytes) -> tuple[Gaussians, Gaussians]:
             }
             sets.append(_from_values(values))
         return sets[0], sets[1]
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        fail("gaussians.npz", got=repr(error), wanted="what `encode` wrote", fix="Verify the set.")
 
 
 def _to_steps(gaussians: Gaussians, steps: Steps) -> dict[str, Int[np.ndarray, "K N"]]:
