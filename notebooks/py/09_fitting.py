@@ -501,6 +501,8 @@ print("all checks passed; written: refits.png")
 #   above.
 # - Views that disagree are averaged: consistency comes before sharpness.
 #
+# Next: [11 The data set](11_dataset.ipynb), which makes such avatars by the hundred.
+#
 # **References:** *Generative Refinement of Single-View to 3D Animatable Human*, Sec. 3; Kerbl et
 # al. 2023 (3DGS loss); Wu et al. 2025, Difix3D+ (progressive update); Wang et al. 2004 (SSIM);
 # `toolkit.refine`, `toolkit.evaluate`.

@@ -12,7 +12,7 @@ from tools.upkeep import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = ROOT / "notebooks" / "profiles" / "fast.yaml"
-FIXED = {"profile", "body_file", "fast", "seed", "out_dir"}  # not a range
+FIXED = {"profile", "body_file", "set_dir", "fast", "seed", "out_dir"}  # not a range
 ENDS = {  # notebook -> parameter -> its low and its high end, or two choices
     "01_body": {
         "beta_index": (0, 19),
@@ -43,6 +43,18 @@ ENDS = {  # notebook -> parameter -> its low and its high end, or two choices
         "num_views": (4, 64),
         "live": (False, True),
     },
+    "11_dataset": {
+        "num_records": (100, 5000),
+        "pair_weight": (0.0, 10.0),
+        "person": (0, 49),
+        "changed": ("hat", "urban"),
+        "changed_to": ("none", "rooftop terrace"),
+        "blur_px": (0.0, 8.0),
+        "sample": (0, 1000),
+        "deaths_per_hour": (0.0, 60.0),
+        "driver_ms": (0.1, 200.0),
+        "live": (False, True),
+    },
 }
 
 
@@ -67,6 +79,7 @@ def test_runs_at_the_ends_of_its_knobs(name, end, tmp_path):
         ("01_body", {"joint": "tail"}, "joint: 'tail', wanted one of pelvis"),
         ("04_misalignment", {"axis": "w"}, "axis: 'w', wanted x, y or z"),
         ("05_blur", {"num_views": 6}, "num_views: 6, wanted 4, 8, 12"),
+        ("11_dataset", {"changed_to": "beanie"}, "changed_to: 'beanie', wanted a colour"),
     ],
 )
 @pytest.mark.slow
