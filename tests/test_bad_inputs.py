@@ -103,6 +103,12 @@ def test_an_option_that_makes_no_sense(options, word, tmp_path, capsys):
     assert not out.exists()
 
 
+def test_of_an_animation_the_first_frame_is_taken_and_said(tmp_path, capsys):
+    photo = animated(tmp_path / "a.gif")
+    assert main(["avatar", str(photo), "--out", str(tmp_path / "out")]) == 2  # there is nobody
+    assert f"note: {photo} holds several frames" in capsys.readouterr().out
+
+
 def test_an_output_folder_that_is_a_file(tmp_path, capsys):
     photo = save(tmp_path / "a.png", skimage.data.astronaut())
     out = written(tmp_path / "out", b"mine")

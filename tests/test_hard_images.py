@@ -499,6 +499,14 @@ def test_heic_without_its_package_names_both(tmp_path, monkeypatch):
         read_photo(path)
 
 
+def test_avif_of_the_general_brand_needs_no_heic_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    data = WHOLE["avif"]
+    assert data[8:12] == b"avif" and b"avif" in data[16:32]
+    photo = read_photo(written(tmp_path, data[:8] + b"mif1" + data[12:]))
+    assert mean_error(photo, RGB) < LOSSY
+
+
 def test_avif_without_its_reader_names_both(tmp_path, monkeypatch):
     from PIL import features
 

@@ -99,6 +99,8 @@ def _to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
+    elif transform is None and image.mode in ("1", "L"):
+        return _shrunk(image.convert("L")).convert("RGB")  # before it takes three times the memory
     mode = "RGB" if transform is None else transform.input_mode
     plain = image if image.mode == mode else image.convert(mode)
     if transform is not None:
@@ -145,7 +147,7 @@ def _white_of(image: Image.Image, levels: Float[np.ndarray, "H W"], name: str) -
 
 
 def _shrunk(image: Image.Image) -> Image.Image:
-    """Scale a picture that is too large down to `MAX_SIDE_PX`; RGB, RGBA or F."""
+    """Scale a picture that is too large down to `MAX_SIDE_PX`; L, RGB, RGBA or F."""
     scale = MAX_SIDE_PX / max(image.size)
     if scale >= 1:
         return image

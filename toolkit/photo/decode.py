@@ -111,8 +111,16 @@ def _is_known(name: str) -> bool:
 
 
 def _brand(data: bytes) -> bytes:
-    """The major brand of an ISO media file: HEIC, AVIF, and also MP4 and MOV; else nothing."""
-    return data[8:12].lower() if data[4:8] == b"ftyp" else b""
+    """The brand of an ISO media file: HEIC, AVIF, and also MP4 and MOV; else nothing.
+
+    "mif1" and "msf1" are brands of any HEIF file; what is inside then stands among the others.
+    """
+    if data[4:8] != b"ftyp":
+        return b""
+    size = int.from_bytes(data[:4], "big")
+    major, others = data[8:12], [data[i : i + 4] for i in range(16, min(size, 256), 4)]
+    avif = [brand for brand in others if brand in AVIF_BRANDS]
+    return avif[0] if major in (b"mif1", b"msf1") and avif else major
 
 
 def _heif_plugin(path: str | os.PathLike, data: bytes) -> tuple[str, ...]:
