@@ -33,7 +33,7 @@ def png(pixels: np.ndarray, depth: int, colour: int, *more: bytes, size=None) ->
             .reshape(height, -1)
         )
     else:
-        bits = (flat[..., None] >> np.arange(depth - 1, -1, -1)) & 1
+        bits = (flat[..., None] >> np.arange(depth - 1, -1, -1, dtype=flat.dtype)) & 1
         rows = np.packbits(bits.reshape(height, -1).astype(np.uint8), axis=1)
     raw = b"".join(b"\0" + row.tobytes() for row in rows)
     header = struct.pack(">IIBBBBB", *(size or (width, height)), depth, colour, 0, 0, 0)

@@ -427,7 +427,7 @@ def test_sizes_that_no_photo_has_are_told_from_the_header(tmp_path, name):
 
 def test_the_smallest_and_the_longest_picture_that_is_taken(tmp_path):
     assert read_photo(written(tmp_path, png(PICTURE[:64, :64], 8, 2))).rgb.shape == (64, 64, 3)
-    stripes = (np.arange(20_000)[None, :, None] // 500 % 2).repeat(4000, 0)
+    stripes = (np.arange(20_000)[None, :, None] // 500 % 2).astype(np.uint8).repeat(4000, 0)
     photo = read_photo(written(tmp_path, png(stripes, 1, 0)))
     assert photo.rgb.shape == (410, 2048, 3) and photo.pixel == pytest.approx(20_000 / 2048)
 
