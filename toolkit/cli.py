@@ -71,6 +71,10 @@ def avatar(  # noqa: PLR0913 - one argument per option
     box: Annotated[
         str | None, typer.Option(help="or the one in x0,y0,x1,y1, in pixels of the photo")
     ] = None,
+    body: Annotated[
+        Path | None,
+        typer.Option(help="the body from SAM 3D Body, NLF, PromptHMR, ...: npz or json"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on after a kill")] = False,
 ) -> None:
     """Turn PHOTO into coarse and refined animatable Gaussians, with pictures and a report.
@@ -113,6 +117,10 @@ def avatar(  # noqa: PLR0913 - one argument per option
         from toolkit.profiles.refiners import with_refiner
 
         models = with_refiner(models, refiner)
+    if body is not None:
+        from toolkit.profiles.body_file import with_body_file
+
+        models = with_body_file(models, body)
     asked = {"strength": strength, "num_inference_steps": steps}
     changes = {name: value for name, value in asked.items() if value is not None}
     config = replace(config, edit=replace(models.defaults.edit, **changes))

@@ -22,13 +22,15 @@ def initial_unknowns(small: ReducedBody, evidence: Evidence, num_betas: int) -> 
     """The lifted pose (or the A-pose), turned until shoulders and hips match the estimated ones."""
     pose = (a_pose()[:22] if evidence.lifted is None else evidence.lifted.pose).clone()
     points, _, _ = small.posed(torch.zeros(num_betas), pose)
-    turn = _kabsch(points[TORSO], evidence.world[TORSO])
+    turn = align_rotation(points[TORSO], evidence.world[TORSO])
     pose[0] = torch.from_numpy(matrix_to_axis_angle(turn.numpy()))
     # The camera is a placeholder (4.5 m away) until `place_camera`; the first stage needs none.
     return Unknowns(pose, torch.zeros(num_betas), torch.tensor([0.0, 0.0, 1.5]))
 
 
-def _kabsch(source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -> Float[Tensor, "3 3"]:
+def align_rotation(
+    source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]
+) -> Float[Tensor, "3 3"]:
     """The rotation that best turns `source` into `target`, both centred. Source: Kabsch 1976.
 
     scipy's `Rotation.align_vectors` solves the same problem in float64, with other last bits.
