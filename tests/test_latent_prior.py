@@ -60,7 +60,8 @@ def test_velocity_of_a_perfect_answer_is_noise_minus_clip(flow, monkeypatch):
         monkeypatch.setattr(FlowNet, "_answer", lambda *_, perfect=perfect: perfect)
         x = (1 - s) * x0 + s * eps
         assert torch.allclose(flow(x, torch.tensor([s]), None), eps - x0, atol=1e-5)
-        assert flow.loss(x0, torch.tensor([s]), None, eps) < 1e-9
+        error, clean = flow.loss(x0, torch.tensor([s]), None, eps)
+        assert error < 1e-9 and torch.allclose(clean, x0, atol=1e-5)
 
 
 def test_an_untrained_network_gives_the_best_linear_guess():

@@ -5,12 +5,15 @@
 
 Half of the steps train the plain prior, which is given the front picture and the angles; the other
 half also show it the coarse clip (the posterior). The loss is a flow model's squared error at
-noise levels that are log-normal in s / (1 - s).
+noise levels that are log-normal in s / (1 - s). With --perceptual the clean estimate is also
+decoded and compared with the true pictures: squared error in latents says little about the edges
+that a viewer sees. The velocity is then no longer the exact one of a flow model.
 
 The learning rate follows a cosine over --minutes of training time, which counts across restarts;
 the command resumes from the checkpoint in --out. New shards in --clips are picked up.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +24,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from toolkit.measure.perceptual import compare_features
 from toolkit.prior.latent.autoencoder import SCALE, FrameAutoencoder
 from toolkit.prior.latent.model import FlowNet, LatentCondition, save_flow
 from toolkit.prior.turntable.clips import ClipPair, ClipStore
 from tools.command import run_with
+from tools.train.critic import inside_person, load_lite1, pictures
 from tools.train.timed import TimedTraining
 
 SIGMAS = (0.3, 0.5, 0.7, 0.9)  # at which validation people are denoised
@@ -52,6 +57,13 @@ class Settings:
     sigmas: Annotated[
         tuple[float, float], typer.Option(help="mean and deviation of log(s / (1 - s))")
     ] = (0.3, 1.4)
+    perceptual: Annotated[
+        float, typer.Option(help="weight of the perceptual distance of clean estimates")
+    ] = 0.0
+    judged: Annotated[int, typer.Option(help="frames per step for the perceptual distance")] = 3
+    feature_weights: Annotated[Path, typer.Option(help="EfficientNet-Lite1, for it")] = Path(
+        "runs/lite1.safetensors"
+    )
     ema: Annotated[float, typer.Option(help="decay of the averaged weights per step")] = 0.999
     threads: Annotated[int, typer.Option(help="of torch")] = 1
     seed: Annotated[int, typer.Option(help="of weights and draws")] = 0
@@ -59,13 +71,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class LatentPair:
-    """Latents of true, coarse and carried clips, of the true and the coarse front; seen; angles."""
+    """Latents of true, coarse and carried clips, of true and coarse front; seen; angles; truth."""
 
     clips: Float[Tensor, "3 B L T h w"]
     fronts: Float[Tensor, "2 B L h w"]
     seen: Float[Tensor, "B 1 T h w"]
     azimuths_deg: Float[Tensor, "B T"]
     elevations_deg: Float[Tensor, "B T"]
+    truth: Float[Tensor, "B 3 T H W"]
 
     def condition(self, *, plain: bool, coarse_front: bool) -> LatentCondition:
         """For the plain prior or the posterior; the front picture is the true or the coarse one."""
@@ -95,6 +108,7 @@ class LatentStore:
             seen[:, :, views],
             pair.azimuths_deg[:, views],
             pair.elevations_deg[:, views],
+            pair.truth[:, :, views],
         )
 
     @torch.no_grad()
@@ -117,17 +131,20 @@ class LatentStore:
             torch.cat([r.seen for r in rows]),
             torch.cat([r.azimuths_deg for r in rows]),
             torch.cat([r.elevations_deg for r in rows]),
+            torch.cat([r.truth for r in rows]),
         )
 
 
 class Trainer(TimedTraining):
-    """The flow model of the latents."""
+    """The flow model of the latents, beside what judges its pictures."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, autoencoder: FrameAutoencoder):
         super().__init__(FlowNet(), settings, warm_up=200, weight_decay=0.01)
+        self.autoencoder = autoencoder.requires_grad_(False)
+        self.features = load_lite1(settings.feature_weights) if settings.perceptual else None
 
-    def learn(self, pair: LatentPair, generator: torch.Generator) -> tuple[bool, float]:
-        """One step; returns whether it was a plain one, and its loss."""
+    def learn(self, pair: LatentPair, generator: torch.Generator) -> tuple[bool, float, float]:
+        """One step; returns whether it was a plain one, the flow loss, the perceptual distance."""
         coins = torch.rand(2, generator=generator)
         plain, coarse_front = bool(coins[0] < self.settings.plain), bool(coins[1] < 0.5)
         x0 = pair.clips[0]
@@ -135,7 +152,22 @@ class Trainer(TimedTraining):
         sigma = torch.sigmoid(mean + std * torch.randn(len(x0), generator=generator))
         noise = torch.randn(x0.shape, generator=generator)
         known = pair.condition(plain=plain, coarse_front=coarse_front)
-        return plain, self.descend(self.model.loss(x0, sigma, known, noise))
+        error, clean = self.model.loss(x0, sigma, known, noise)
+        if self.features is None:
+            return plain, self.descend(error), math.nan
+        distance = self._distance(clean, pair.truth, generator)
+        self.descend(error + self.settings.perceptual * distance)
+        return plain, error.item(), distance.item()
+
+    def _distance(self, clean: Tensor, truth: Tensor, generator: torch.Generator) -> Tensor:
+        """Perceptual distance of some decoded frames from the true ones."""
+        frames, truth = (t.transpose(1, 2).flatten(0, 1) for t in (clean, truth))
+        some = torch.randperm(len(frames), generator=generator)[: self.settings.judged]
+        truth = truth[some]
+        with torch.no_grad():
+            real = self.features(pictures(truth))
+        fake = self.features(pictures(self.autoencoder.decode(frames[some])))
+        return compare_features(fake, real, inside_person(truth)).mean()
 
 
 @torch.no_grad()
@@ -147,7 +179,7 @@ def validate(flow: FlowNet, people: LatentStore, plain: bool, num: int = 6) -> l
         pair = people.person(index, False, torch.arange(0, 13, 2))
         known, x0 = pair.condition(plain=plain, coarse_front=True), pair.clips[0]
         noise = torch.randn(x0.shape, generator=generator)
-        rows.append([flow.loss(x0, torch.tensor([s]), known, noise).item() for s in SIGMAS])
+        rows.append([flow.loss(x0, torch.tensor([s]), known, noise)[0].item() for s in SIGMAS])
     return [round(x, 4) for x in torch.tensor(rows).mean(dim=0).tolist()]
 
 
@@ -155,15 +187,15 @@ def main(settings: Settings) -> None:
     """Train, or go on from the checkpoint in `settings.out`."""
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    trainer = Trainer(settings)
     autoencoder = FrameAutoencoder.load(settings.autoencoder)
+    trainer = Trainer(settings, autoencoder)
     people = LatentStore(ClipStore(*settings.clips), autoencoder)
     validation = LatentStore(ClipStore(*settings.clips, split="val"), autoencoder)
     generator = torch.Generator().manual_seed(settings.seed + trainer.step)
-    losses: dict[bool, list[float]] = {True: [], False: []}
+    losses: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     while trainer.progress < 1:
         pair = people.draw(settings.batch, settings.views, generator)
-        plain, loss = trainer.learn(pair, generator)
+        plain, *loss = trainer.learn(pair, generator)
         losses[plain].append(loss)
         if trainer.step % 50 == 0:
             people.store.refresh()
@@ -172,7 +204,8 @@ def main(settings: Settings) -> None:
             save_flow(flow, settings.out / "flow.safetensors", **trainer.notes)
             row = {"people": len(people.store)}
             for kind, name in ((True, "plain"), (False, "posterior")):
-                row[f"loss_{name}"] = round(sum(losses[kind]) / max(1, len(losses[kind])), 4)
+                means = [round(sum(x) / len(x), 4) for x in zip(*losses[kind], strict=True)]
+                row[f"loss_{name}"] = means[: 1 + bool(settings.perceptual)]
                 row[f"val_{name}"] = validate(flow, validation, kind)
             trainer.report(row)
             losses = {True: [], False: []}

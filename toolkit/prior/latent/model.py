@@ -91,12 +91,16 @@ class FlowNet(nn.Module):
         sigma: Float[Tensor, " B"],
         known: LatentCondition,
         noise: Float[Tensor, "B L T h w"],
-    ) -> Float[Tensor, ""]:
-        """Mean squared error of the network's own output: every noise level counts alike."""
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "B L T h w"]]:
+        """Mean squared error of the network's own output, and its estimate of the clean latents.
+
+        The network's error is -n times that of the velocity, so that every noise level counts
+        alike. The estimate is x - sigma v.
+        """
         s = sigma.reshape(-1, 1, 1, 1, 1)
-        n = _norm(s)
-        out = self._answer(((1 - s) * x0 + s * noise) / n, sigma, known)
-        return (out - (s * x0 - (1 - s) * noise) / n).square().mean()
+        x = (1 - s) * x0 + s * noise
+        v = self(x, sigma, known)
+        return (_norm(s) * (v - (noise - x0))).square().mean(), x - s * v
 
     def _answer(self, x: Tensor, sigma: Tensor, known: LatentCondition) -> Tensor:
         batch, _, frames, height, width = x.shape
