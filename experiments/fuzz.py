@@ -206,6 +206,7 @@ def measure(seconds: float) -> dict:
 
 def tables(numbers: dict) -> dict[str, str]:
     """A row per reader, and the sum."""
+    numbers = {t.name: numbers[t.name] for t in TARGETS if t.name in numbers}  # JSON sorts them
     heads = ["reader", "files damaged", *COUNTS, "peak memory, MB", "of it after the first 100, MB"]
     rows = [
         [name, str(row["files"]), *(f"{row[c]:,}" for c in COUNTS)]
