@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from toolkit.body.rig import Avatar
 from toolkit.cli import main
+from toolkit.coarse.lhm.points import read_points, save_points
 from toolkit.errors import InputError, MissingCapabilityError, MissingFileError
 from toolkit.gaussians import Gaussians
 from toolkit.photo.photo_body import PhotoBody
@@ -153,6 +155,16 @@ def test_without_gsplats_kernels_the_cpu_renders_from_the_start(monkeypatch, cap
     assert len(said) == 1 and said[0].endswith("Install it.")
     monkeypatch.setattr(gsplat_kernels, "load", lambda: Kernels(True, True, "compiled"))
     assert load_profile("full").device == "cuda:1"
+
+
+def test_computed_query_points_are_named_in_the_report(tiny, tmp_path, monkeypatch):
+    """Points drawn from the checkpoint stand in for LHM's own; nobody shall confuse the two."""
+    assert "query_points" not in load_profile("full").notes
+    copied = shutil.copytree(tiny, tmp_path / "weights")
+    (ply,) = (copied / "lhm-points-20k").rglob("1_20000.ply")
+    save_points(ply, read_points(ply), computed=True)
+    monkeypatch.setenv("TOOLKIT_WEIGHTS", str(copied))
+    assert "not those of LHM's release" in load_profile("full").notes["query_points"]
 
 
 def test_resume_goes_on_where_it_was_killed(out, monkeypatch):
