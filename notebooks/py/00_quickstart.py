@@ -23,7 +23,7 @@
 # %% tags=["parameters"]
 photo = ""  # path of a PNG, JPEG or WebP with one person; empty: the sample photo
 out_dir = "../runs/quickstart"  # where the results go
-profile = "embedded"  # "embedded" (this repository's small models, CPU) or "full" (GPU)
+profile = "embedded"  # our small models, on a CPU; "full": the paper's models, on a GPU
 seed = 0  # of the orbit, the noise and the fit
 strength = None  # of SDEdit, 0 (changes nothing) to 1; None: what suits the profile
 fast = False  # few steps and views, for tests; the pictures are then poor
@@ -38,6 +38,7 @@ from PIL import Image
 from toolkit import Avatar, PipelineConfig, load_profile, pipeline, show
 from toolkit.body import load_clip
 from toolkit.photo import detect, read_photo
+from toolkit.profiles import check_full_run
 from toolkit.refine import FitConfig, clip_target, fit, photo_target
 from toolkit.render import rasterize_mesh, render
 from toolkit.run import report, sample_path
@@ -158,4 +159,6 @@ assert (refined_clip - turntable.rgb).abs().max() > 0.01, "SDEdit changed nothin
 assert history.loss[-5:].mean() < history.loss[:5].mean(), "the refit did not lower its loss"
 if "stand-in" not in stages.models["pose_model"]:  # random weights find no body
     assert diagnoses[0].misalignment.iou > 0.6, "the coarse avatar does not cover the person"
+if profile == "full":
+    print(check_full_run(stages.net_device, *stages.models.values()))
 print("all checks passed; written:", *sorted(p.name for p in results.iterdir()))

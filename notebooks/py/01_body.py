@@ -40,7 +40,7 @@
 # the detected points in pixels.
 
 # %% tags=["parameters"]
-profile = "embedded"  # "full": steps 1 to 3 use your licensed SMPL-X body; the fits stay the same
+profile = "embedded"  # "full" (no GPU): steps 1 to 3 use your SMPL-X body; the fits are as before
 body_file = ""  # an SMPLX_NEUTRAL.npz of your own for steps 1 to 3; empty: the profile's body
 beta_index = 1  # which shape direction the pictures show: 0 to 19 (0 to 9 for some SMPL-X files)
 beta_value = 2.5  # how far along it: -3 to 3 are people, beyond are caricatures
@@ -78,9 +78,10 @@ from toolkit.photo import detect, fit_body
 from toolkit.photo.detection.keypoint_names import KEYPOINT_NAMES
 from toolkit.photo.smplify import ReducedBody, lift, load_lifter
 from toolkit.photo.smplify.pose_prior import pose_statistics
+from toolkit.profiles import check_full_run
 from toolkit.render import rasterize_mesh
 from toolkit.run import model_path
-from toolkit.weights import require
+from toolkit.weights import label, require
 
 # %%
 out = Path(out_dir)
@@ -661,6 +662,8 @@ assert size["prior x 10"].sum() < size["as above"].sum() < size["prior x 0.1"].s
 # %%
 across, along = predict_mm(net_px, network)
 assert 0.4 < across / errors[:, 0].mean() < 2.5 and 0.4 < along / errors[:, 1].mean() < 2.5
+if profile == "full" and not body_file:
+    print(check_full_run("cpu", label("smplx", require("smplx"))))
 print("all checks passed")
 
 # %% [markdown]

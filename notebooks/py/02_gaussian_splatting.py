@@ -26,7 +26,7 @@
 # - measure in dB what each approximation of the method costs.
 
 # %% tags=["parameters"]
-profile = "embedded"  # the CPU rasteriser; "full" means gsplat, with the same formulas
+profile = "embedded"  # no full variant: it opens our CPU rasteriser; gsplat has the same formulas
 seed = 3  # of the ten Gaussians
 out_dir = "../runs/splatting"  # folder for the figures
 fast = False  # a smaller person in the last part, for tests
@@ -41,6 +41,7 @@ from toolkit import Gaussians, cameras, show
 from toolkit.body import Rig, a_pose, load_body, pose_gaussians, sample_anchors
 from toolkit.render import rasterization, render
 
+assert profile == "embedded", "no full variant"
 print(f"profile {profile}: the renderer here is float32, our own steps are float64")
 
 # %% [markdown]

@@ -63,16 +63,17 @@ from toolkit.coarse import lhm, load_coarse, predict
 from toolkit.measure import split_error
 from toolkit.people import photo_camera, photo_of, render_person, sample_alternatives, sample_person
 from toolkit.photo import PhotoBody, detect, fit_body, read_photo
-from toolkit.profiles import find_device
+from toolkit.profiles import check_full_run, find_device
 from toolkit.render import render
 from toolkit.run import sample_path
-from toolkit.weights import choose, require
+from toolkit.weights import choose, label, require
 
 # %%
 out, device = Path(out_dir), "cpu"
 if profile == "full":  # real weights; a missing one stops here, with the command to fetch it
     device = find_device()
-    folders = [Path(weights)] * 3 if weights else list(choose("coarse").values())
+    found = {} if weights else choose("coarse")
+    folders = list(found.values()) or [Path(weights)] * 3
     licensed = lhm.find_file(require("smplx"), "SMPLX_NEUTRAL.npz")
     body = load_body(body_file or licensed)
 else:
@@ -489,6 +490,8 @@ assert gaussians.scales.max() <= net.model.config.max_scale_m + 1e-6
 assert (output.offset.abs() <= net.model.config.max_offset_m / 2).all()
 assert apart_mm.median() < 2 and error_mm.median() < 2
 assert abs(millions(nets["LHM-500M"].transformer) - 352.1) < 0.1
+if profile == "full" and found:
+    print(check_full_run(device, *(label(*part) for part in found.items())))
 print("all checks passed")
 
 # %% [markdown]

@@ -71,7 +71,7 @@ from toolkit.coarse import load_coarse, predict
 from toolkit.evaluate import fit_similarity
 from toolkit.people import photo_of, render_person, sample_person
 from toolkit.photo import detect, fit_body
-from toolkit.profiles import find_device
+from toolkit.profiles import check_full_run, find_device
 from toolkit.render import render, rendering_device
 
 # %%
@@ -544,6 +544,8 @@ gain = psnr["true body"] - psnr["fitted body"]
 assert gain[azimuths % 180 == 90].mean() > 0.5, "the true body does not help at the side"
 gain_photo = np.mean([m.shift_px for m, _ in compared]) - np.mean([m.shift_px for m, _ in on_truth])
 assert abs(gain_photo) < 1, "the body fit moves the texture in the photo"
+if profile == "full":
+    print(check_full_run(device, "gsplat" if device != "cpu" else "CPU rasteriser (stand-in)"))
 print("all checks passed")
 
 # %% [markdown]

@@ -66,7 +66,7 @@ from toolkit.body import Avatar, Rig, a_pose, load_body, sample_anchors
 from toolkit.coarse import load_coarse, predict
 from toolkit.people import photo_of, redraw_noise, render_person, sample_alternatives, sample_person
 from toolkit.prior.orbit import COVERED_M
-from toolkit.profiles import find_device
+from toolkit.profiles import check_full_run, find_device
 from toolkit.render import render, rendering_device
 
 # %%
@@ -606,6 +606,8 @@ assert mean_share[FRONT, 0] > mean_share[BACK, 0], "the back is not worse than t
 assert sigma_of[:, BACK].mean() > sigma_of[:, FRONT].mean(), "the back is not blurred more"
 assert bias.sum() > variance.sum(), "most of the error is open: it may be the mean after all"
 assert contrast["mean of the twins"][:, 0].mean() > contrast["avatar"][:, 0].mean()
+if profile == "full":
+    print(check_full_run(device, "gsplat" if device != "cpu" else "CPU rasteriser (stand-in)"))
 print("all checks passed")
 
 # %% [markdown]

@@ -34,7 +34,7 @@
 
 # %% tags=["parameters"]
 out_dir = "../runs/wan"  # where the tiny checkpoint is written
-profile = "embedded"  # "embedded" (tiny random weights, CPU) or "full" (the published ones, GPU)
+profile = "embedded"  # tiny random weights; "full": published ones in the last part, on a GPU
 seed = 0  # of the weights, the person and the noise
 fast = False  # fewer views and sizes, for tests
 
@@ -52,7 +52,7 @@ from toolkit import refine, show
 from toolkit.body import a_pose
 from toolkit.people import render_person, sample_person
 from toolkit.prior import sdedit, static_orbit, turntable_cameras, wan
-from toolkit.profiles import find_device
+from toolkit.profiles import check_full_run, find_device
 from toolkit.weights import choose, label
 
 for package in (diffusers, transformers):
@@ -506,6 +506,8 @@ assert all((change[i, 4 * i + 1 :] == 0).all() for i in range(3)), "the VAE look
 assert (np.diag(change[:, ::4]) > 0).all()
 assert refined.shape == turntable.rgb.shape and refined.isfinite().all()
 assert float(pooled.mean()) <= float(keep.mean())
+if profile == "full":
+    print(check_full_run(device, name))
 for (name, clip), (_, peak) in costs.items():
     tokens = wan.LatentGrid(*clip).num_tokens
     assert peak < wan.activation_bytes(wan.MODELS[name].transformer, tokens, torch.bfloat16)

@@ -31,7 +31,7 @@
 # **You need** only the installed `toolkit`.
 
 # %% tags=["parameters"]
-profile = "embedded"  # our two small priors; Wan2.1 under the same loop is notebook 06
+profile = "embedded"  # no full variant: our two small priors; Wan2.1 in this loop is notebook 06
 seed = 3  # of the noise, and number of the person (one that no model was trained on)
 num_people = 160  # of the exact prior
 strength = 0.6  # of the pictures with the trained priors
@@ -63,6 +63,7 @@ from toolkit.prior.turntable import OPERATING_POINT
 
 num_people = 24 if fast else num_people
 small = {"num_views": 5, "clip_size": (96, 48), "num_gaussians": 10_000} if fast else {}
+assert profile == "embedded", "no full variant"
 print(f"profile {profile}: trained priors of {load_turntable().config.channels} channels")
 
 # %% [markdown]

@@ -31,7 +31,7 @@
 # **You need** the loop of notebook 07, and only the installed `toolkit`.
 
 # %% tags=["parameters"]
-profile = "embedded"  # our two small priors
+profile = "embedded"  # no full variant: the sweep is of our two small priors
 seed = 0  # first of the people; no model was trained on them
 num_people = 2  # live here; the stored sweep below has more
 strengths = (0.3, 0.6, 0.9)  # on a linear grid; at shift 1 close to the start sigma
@@ -65,6 +65,7 @@ small = {"num_views": 5, "clip_size": (96, 48), "num_gaussians": 10_000} if fast
 config = PipelineConfig(**small)
 if fast:
     num_people, strengths, steps = 1, (0.5, 1.0), 2
+assert profile == "embedded", "no full variant"
 print(f"profile {profile}: {num_people} people, strengths {strengths}")
 
 # %% [markdown]

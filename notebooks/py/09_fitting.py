@@ -30,7 +30,7 @@
 # (`docs/evaluation.md`, misalignment).
 
 # %% tags=["parameters"]
-profile = "embedded"  # without effect: the known truth belongs to the embedded models
+profile = "embedded"  # no full variant: the known truth belongs to the embedded models
 seed = 0  # of the orbit, the noise and the fits
 person_seed = 1  # which validation person; no model was trained on any of them
 out_dir = "../runs/fitting"  # where the results go
@@ -54,7 +54,8 @@ from toolkit.render import render
 
 torch.set_num_threads(1)  # the same sums in the same order on every machine
 steps, num_views = (4, 5) if fast else (80, 13)
-stages = load_profile("embedded")
+assert profile == "embedded", "no full variant"
+stages = load_profile(profile)
 config = PipelineConfig(seed=seed, num_views=num_views, num_gaussians=10_000).resolved(stages)
 print(f"{config.num_gaussians} Gaussians, {steps} steps, {num_views} views")
 

@@ -104,6 +104,7 @@ from toolkit.dataset.targets import make_targets, pairs_of_factors
 from toolkit.dataset.vocabulary import ATTRIBUTES, COLORS, GROUPS, PLACES
 from toolkit.dataset.words import read_words
 from toolkit.prior.orbit import static_orbit, turntable_cameras
+from toolkit.profiles import check_full_run
 from toolkit.refine.turntable import pose_for_turntable
 from toolkit.render import render
 
@@ -476,7 +477,9 @@ show.picture_row(show.figure_pixels(fig), height_px=400)
 # returns it with one thing more. The models are loaded once, group by group.
 
 # %%
-small = {"num_gaussians": 10_000, "fit_steps": 5} if fast else {}
+small = {"fit_steps": 5} if fast else {}
+if fast and profile == "embedded":  # LHM has a fixed number
+    small["num_gaussians"] = 10_000
 recipe = PeopleRecipe(BulkConfig(profile=profile, seed=seed, **small))
 models = {group: recipe.load(group) for group in ("prompts", "images", "avatars")}
 for stage in recipe.stages:
@@ -1250,6 +1253,9 @@ free_of_troubles = curves[f"driver {1e3 * slow_driver.driver_seconds:.1f} ms"][1
 limit = 60 * np.minimum(np.array(WORKERS) / costs.seconds, 1e3 / driver_ms)
 many = np.array(WORKERS) >= 10  # few samples are fast or slow by chance
 assert (free_of_troubles < 1.15 * limit)[many].all(), "faster than Eq. 6 allows"
+if profile == "full":
+    used = models["avatars"].profile
+    print(check_full_run(used.net_device, *used.models.values()))
 print("all checks passed")
 
 # %% [markdown]

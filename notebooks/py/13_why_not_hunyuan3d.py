@@ -30,7 +30,7 @@
 # %% tags=["parameters"]
 mesh_file = ""  # your own GLB, OBJ or PLY made from out_dir/input.png; empty: the embedded meshes
 out_dir = "../runs/why_not_hunyuan3d"  # where the input picture and the numbers go
-profile = "embedded"  # "embedded", or "full": also ask hy3dgen for a mesh, if it is installed (GPU)
+profile = "embedded"  # "full": hy3dgen, which you have installed, makes one more mesh, on a GPU
 seed = 3  # number of the person
 fast = False  # smaller pictures, for tests; the numbers are then coarser
 
@@ -45,10 +45,10 @@ from PIL import Image
 from toolkit import Avatar, show
 from toolkit.body import Rig, load_body, sample_anchors
 from toolkit.coarse import load_coarse, predict
-from toolkit.errors import MissingCapabilityError
 from toolkit.measure import hunyuan
 from toolkit.people import extract_triangles, photo_of, render_person, sample_person, turn_head
 from toolkit.photo import detect, fit_body
+from toolkit.profiles import check_full_run
 from toolkit.run import atomic_path
 
 size_px = 192 if fast else 512
@@ -127,11 +127,8 @@ meshes = {
 }
 if mesh_file:
     meshes["your mesh"] = hunyuan.read_mesh(mesh_file).boxed()
-elif profile == "full":  # optional: real weights, under a licence that many may not accept
-    try:
-        meshes["Hunyuan3D"] = hunyuan.generate_mesh(picture, seed=seed).boxed()
-    except MissingCapabilityError as error:
-        print(f"The real Hunyuan3D is NOT shown below. {error}")
+elif profile == "full":  # real weights, under a licence that many may not accept
+    meshes["Hunyuan3D"] = hunyuan.generate_mesh(picture, seed=seed).boxed()
 for name, mesh in meshes.items():
     print(f"{name:12s} {len(mesh.faces):7d} faces, box half side {np.abs(mesh.vertices).max():.2f}")
 
@@ -284,6 +281,8 @@ for names in (("0", "2 px", "4 px", "8 px"), ("0", "2.5 deg", "5 deg", "10 deg")
     assert (np.diff([control[n].mean_deg for n in names]) > 0).all(), "not sensitive enough"
 with atomic_path(Path(out_dir) / "alignment.json") as file:
     file.write_text(json.dumps({name: row.to_dict() for name, row in rows.items()}, indent=1))
+if "Hunyuan3D" in meshes:
+    print(check_full_run("cuda", "hy3dgen"))
 print("all checks passed; written:", *sorted(p.name for p in Path(out_dir).iterdir()))
 
 # %% [markdown]

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "base": ["Defaults", "PipelineConfig", "Profile"],
         "choose": ["load_profile", "with_prior"],
         "embedded": ["EmbeddedProfile"],
+        "evidence": ["FullRun", "check_full_run"],
         "full": ["FullProfile", "find_device"],
     },
 )

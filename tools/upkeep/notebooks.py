@@ -5,8 +5,10 @@
     python -m tools.upkeep.notebooks --profile notebooks/profiles/full.yaml --require-gpu \\
         --keep runs/notebooks-gpu --timeout 7200                             # make notebooks-gpu
 
-The exit code is 0 only if every chosen notebook ran to its end, with all of its code cells, and
-under --require-gpu on a GPU and for at least a second.
+The exit code is 0 only if every chosen notebook ran to its end, with all of its code cells. With
+profile=full, the notebooks that declare no full variant are listed and not run, and the others must
+say which models they ran; under --require-gpu these are the published ones, on a GPU and for at
+least a second.
 
 The percent script in notebooks/py is the source; the .ipynb is written from it first.
 """
@@ -26,7 +28,10 @@ import typer
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
+from toolkit.profiles.evidence import FullRun
 from tools.command import run_with
+from tools.upkeep.notebook_outputs import code_cells, printed, read_clean, seconds_at_work
+from tools.upkeep.notebook_variants import Variant, declared, objection
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
@@ -42,9 +47,10 @@ class Settings:
     ] = None
     profile: Annotated[Path | None, typer.Option(help="yaml file with parameters")] = None
     write: Annotated[bool, typer.Option("--write", help="store the outputs in notebooks/")] = False
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="fail if there is no CUDA")] = (
-        False
-    )
+    skip: Annotated[list[str] | None, typer.Option(help="notebook to leave out; is listed")] = None
+    require_gpu: Annotated[
+        bool, typer.Option("--require-gpu", help="fail without CUDA, and if stand-ins ran")
+    ] = False
     keep: Annotated[
         Path | None, typer.Option(help="folder for executed notebooks and summary.json")
     ] = None
@@ -108,50 +114,12 @@ def execute(
     return target
 
 
-def code_cells(path: Path) -> list:
-    """The notebook's own code cells, without the one in which papermill sets the parameters."""
-    return [
-        c
-        for c in nbformat.read(path, as_version=4).cells
-        if c.cell_type == "code" and "injected-parameters" not in c.metadata.get("tags", [])
-    ]
-
-
-def seconds_at_work(executed: Path) -> float:
-    """Time that the code cells took, without the start of the kernel."""
-    records = [cell.metadata.get("papermill", {}) for cell in code_cells(executed)]
-    return float(sum(record.get("duration") or 0 for record in records))
-
-
 def store(executed: Path, name: str) -> None:
-    """Put an executed copy into the repository, without papermill's times and paths."""
-    notebook = nbformat.read(executed, as_version=4)
-    notebook.metadata.pop("papermill", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        if cell.metadata.get("tags") == []:
-            del cell.metadata["tags"]
-        cell.update(
-            {"outputs": [slim(o) for o in cell.outputs if not is_greeting(o)]}
-            if cell.cell_type == "code"
-            else {}
-        )
+    """Put an executed copy into the repository."""
+    notebook = read_clean(executed)
     if str(ROOT) in nbformat.writes(notebook):
         raise SystemExit(f"{name}: an output holds this machine's path; print relative paths")
     nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
-
-
-def is_greeting(output: nbformat.NotebookNode) -> bool:
-    """Whether a native library wrote this on stderr when it was loaded."""
-    return output.output_type == "stream" and output.text.startswith("INFO: Created TensorFlow")
-
-
-def slim(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The output without the PNG where IPython stored a photo as PNG and as JPEG."""
-    if {"image/png", "image/jpeg"} <= set(output.get("data", {})):
-        del output["data"]["image/png"]
-    return output
 
 
 def require_gpu() -> str:
@@ -172,11 +140,13 @@ def stand_ins() -> list[str]:
     return [row["name"] for row in examine_weights() if row["stand_in"]]
 
 
-def run_all(names: list[str], parameters: dict, settings: Settings, folder: Path) -> dict:
-    """Run notebook after notebook; returns the status and seconds of each."""
+def run_all(
+    variants: dict[str, Variant | None], parameters: dict, settings: Settings, folder: Path
+) -> dict:
+    """Run notebook after notebook; returns status, seconds and models of each."""
     results = {}
-    for name in names:
-        status, seconds = "ran", 0.0
+    for name, variant in variants.items():
+        status, seconds, ran = "ran", 0.0, None
         try:
             executed = execute(
                 name,
@@ -185,21 +155,32 @@ def run_all(names: list[str], parameters: dict, settings: Settings, folder: Path
                 keep=settings.keep,
                 timeout_s=settings.timeout,
             )
-            seconds = seconds_at_work(executed)
-            if settings.require_gpu and seconds < 1:
-                status = f"FAILED: its cells took {seconds:.2f} s, so it did not do its work"
+            seconds, ran = seconds_at_work(executed), FullRun.read(printed(executed))
+            if why := _objection(variant, ran, seconds, settings):
+                status = f"FAILED: {why}"
             elif settings.write:
                 store(executed, name)
         except PapermillExecutionError as error:
             status = f"FAILED in cell {error.exec_count}"
             print(error, file=sys.stderr)
         results[name] = {"status": status, "seconds": round(seconds, 1)}
+        if ran is not None:
+            results[name] |= {"models": ran.models, "device": ran.device, "peak_gb": ran.peak_gb}
         print(
             f"{name}: {status}{' and stored' if settings.write and status == 'ran' else ''}, "
-            f"{seconds:.0f} s",
+            f"{seconds:.0f} s{f', {ran}' if ran else ''}",
             file=sys.stderr if status != "ran" else sys.stdout,
         )
     return results
+
+
+def _objection(
+    variant: Variant | None, ran: FullRun | None, seconds: float, settings: Settings
+) -> str:
+    """Why an executed notebook does not count; empty if it does."""
+    if settings.require_gpu and seconds < 1:
+        return f"its cells took {seconds:.2f} s, so it did not do its work"
+    return objection(variant, ran, on_gpu=settings.require_gpu) if variant else ""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -214,25 +195,45 @@ def run_notebooks(settings: Settings) -> int:
         raise SystemExit("--write stores the notebook's own parameters only, not a profile's")
     gpu = require_gpu() if settings.require_gpu else None
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars would be stored as text
+    skipped, full = settings.skip or [], parameters.get("profile") == "full"
     names = settings.names or sorted(p.stem for p in (NOTEBOOKS / "py").glob("*.py"))
+    if unknown := [name for name in skipped if name not in names]:
+        raise SystemExit(f"--skip: no notebook {unknown[0]!r}; there are {', '.join(names)}")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        for name in names:  # all of them, before the first hour is spent
-            check_names(synced(name, folder), parameters)
+        folder, variants, without = Path(temporary), {}, {}
+        for name in [n for n in names if n not in skipped]:  # all, before the first hour is spent
+            source = synced(name, folder)
+            check_names(source, parameters)
+            variant = declared(source) if full else None
+            if variant and not variant.full:
+                without[name] = variant.text
+            else:
+                variants[name] = variant
         if settings.keep:
             settings.keep.mkdir(parents=True, exist_ok=True)
-        results = run_all(names, parameters, settings, folder)
-    if settings.keep:
-        summary = {
-            "gpu": gpu,
-            "parameters": parameters,
-            "notebooks": results,
-            "stand_ins": stand_ins(),
-        }
-        (settings.keep / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    if not results:
-        print("no notebook ran", file=sys.stderr)
+        results = run_all(variants, parameters, settings, folder)
+    summary = {
+        "gpu": gpu,
+        "parameters": parameters,
+        "notebooks": results,
+        "no_full_variant": without,
+        "skipped": skipped,
+        "stand_ins": stand_ins(),
+    }
+    report(summary, settings.keep)
     return int(not results or any(r["status"] != "ran" for r in results.values()))
+
+
+def report(summary: dict, keep: Path | None) -> None:
+    """Write the summary, and say what did not run."""
+    if keep:
+        (keep / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    for name, why in summary["no_full_variant"].items():
+        print(f"{name}: no full variant, {why}")
+    for name in summary["skipped"]:
+        print(f"{name}: skipped")
+    if not summary["notebooks"]:
+        print("no notebook ran", file=sys.stderr)
 
 
 if __name__ == "__main__":
