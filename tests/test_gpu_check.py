@@ -1,5 +1,6 @@
 """The check for a GPU, rehearsed on the CPU: every step runs, and what fails is told."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -10,16 +11,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pretend_gpu import DEVICE, pretend_gpu
 
 from toolkit.errors import InputError, MissingCapabilityError
 from toolkit.photo.detection.keypoints import detect
 from toolkit.photo.load import read_photo
 from toolkit.prior.wan.files import read_part
 from toolkit.prior.wan.tiny import TINY_TRANSFORMER, write_tiny_wan
-from toolkit.render import gsplat_kernels
+from toolkit.render import api, gsplat_kernels
 from toolkit.run.files import sample_path
-from tools.upkeep import gpu_check, gpu_check_gsplat, gpu_check_nets, gpu_packages, gpu_page
+from tools.upkeep import (
+    gpu_check,
+    gpu_check_gsplat,
+    gpu_check_nets,
+    gpu_check_wan,
+    gpu_packages,
+    gpu_page,
+)
+from tools.upkeep.gpu_check_bench import Bench
 from tools.upkeep.gpu_check_job import saved_person
+from tools.upkeep.gpu_check_sizes import TINY
 from tools.upkeep.gpu_check_wan import _cast
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,6 +92,55 @@ def test_no_step_starts_when_the_time_is_over(check):
     assert code == 0 and steps["machine"]["status"] == "left out"
     with pytest.raises(SystemExit, match="no step 'lhm'"):
         check("lhm")
+
+
+@pytest.fixture
+def away(tmp_path):
+    """A bench on the pretended GPU, on which a tensor that stayed behind is an error."""
+    import diffusers  # noqa: F401  imported within the block, it would find a strange torch
+
+    return Bench(DEVICE, TINY, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        gpu_check_nets.lhm,
+        gpu_check_nets.pose,
+        gpu_check_wan.phases,
+        gpu_check_wan.plans,
+        gpu_check_wan.sdedit,
+    ],
+    ids=lambda step: step.__name__,
+)
+def test_all_tensors_of_a_step_are_on_the_device(step, away, monkeypatch):
+    # "streamed" wants a device that diffusers knows
+    monkeypatch.setattr(gpu_check_wan, "LADDER", gpu_check_wan.LADDER[:-1])
+    with pretend_gpu():
+        values = step(away)
+    assert values and not [v for v in values.values() if str(v).startswith("NO")]
+
+
+def test_gsplat_is_given_tensors_on_the_device_only(away, monkeypatch):
+    """In gsplat's place our own rasteriser, so that both agree."""
+    ours, calls = api.rasterization, []
+
+    def rasterization(*args, **kwargs):
+        given = inspect.signature(ours).bind(*args, **kwargs).arguments
+        tensors = {name: x for name, x in given.items() if isinstance(x, torch.Tensor)}
+        assert len({x.is_meta for x in tensors.values()}) == 1, "a tensor that stayed behind"
+        calls.append(given["means"].is_meta)
+        if not calls[-1]:
+            return ours(**given)
+        picture, alpha, meta = ours(**given | {name: x.cpu() for name, x in tensors.items()})
+        return picture.to(DEVICE), alpha.to(DEVICE), meta
+
+    monkeypatch.setattr(api, "rasterization", rasterization)
+    with pretend_gpu():
+        values = gpu_check_gsplat.compare(away)
+    assert set(calls) == {True, False} and values["largest difference, 8-bit steps"] < 1e-3
+    slopes = [value for name, value in values.items() if name.startswith("gradient")]
+    assert len(slopes) >= 4 and max(slopes) < 0.1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -62,7 +62,7 @@ def _fill_body(model: LHM) -> None:
 def pose(bench: Bench) -> Values:
     """Multi-HMR on one picture, in every precision."""
     with seeded(), torch.device(bench.device):
-        net = MultiHMR(bench.sizes.pose).eval().requires_grad_(False)
+        net = MultiHMR(bench.sizes.pose).to(bench.device).eval().requires_grad_(False)
         picture = torch.rand(3, bench.sizes.pose.size_px, bench.sizes.pose.size_px)
     values, exact = {}, None
     for precision in PRECISIONS:
