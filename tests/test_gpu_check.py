@@ -49,6 +49,7 @@ def test_the_rehearsal_runs_every_step_without_the_packages_that_a_gpu_machine_l
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert [line.split(": ")[0] for line in done.stdout.splitlines()] == [*STEPS, "gpu tests"]
+    assert [path.name for path in tmp_path.iterdir()] == ["gpu.json"], "files were left behind"
     record = json.loads((tmp_path / "gpu.json").read_text())
     assert record["rehearsal"] and {r["status"] for r in record["steps"].values()} == {"ok"}
     values = {name: result["values"] for name, result in record["steps"].items()}
@@ -99,7 +100,7 @@ def away(tmp_path):
     """A bench on the pretended GPU, on which a tensor that stayed behind is an error."""
     import diffusers  # noqa: F401  imported within the block, it would find a strange torch
 
-    return Bench(DEVICE, TINY, tmp_path)
+    return Bench(DEVICE, TINY, tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -188,11 +189,12 @@ def test_a_pruned_gsplat_holds_our_channels_only_and_is_else_the_same(tmp_path):
 def test_a_compiler_that_fails_is_quoted_and_not_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(gpu_check_gsplat, "pruned_copy", lambda folder: folder)
     monkeypatch.setattr(gsplat_kernels, "load", gsplat_kernels.load)  # put back afterwards
-    compiler = gpu_check_gsplat.start_compiler(tmp_path, "9.0")
+    log = tmp_path / "log.txt"
+    compiler = gpu_check_gsplat.start_compiler(tmp_path, log, "9.0")
     with pytest.raises(MissingCapabilityError, match="gsplat's kernels: got 1: .*Error"):
-        gpu_check_gsplat.wait_for_compiler(compiler, tmp_path, 300)
+        gpu_check_gsplat.wait_for_compiler(compiler, tmp_path, log, 300)
     assert not gsplat_kernels.load().possible
-    assert "Traceback" in (tmp_path / gpu_check_gsplat.LOG).read_text()
+    assert "Traceback" in log.read_text()
 
 
 def test_packages_are_packed_without_what_no_import_needs(tmp_path):

@@ -12,6 +12,7 @@ is 1 if a step failed.
 import contextlib
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,8 +71,10 @@ class Check:
         on_gpu = check_device(settings.device, what="gpu_check").type == "cuda"
         settings.out.mkdir(parents=True, exist_ok=True)
         self.settings, self.start = settings, time.monotonic()
-        self.bench = Bench(settings.device, REAL if on_gpu else TINY, settings.out)
-        self.folder = settings.out.resolve() / "gsplat"
+        self.work = tempfile.TemporaryDirectory(prefix="gpu_check_")
+        folder = Path(self.work.name)
+        self.bench = Bench(settings.device, REAL if on_gpu else TINY, folder, settings.out)
+        self.folder, self.log = folder / "gsplat", settings.out / "gsplat_build.txt"
         self.capability, self.compiler = "", None
         self.results: dict[str, dict] = {}
 
@@ -105,6 +108,8 @@ class Check:
         finally:
             if self.compiler is not None and self.compiler.poll() is None:
                 self.compiler.kill()
+                self.compiler.wait()
+            self.work.cleanup()
         return int(any(result["status"] == FAILED for result in self.results.values()))
 
     def attempt(self, step: Callable[[Bench], Values]) -> dict:
@@ -131,7 +136,7 @@ class Check:
         """Let gsplat compile while the networks are tried."""
         cards = gpu.cuda_gpus()
         self.capability = cards[gpu.device_index(self.settings.device)]["capability"]
-        self.compiler = gpu_check_gsplat.start_compiler(self.folder, self.capability)
+        self.compiler = gpu_check_gsplat.start_compiler(self.folder, self.log, self.capability)
 
     def rasteriser(self, bench: Bench) -> Values:
         """gsplat against ours; in a rehearsal ours against itself."""
@@ -149,7 +154,9 @@ class Check:
     def wait_for_gsplat(self) -> None:
         """Wait for the compiler, if it runs at all."""
         if self.compiler is not None:
-            gpu_check_gsplat.wait_for_compiler(self.compiler, self.folder, max(1, self.left_s()))
+            gpu_check_gsplat.wait_for_compiler(
+                self.compiler, self.folder, self.log, max(1, self.left_s())
+            )
 
     def gpu_tests(self, bench: Bench) -> Values:
         """The render tests that need CUDA."""

@@ -24,12 +24,14 @@ class Bench:
     Attributes:
         device: of the networks, "cuda", "cuda:N" or "cpu" (a rehearsal).
         sizes: real or tiny.
-        folder: for files of the steps.
+        folder: for files that no one needs afterwards.
+        logs: for what compilers and tests say.
     """
 
     device: str
     sizes: Sizes
     folder: Path
+    logs: Path
 
     @property
     def on_gpu(self) -> bool:

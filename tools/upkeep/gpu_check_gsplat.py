@@ -26,7 +26,6 @@ from tools.upkeep.gpu_check_bench import Bench, Values, cost
 CHANNELS = (1, 2, 3, 4, 5, 8)
 INSTANCE = re.compile(r"^[ \t]*(?:__INS__|__LAUNCH_KERNEL__)\((\d+)\)[ \t]*\n", re.MULTILINE)
 ROOT = Path(__file__).resolve().parents[2]
-LOG = "gsplat_build.txt"
 
 
 def pruned_copy(folder: Path) -> Path:
@@ -58,18 +57,18 @@ def environment(folder: Path, capability: str) -> dict[str, str]:
     }
 
 
-def start_compiler(folder: Path, capability: str) -> subprocess.Popen:
-    """Compile the copy in a process of its own, which writes to `LOG` in the folder."""
+def start_compiler(folder: Path, log_path: Path, capability: str) -> subprocess.Popen:
+    """Compile the copy in a process of its own, which writes to the log."""
     folder.mkdir(parents=True, exist_ok=True)
     variables = environment(pruned_copy(folder), capability)
     code = "from gsplat.cuda._backend import _C; assert _C is not None"
-    with (folder / LOG).open("w") as log:
+    with log_path.open("w") as log:
         return subprocess.Popen(
             [sys.executable, "-c", code], env=variables, stdout=log, stderr=log, cwd=folder
         )
 
 
-def wait_for_compiler(compiler: subprocess.Popen, folder: Path, seconds: float) -> None:
+def wait_for_compiler(compiler: subprocess.Popen, folder: Path, log: Path, seconds: float) -> None:
     """Wait, then make this process use the copy, or none at all.
 
     Raises:
@@ -82,12 +81,12 @@ def wait_for_compiler(compiler: subprocess.Popen, folder: Path, seconds: float) 
     if code != 0:
         absent = gsplat_kernels.Kernels(False, False, "gsplat did not compile here")
         gsplat_kernels.load = lambda: absent  # so that no later step tries it again, for minutes
-        lines = [line for line in (folder / LOG).read_text().splitlines() if line.strip()]
+        lines = [line for line in log.read_text().splitlines() if line.strip()]
         fail(
             "gsplat's kernels",
             got=f"{code}: {' / '.join(lines[-3:])[:300]}",
             wanted="a compiled extension",
-            fix=f"See {LOG}.",
+            fix=f"See {log.name}.",
             kind=MissingCapabilityError,
         )
     variables = environment(folder, os.environ.get("TORCH_CUDA_ARCH_LIST", ""))
@@ -171,7 +170,7 @@ def run_tests(bench: Bench, folder: Path, capability: str, seconds: float) -> Va
     done = subprocess.run(
         command, env=variables, cwd=ROOT, capture_output=True, text=True, timeout=seconds
     )
-    (bench.folder / "gpu_tests.txt").write_text(done.stdout + done.stderr)
+    (bench.logs / "gpu_tests.txt").write_text(done.stdout + done.stderr)
     last = (done.stdout.strip().splitlines() or ["no output"])[-1]
     if done.returncode != 0:
         fail("render tests", got=last, wanted="all of them pass", fix="See gpu_tests.txt.")
