@@ -24,12 +24,19 @@ import pytest
 import yaml
 
 from toolkit import PipelineConfig, cli
+from toolkit.profiles.evidence import FullRun
 from tools.upkeep import notebooks
+from tools.upkeep.notebook_outputs import printed
+from tools.upkeep.notebook_variants import declared, objection
+from tools.upkeep.tiny_weights import write_body
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FAST = ROOT / "notebooks" / "profiles" / "fast.yaml"
 BY_NBVAL = "02_gaussian_splatting"  # the quickest one
+# Run here with profile=full, dry: a CPU in the GPU's place, our body in SMPL-X's. Nothing else
+# changes in them, and test_knobs runs each twice more in the embedded profile.
+DRY = {"01_body", "04_misalignment", "05_blur"}
 CHECKED = "nbval-check-output"  # nbval's tag: the text does not depend on the parameters
 NOT_TEXT = {"image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json"}
 MAX_WORDS = 120  # of a markdown cell
@@ -145,7 +152,13 @@ def run_fast(tmp_path_factory):
     def run(name):
         folder = tmp_path_factory.mktemp(name)
         parameters = notebooks.read_profile(FAST) | {"out_dir": str(folder / "run")}
-        return notebooks.execute(name, parameters=parameters, folder=folder, timeout_s=300)
+        with pytest.MonkeyPatch.context() as patch:
+            if name in DRY:
+                write_body(folder)
+                patch.setenv("TOOLKIT_WEIGHTS", str(folder))
+                patch.setenv("TOOLKIT_DEVICE", "cpu")
+                parameters |= {"profile": "full"}
+            return notebooks.execute(name, parameters=parameters, folder=folder, timeout_s=300)
 
     return run
 
@@ -184,6 +197,16 @@ def changed_outputs(stored, executed):
         for old, new in zip(*tagged, strict=True)
         if old.source != new.source or texts(old.outputs) != texts(new.outputs)
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(DRY))
+def test_a_dry_full_variant_names_its_stand_ins(name, run_fast):
+    executed, variant = run_fast(name), declared(ROOT / "notebooks" / f"{name}.ipynb")
+    ran = FullRun.read(printed(executed))
+    assert ran.stand_ins == ran.models and ran.device == "cpu"
+    assert not objection(variant, ran, on_gpu=False)
+    assert objection(variant, ran, on_gpu=True).startswith("stand-ins ran")
 
 
 @pytest.mark.slow
