@@ -1,4 +1,4 @@
-"""Try on a GPU what no other machine can: kernels, real sizes, memory; at most 8 minutes.
+"""Try on a GPU what no other machine can: kernels, real sizes, memory; planned for 8 minutes.
 
     python -m tools.upkeep.gpu_check                          # on a GPU, writes runs/gpu_check
     python -m tools.upkeep.gpu_check --device cpu             # a rehearsal with tiny sizes
