@@ -12,6 +12,7 @@ from toolkit.dataset import commands
 from toolkit.dataset.text_command import text2avatar
 from toolkit.errors import MissingFileError, ToolkitError, fail, printable
 from toolkit.export.commands import animate, export
+from toolkit.export.view_command import view
 from toolkit.profiles.lhm_points import lhm_points
 from toolkit.run.licences import licences
 from toolkit.run.options import (
@@ -41,6 +42,7 @@ app = typer.Typer(
 
 app.command()(export)
 app.command()(animate)
+app.command()(view)
 
 
 @app.callback()
