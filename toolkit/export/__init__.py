@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "glb_file": ["GlbWriter", "accessor_array", "read_glb"],
         "glb_mesh": ["write_glb_mesh"],
         "glb_splats": ["read_glb_splats", "write_glb_splats"],
+        "live": ["LiveViewer", "open_viewer"],
         "proxy": ["ProxyMesh", "make_proxy"],
         "formats": ["FORMATS", "SPLAT_FORMATS"],
         "splats": ["read_splats", "write_splats"],

@@ -76,7 +76,8 @@ class LiveViewer:
             with gui.add_folder("Shape"):
                 start = self.subject.avatar.rig.betas[:NUM_BETAS].clamp(-5, 5).tolist()
                 self.betas = [
-                    gui.add_slider(f"beta {i}", -5.0, 5.0, 0.1, b) for i, b in enumerate(start)
+                    gui.add_slider(f"beta {i}", -5.0, 5.0, 0.01, round(b, 2))
+                    for i, b in enumerate(start)
                 ]
         else:
             self.notes.append(
@@ -116,16 +117,14 @@ class LiveViewer:
         if self.betas is not None:
             betas = avatar.rig.betas.clone()
             wanted = torch.tensor([float(b.value) for b in self.betas])
-            if not torch.allclose(wanted, betas[:NUM_BETAS].clamp(-5, 5), atol=1e-3):
+            if not torch.allclose(wanted, betas[:NUM_BETAS].clamp(-5, 5), rtol=0, atol=6e-3):
                 betas[:NUM_BETAS] = wanted
                 avatar = self.shape.change(avatar, betas)
         pose, transl = t_pose(), torch.zeros(3)
         if self.clip.value in self.clips:
             pose, transl = frame_at(self.clips[self.clip.value], self._seconds)
         posed = avatar.posed(turn_joints(pose, dict(self.turns)), transl)
-        arrays = splat_arrays(posed)
-        # the same name replaces what was there; one message, so that no half frame is drawn
-        self._splats = self.server.scene.add_gaussian_splats("/avatar", **arrays)
+        self._splats.set_gaussians(**splat_arrays(posed))  # one message: never half of a frame
         self.frames += 1
 
     def _loop(self) -> None:
