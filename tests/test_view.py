@@ -16,7 +16,7 @@ from toolkit.body.motion import load_clip, t_pose
 from toolkit.body.rig import Avatar
 from toolkit.body.rotations import rodrigues
 from toolkit.errors import InputError
-from toolkit.export import live_scene, view_command
+from toolkit.export import live_port, live_scene
 from toolkit.export.subject import Subject
 
 SCENE = np.s_[100:400, 300:560]  # of the screenshot; beside it are viser's notice and the panel
@@ -76,7 +76,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, capsys, monkeypatch):
         port = str(taken.getsockname()[1])
         assert cli.main(["view", str(tmp_path), "--port", port]) == 2
     assert f"{port}: got Address already in use" in capsys.readouterr().err
-    monkeypatch.setattr(view_command.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(live_port.importlib.util, "find_spec", lambda name: None)
     assert cli.main(["view", str(tmp_path)]) == 2
     assert "toolkit[view]" in capsys.readouterr().err
 

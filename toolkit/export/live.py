@@ -13,10 +13,10 @@ import torch
 
 from toolkit.body.model import JOINT_NAMES
 from toolkit.body.motion import Motion, load_clip, t_pose
+from toolkit.export.live_port import free_port, require_viser
 from toolkit.export.live_scene import Shape, frame_at, splat_arrays, turn_joints, wipe
 from toolkit.export.page import CLIPS
 from toolkit.export.subject import Subject, load_subject
-from toolkit.export.view_command import free_port, require_viser
 
 if TYPE_CHECKING:
     from IPython.display import IFrame
