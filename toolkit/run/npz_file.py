@@ -28,6 +28,7 @@ def read_npz(
     wanted: str,
     fix: str,
     max_bytes: int = MAX_BYTES,
+    name: str = "npz data",
 ) -> dict[str, np.ndarray]:
     """The arrays of an npz file.
 
@@ -36,6 +37,7 @@ def read_npz(
         keys: arrays to read, as far as they are there; the others stay packed. None: all.
         wanted, fix: for messages, see `errors.fail`.
         max_bytes: of all arrays together, unpacked.
+        name: in messages, where `path` is content and not a path.
 
     Returns:
         Array by key, in this machine's byte order. In place of an array of Python objects stands
@@ -44,7 +46,7 @@ def read_npz(
     Raises:
         InputError: damaged, too large, or no npz file.
     """
-    name = "npz data" if isinstance(path, io.BytesIO) else f"{path}"
+    name = name if isinstance(path, io.BytesIO) else f"{path}"
     with reading(name, wanted=wanted, fix=fix), zipfile.ZipFile(path) as archive:
         entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
         entries = {key: e for key, e in entries.items() if keys is None or key in keys}
