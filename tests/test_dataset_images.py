@@ -60,6 +60,14 @@ def test_feet_or_head_out_of_the_frame(pictures, found):
     assert "0 pixels to the border" in cut_off(pictures[0], at_border).detail
 
 
+@pytest.mark.parametrize("quarter_turns", [1, 2, 3])
+def test_a_turned_picture_is_no_upright_person(quarter_turns):
+    image = np.asarray(Image.open(sample_path("person.jpg")).convert("RGB"))
+    assert check_image(image) is None
+    fault = check_image(np.rot90(image, quarter_turns).copy())
+    assert fault.reason in ("not upright", "nobody"), fault
+
+
 def test_a_person_who_is_too_small(pictures):
     canvas = np.full((384, 384, 3), 200, np.uint8)
     canvas[150:234, 150:234] = np.asarray(Image.fromarray(pictures[0]).resize((84, 84)))

@@ -1,4 +1,4 @@
-"""What is wrong with a picture, whoever drew it: not one whole, sharp person, or seen before.
+"""What is wrong with a picture, whoever drew it: not one whole, upright, sharp person, or a twin.
 
 The checks look at the pixels only, so they hold for a text-to-image model as for our own people.
 """
@@ -20,6 +20,8 @@ MAX_BLUR = 0.6
 MEASURED_PX = 420  # taller people are scaled down to this before the blur is measured
 SEEN = 0.5  # score of a point that the picture shows
 MARGIN_PX = 2  # between the person and the border of the picture
+MAX_TURN = 60  # degrees between the vertical and the line from the hips to the head
+HIPS = ("left_hip", "right_hip")
 HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 FEET = (
     ("left_ankle", "left_heel", "left_foot_index"),
@@ -50,14 +52,15 @@ def check_image(
         detection: the person in it, if `detect` was called before; it takes most of the time.
 
     Returns:
-        The first fault, or None: exactly one person, the whole body in the picture, sharp.
+        The first fault, or None: a person whose whole body is in the picture, upright and sharp,
+            and no second one who is nearly as large.
     """
     if detection is None:
         try:
             detection = detect(image.astype(np.float32) / 255)
         except InputError as error:
             return Fault(_reason_of(str(error)), str(error))
-    return cut_off(image, detection) or blurred(image, detection)
+    return cut_off(image, detection) or not_upright(detection) or blurred(image, detection)
 
 
 def _reason_of(message: str) -> str:
@@ -94,6 +97,19 @@ def cut_off(image: UInt8[np.ndarray, "H W 3"], detection: Detection) -> Fault | 
     if room < MARGIN_PX:
         return Fault("body not in the picture", f"{room:.0f} pixels to the border")
     return None
+
+
+def not_upright(detection: Detection) -> Fault | None:
+    """A fault if the head is not above the hips: the person lies, or the picture is turned.
+
+    Args:
+        detection: the person in the picture.
+    """
+    points = dict(zip(KEYPOINT_NAMES, np.asarray(detection.keypoints)[:, :2], strict=True))
+    head, hips = (np.mean([points[name] for name in names], axis=0) for names in (HEAD, HIPS))
+    across, down = hips - head
+    turn = np.degrees(np.arctan2(across, down))
+    return Fault("not upright", f"turned by {turn:.0f} degrees") if abs(turn) > MAX_TURN else None
 
 
 def blurred(image: UInt8[np.ndarray, "H W 3"], detection: Detection) -> Fault | None:
