@@ -708,11 +708,11 @@ show.save_figure(fig, out / "rejects.png")
 show.picture_row(show.figure_pixels(fig), height_px=520)
 
 # %% [markdown]
-# Orange frames are refused, green ones pass. **Three bad pictures pass.** A bystander who is much
-# smaller counts as background, which is right for a street and wrong for a clean data set. The
-# detector estimates by which angle a person is turned, and turns the picture back, so upside down
-# is found like any other. And a missing arm is taken for a hidden one. Only the gates of the
-# avatar, further below, come after this. A check finds what it was made for, and nothing else.
+# Orange frames are refused, green ones pass. **Two bad pictures pass.** A bystander who is much
+# smaller counts as background, which is right for a street and wrong for a clean data set. And a
+# missing arm is taken for a hidden one. Upside down is a case of its own: the detector estimates by
+# which angle a person is turned, and turns the picture back, so it needs a check that the head is
+# above the hips. A check finds what it was made for, and nothing else.
 
 # %% [markdown]
 # **Where is the limit for blur?** The measure blurs the picture once more, and asks how much this
