@@ -74,8 +74,13 @@ def in_two_steps(make):
     """`torch.tensor(..., device=...)` as: make it on the CPU, move it."""
 
     def made(*args, device=None, **kwargs):
-        out = make(*args, **kwargs)
-        return out if device is None else out.to(device)
+        if device is None and not isinstance(args[0], torch.Tensor):
+            device = torch.empty(0).device  # that of a surrounding `with torch.device(...)`
+        if device is None:
+            return make(*args, **kwargs)
+        with torch._C.DisableTorchFunction():  # the surrounding device must not reach `make`
+            out = make(*args, **kwargs)
+        return out.to(device)
 
     return made
 

@@ -1,4 +1,9 @@
-"""The whole full profile with tiny random weights, on the GPU and on the CPU."""
+"""The whole full profile with tiny random weights, on the GPU and on the CPU.
+
+    python -m tools.upkeep.gpu_check_job
+
+As a script it detects the person of the sample photo once more and stores what it found.
+"""
 
 import os
 import sys
