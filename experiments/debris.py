@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from experiments.document import Out, TableOnly, markdown_table, number, publish
 from experiments.hard_poses import hard_person
+from experiments.refit import WAYS
 from toolkit import pipeline
 from toolkit.body.motion import a_pose
 from toolkit.body.rig import Avatar
@@ -37,18 +38,14 @@ from toolkit.photo.photo_body import PhotoBody
 from toolkit.prior.orbit import static_orbit, turntable_cameras
 from toolkit.profiles.base import PipelineConfig, Profile
 from toolkit.profiles.choose import load_profile
-from toolkit.refine.refit import FitConfig, LearningRates
+from toolkit.refine.refit import FitConfig
 from toolkit.refine.turntable import pose_for_turntable
 from toolkit.render.api import render
 from toolkit.run.files import atomic_path
 from toolkit.run.folder import digest, read_json, write_json
 from tools.command import run
 
-SLOW = LearningRates(3e-4, 2e-2, 3e-2, 3e-3, 4e-2, 1e-3)  # of 100 steps from the coarse colours
-FITS = {
-    "100 Adam steps, slower rates": FitConfig(100, 0, learning_rates=SLOW),
-    "2 linear passes, 60 Adam steps": FitConfig(60, 2),
-}
+FITS = {way.words: way.config for way in (WAYS["adam_100"], WAYS["solve_2_60"])}
 PIECES_PX = 640
 SIDE_VIEWS = (1, 2, 3)  # of a turntable of four
 PHOTOS = {"astronaut": skimage.data.astronaut, "hopper": lambda: _sample("grace_hopper.jpg")}

@@ -1,4 +1,4 @@
-"""What is wrong with a picture, whoever drew it: not one whole, upright, sharp person, or a twin.
+"""What is wrong with a picture, whoever drew it: no whole, upright, sharp person, or a copy.
 
 The checks look at the pixels only, so they hold for a text-to-image model as for our own people.
 """

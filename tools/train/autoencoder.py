@@ -31,9 +31,9 @@ from tools.train.critic import (
     critic_loss,
     distance,
     inside_person,
+    judged,
     load_lite1,
     masked_mean,
-    pictures,
 )
 from tools.train.timed import TimedTraining
 
@@ -88,10 +88,7 @@ class Trainer(TimedTraining):
         made = self.model.decode(latents + self.model.config.noise * noise)
         loss = (made - crops).abs().mean()
         some = slice(self.settings.judged)  # crops come in random order
-        mask = inside_person(crops[some])
-        with torch.no_grad():
-            real = self.features(pictures(crops[some]))
-        fake = self.features(pictures(made[some]))
+        fake, real, mask = judged(self.features, made[some], crops[some])
         loss = loss + self.settings.perceptual * compare_features(fake, real, mask).mean()
         if self.settings.adversarial and self.progress > self.settings.critic_from:
             wrong = critic_loss(self.critic, [f.detach() for f in fake], real, mask)

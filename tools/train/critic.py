@@ -63,11 +63,23 @@ def inside_person(truth: Float[Tensor, "N 3 H W"], px: int = 2) -> Float[Tensor,
     return F.max_pool2d((truth.amin(1, keepdim=True) < 0.98).float(), 2 * px + 1, 1, px)[:, 0]
 
 
+def judged(
+    net: EfficientNetLite, made: Float[Tensor, "N 3 H W"], truth: Float[Tensor, "N 3 H W"]
+) -> tuple[list[Tensor], list[Tensor], Float[Tensor, "N H W"]]:
+    """Features of made and of true frames in [-1, 1], and the mask of the true person.
+
+    The critic reads the same three as `distance`.
+    """
+    with torch.no_grad():
+        real = net(pictures(truth))
+    return net(pictures(made)), real, inside_person(truth)
+
+
 def distance(
     net: EfficientNetLite, views: Float[Tensor, "N 3 H W"], truth: Float[Tensor, "N 3 H W"]
 ) -> Float[Tensor, ""]:
     """Mean perceptual distance of pictures in [-1, 1], where there is a person."""
-    return compare_features(net(pictures(views)), net(pictures(truth)), inside_person(truth)).mean()
+    return compare_features(*judged(net, views, truth)).mean()
 
 
 def masked_mean(logits: list[Tensor], mask: Float[Tensor, "N H W"]) -> Tensor:

@@ -24,12 +24,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from toolkit.measure.perceptual import compare_features
 from toolkit.prior.latent.autoencoder import SCALE, FrameAutoencoder
 from toolkit.prior.latent.model import FlowNet, LatentCondition, save_flow
 from toolkit.prior.turntable.clips import ClipPair, ClipStore
 from tools.command import run_with
-from tools.train.critic import inside_person, load_lite1, pictures
+from tools.train.critic import distance, load_lite1
 from tools.train.timed import TimedTraining
 
 SIGMAS = (0.3, 0.5, 0.7, 0.9)  # at which validation people are denoised
@@ -155,19 +154,15 @@ class Trainer(TimedTraining):
         error, clean = self.model.loss(x0, sigma, known, noise)
         if self.features is None:
             return plain, self.descend(error), math.nan
-        distance = self._distance(clean, pair.truth, generator)
-        self.descend(error + self.settings.perceptual * distance)
-        return plain, error.item(), distance.item()
+        off = self._distance(clean, pair.truth, generator)
+        self.descend(error + self.settings.perceptual * off)
+        return plain, error.item(), off.item()
 
     def _distance(self, clean: Tensor, truth: Tensor, generator: torch.Generator) -> Tensor:
         """Perceptual distance of some decoded frames from the true ones."""
         frames, truth = (t.transpose(1, 2).flatten(0, 1) for t in (clean, truth))
         some = torch.randperm(len(frames), generator=generator)[: self.settings.judged]
-        truth = truth[some]
-        with torch.no_grad():
-            real = self.features(pictures(truth))
-        fake = self.features(pictures(self.autoencoder.decode(frames[some])))
-        return compare_features(fake, real, inside_person(truth)).mean()
+        return distance(self.features, self.autoencoder.decode(frames[some]), truth[some])
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from torch import Tensor
 from toolkit.measure.perceptual import compare_features
 from toolkit.prior.turntable.clips import ClipPair
 from toolkit.prior.turntable.model import TurntablePrior
-from tools.train.critic import critic_loss, inside_person, masked_mean, pictures
+from tools.train.critic import critic_loss, judged, masked_mean
 from tools.train.turntable_state import State
 
 PERCEPTUAL_VIEWS = 6  # of a batch, drawn anew each step: the feature net is the costly part
@@ -63,11 +63,7 @@ def picture_loss(
     error = ((clean - pair.truth) / unit).square().mean()
     views, truth = (c.transpose(1, 2).flatten(0, 1) for c in (clean, pair.truth))  # (B*T, 3, H, W)
     some = torch.randperm(len(views), generator=generator)[:PERCEPTUAL_VIEWS]
-    views, truth = views[some], truth[some]
-    mask = inside_person(truth)
-    with torch.no_grad():
-        real = state.features(pictures(truth))
-    fake = state.features(pictures(views))
+    fake, real, mask = judged(state.features, views[some], truth[some])
     distance = compare_features(fake, real, mask).mean()
     loss = settings.fidelity * error + settings.perceptual * distance
     if settings.adversarial:

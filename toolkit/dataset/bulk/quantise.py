@@ -87,9 +87,9 @@ def decode(data: bytes) -> tuple[Gaussians, Gaussians]:
     Raises:
         InputError: something else, or a damaged file.
     """
-    name, fix = "gaussians.npz", "Verify the set."
-    with reading(name, wanted="what `encode` wrote", fix=fix):
-        arrays = read_npz(io.BytesIO(data), wanted="small integers", fix=fix, name=name)
+    file, fix = "gaussians.npz", "Verify the set."
+    with reading(file, wanted="what `encode` wrote", fix=fix):
+        arrays = read_npz(io.BytesIO(data), wanted="small integers", fix=fix, name=file)
         names = [name.removeprefix("step_") for name in arrays if name.startswith("step_")]
         sets = []
         for changed in (0, 1):
